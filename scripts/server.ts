@@ -1,0 +1,150 @@
+/** Starts the signaling server as a process of its own, for tests, benchmarks and `npm run try`. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { unstable_readConfig as readConfig } from 'wrangler';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(root, 'node_modules/.bin');
+
+export interface Server {
+  /** e.g. `http://127.0.0.1:8787`, no trailing slash. */
+  url: string;
+  /** The process that holds the sockets, for workerd; npm's, for `npm run dev`. */
+  pid: number;
+  /** Ends the process and waits until it is gone. SIGKILL is the crash; SIGTERM, the default, the polite way. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** `npm run dev`, as the README says it, on a free port. Ready when /health answers. */
+export async function startDev(): Promise<Server> {
+  const port = await freePort();
+  const child = spawn('npm', ['run', 'dev', '--', '--port', String(port)], {
+    cwd: root,
+    detached: true, // a group of its own: npm, wrangler and workerd end together
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = collectOutput(child);
+  const url = `http://127.0.0.1:${port}`;
+  const deadline = Date.now() + 60_000;
+  while (!(await isHealthy(url))) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`npm run dev did not start:\n${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return { url, ...stopper(child, (pid, signal) => process.kill(-pid, signal)) };
+}
+
+export interface WorkerdOptions {
+  /** The Worker's entry, relative to the repository; src/index.ts if not given. */
+  main?: string;
+  /** Laid over the [vars] of wrangler.toml. */
+  vars?: Record<string, string | number>;
+  /** 0, the default, for a free one. */
+  port?: number;
+}
+
+/** Bundles a Worker with wrangler and serves it on workerd alone: no proxy in between, one process, one thread. */
+export async function startWorkerd({
+  main = 'src/index.ts',
+  vars = {},
+  port = 0,
+}: WorkerdOptions = {}): Promise<Server> {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const script = await bundle(main, folder);
+  const config = readConfig({ config: join(root, 'wrangler.toml') });
+  const bindings = Object.entries({ ...config.vars, ...vars }).map(
+    ([name, value]) => `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
+  );
+  const rooms = config.durable_objects.bindings.map(
+    ({ name, class_name }) => `(name = "${name}", durableObjectNamespace = "${class_name}")`,
+  );
+  const classes = config.durable_objects.bindings.map(
+    ({ class_name }) => `(className = "${class_name}", uniqueKey = "${class_name}", enableSql = true)`,
+  );
+  await writeFile(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .worker)],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
+);
+const worker :Workerd.Worker = (
+  modules = [(name = "index.js", esModule = embed "${script}")],
+  compatibilityDate = "${config.compatibility_date}",
+  bindings = [${[...bindings, ...rooms].join(', ')}],
+  durableObjectNamespaces = [${classes.join(', ')}],
+  durableObjectStorage = (inMemory = void),
+);
+`,
+  );
+  // Its install script puts the real binary here, so the pid is workerd's own.
+  const child = spawn(join(bin, 'workerd'), ['serve', '--control-fd=3', 'config.capnp'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const output = collectOutput(child);
+  const listening = await listeningPort(child);
+  await rm(folder, { recursive: true });
+  if (listening === undefined) throw new Error(`workerd did not start:\n${output()}`);
+  return { url: `http://127.0.0.1:${listening}`, ...stopper(child, (_pid, signal) => child.kill(signal)) };
+}
+
+/** Returns the name of the bundle in `folder`. */
+async function bundle(main: string, folder: string): Promise<string> {
+  await promisify(execFile)(join(bin, 'wrangler'), ['deploy', main, '--dry-run', '--outdir', folder], { cwd: root });
+  return basename(main).replace(/\.ts$/, '.js');
+}
+
+/** The port workerd tells on its control pipe, or undefined if it ends first. */
+async function listeningPort(child: ChildProcess): Promise<number | undefined> {
+  const control = child.stdio[3];
+  if (!(control instanceof Readable)) throw new Error('workerd was started without a control pipe');
+  for await (const line of createInterface({ input: control })) {
+    const event: { event?: string; port?: number } = JSON.parse(line);
+    if (event.event === 'listen') return event.port;
+  }
+  return undefined;
+}
+
+function stopper(
+  child: ChildProcess,
+  kill: (pid: number, signal: NodeJS.Signals) => void,
+): Pick<Server, 'pid' | 'stop'> {
+  const pid = child.pid;
+  if (pid === undefined) throw new Error('the server process did not start');
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) kill(pid, signal);
+    await exited;
+  };
+  return { pid, stop };
+}
+
+function collectOutput(child: ChildProcess): () => string {
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+  return () => output;
+}
+
+async function isHealthy(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/health`)).ok;
+  } catch {
+    return false; // nothing listens there yet
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no TCP port');
+  return address.port;
+}

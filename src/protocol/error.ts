@@ -1,0 +1,20 @@
+/** Why the server refused a message. PROTOCOL.md says of each what a client should do. */
+export type ErrorCode =
+  | 'bad_json'
+  | 'bad_message'
+  | 'unknown_type'
+  | 'binary'
+  | 'too_large'
+  | 'unknown_peer'
+  | 'rate_limited';
+
+/** Input from outside that breaks the protocol: a code for programs, a sentence for people. */
+export class ProtocolError extends Error {
+  override readonly name = 'ProtocolError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

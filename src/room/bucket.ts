@@ -1,0 +1,42 @@
+/** Messages a socket may send at once in an empty room. */
+const BURST = 500;
+
+/** Added to BURST for each other peer present: a newcomer sends each of them an offer and about ten candidates. */
+const BURST_PER_PEER = 20;
+
+/** Refused messages, above what drained meanwhile, after which a socket has had its chance. */
+const PATIENCE = 500;
+
+/**
+ * A token bucket, told as what has been spent of it: `spent` drains at the sustained rate, and spending waits when it
+ * is as high as the burst. It is kept in memory alone: the ten quiet seconds before an object hibernates would have
+ * drained a burst at the default rate anyway.
+ */
+export interface Bucket {
+  spent: number;
+  /** When `spent` was right, in ms since the epoch. */
+  at: number;
+}
+
+export type Spending = { verdict: 'pass' } | { verdict: 'wait'; retryAfterMs: number } | { verdict: 'flood' };
+
+const PASS: Spending = { verdict: 'pass' };
+
+/**
+ * Takes `cost` tokens out of `bucket`, which it changes. `rate` is in tokens per second, 0 for no limit.
+ * `countOthers` is asked only when the burst of an empty room is used up, since counting wakes every socket.
+ */
+export function spend(bucket: Bucket, cost: number, rate: number, now: number, countOthers: () => number): Spending {
+  if (rate === 0) return PASS;
+  bucket.spent = Math.max(0, bucket.spent - ((now - bucket.at) / 1000) * rate);
+  bucket.at = now;
+  const after = bucket.spent + cost;
+  if (after <= BURST || after <= BURST + BURST_PER_PEER * countOthers()) {
+    bucket.spent = after;
+    return PASS;
+  }
+  const burst = BURST + BURST_PER_PEER * countOthers();
+  bucket.spent += 1; // a refused message is paid for too, so that one who goes on runs out of patience
+  if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
+  return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) };
+}

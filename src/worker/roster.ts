@@ -1,0 +1,141 @@
+import type { Close } from '../protocol/close.ts';
+import type { Member, Roster } from '../room/room.ts';
+
+/** What outlives hibernation in a socket's attachment. A socket without one has said nothing yet. */
+interface Attachment {
+  /** Shape of this record: two versions of the Worker may meet on one socket while a deploy is under way. */
+  v: 1;
+  /** Last message, in ms since the epoch, at most STAMP_EVERY_MS too early. */
+  seenAt: number;
+  /** The others have been told that it is gone, or need no telling. */
+  left: boolean;
+}
+
+/** How old the attachment's `seenAt` may get, in ms: writing it costs more than relaying a message. */
+const STAMP_EVERY_MS = 1000;
+
+/** One accepted WebSocket as the room sees it. */
+export class SocketMember implements Member {
+  readonly id: string;
+  readonly bucket = { spent: 0, at: 0 };
+  readonly #ctx: DurableObjectState;
+  readonly #socket: WebSocket;
+  #seenAt: number;
+  #left: boolean;
+
+  constructor(ctx: DurableObjectState, socket: WebSocket) {
+    const attachment = readAttachment(socket);
+    this.id = ctx.getTags(socket)[0] ?? '';
+    this.#ctx = ctx;
+    this.#socket = socket;
+    this.#seenAt = attachment?.seenAt ?? 0;
+    this.#left = attachment?.left ?? false;
+  }
+
+  /** Whether it has left the room, be its socket closed yet or not. */
+  get left(): boolean {
+    return this.#left;
+  }
+
+  get lastSeen(): number | undefined {
+    const ping = this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
+    return ping ? Math.max(ping.getTime(), this.#seenAt) : undefined;
+  }
+
+  /** It has sent a message at `now`, a sign of life like a ping. */
+  sawMessage(now: number): void {
+    if (now - this.#seenAt < STAMP_EVERY_MS) return;
+    this.#seenAt = now;
+    this.#save();
+  }
+
+  /** Marks it as gone for good. Returns false if it was already. */
+  markLeft(): boolean {
+    if (this.#left) return false;
+    this.#left = true;
+    this.#save();
+    return true;
+  }
+
+  /** Returns false if the socket is beyond sending. */
+  send(text: string): boolean {
+    try {
+      this.#socket.send(text);
+      return true;
+    } catch {
+      return false; // closed under our hands, by us or by the runtime
+    }
+  }
+
+  close({ code, reason }: Close): void {
+    try {
+      this.#socket.close(code, reason);
+    } catch {
+      // Closed already, which is what was wanted.
+    }
+  }
+
+  #save(): void {
+    this.#socket.serializeAttachment({ v: 1, seenAt: this.#seenAt, left: this.#left } satisfies Attachment);
+  }
+}
+
+/** The open sockets are the roster: nothing here but what can be read off them again. */
+export class SocketRoster implements Roster<SocketMember> {
+  readonly #ctx: DurableObjectState;
+  /** The runtime hands out the same object for a socket as long as the room is awake (workerd, 2026-11). */
+  readonly #members = new WeakMap<WebSocket, SocketMember>();
+  #count: number | undefined;
+
+  constructor(ctx: DurableObjectState) {
+    this.#ctx = ctx;
+  }
+
+  member(socket: WebSocket): SocketMember {
+    const known = this.#members.get(socket);
+    if (known) return known;
+    const member = new SocketMember(this.#ctx, socket);
+    this.#members.set(socket, member);
+    return member;
+  }
+
+  find(id: string): SocketMember | undefined {
+    // A replaced socket stays listed under its id until its close handshake ends.
+    for (const socket of this.#ctx.getWebSockets(id)) {
+      const member = this.#present(socket);
+      if (member) return member;
+    }
+    return undefined;
+  }
+
+  others(than: SocketMember): readonly SocketMember[] {
+    const members: SocketMember[] = [];
+    for (const socket of this.#ctx.getWebSockets().reverse()) {
+      const member = this.#present(socket);
+      if (member && member !== than) members.push(member);
+    }
+    return members;
+  }
+
+  countOthers(): number {
+    this.#count ??= this.#ctx.getWebSockets().filter((socket) => this.#present(socket)).length - 1;
+    return this.#count;
+  }
+
+  /** Someone came or went. */
+  changed(): void {
+    this.#count = undefined;
+  }
+
+  #present(socket: WebSocket): SocketMember | undefined {
+    // The runtime still lists a socket that is closing, and inside webSocketClose the one that has closed.
+    if (socket.readyState !== WebSocket.OPEN) return undefined;
+    const member = this.member(socket);
+    return member.left ? undefined : member;
+  }
+}
+
+function readAttachment(socket: WebSocket): Attachment | undefined {
+  const attachment: Attachment | null = socket.deserializeAttachment();
+  return attachment?.v === 1 ? attachment : undefined;
+}

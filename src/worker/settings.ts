@@ -1,0 +1,39 @@
+import type { Limits } from '../room/room.ts';
+
+/** What wrangler.toml gives the Worker. The limits are `unknown` because anyone may write anything there. */
+export interface Env {
+  SIGNALING_ROOM: DurableObjectNamespace;
+  MAX_PEERS_PER_ROOM?: unknown;
+  MAX_MESSAGE_BYTES?: unknown;
+  MESSAGES_PER_SECOND?: unknown;
+}
+
+/** A setting makes no sense. The message names it and says what would. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+}
+
+/**
+ * The limits set under [vars]. Throws SettingsError for one that is missing or makes no sense: a server that fell back
+ * to a default would hide the mistake until the day it matters.
+ */
+export function readLimits(env: Env): Limits {
+  return {
+    // A Durable Object holds 32,768 WebSockets (2026-11); those still closing count, so leave them some room.
+    maxPeers: wholeNumber(env, 'MAX_PEERS_PER_ROOM', 1, 32_000),
+    // A Durable Object is handed messages of up to 32 MiB (2026-11).
+    maxMessageBytes: wholeNumber(env, 'MAX_MESSAGE_BYTES', 1, 32 * 1024 * 1024),
+    messagesPerSecond: wholeNumber(env, 'MESSAGES_PER_SECOND', 0, 1_000_000),
+  };
+}
+
+/** Reads a number, or a string of digits: a variable set in Cloudflare's dashboard is a string. */
+function wholeNumber(env: Env, name: Exclude<keyof Env, 'SIGNALING_ROOM'>, least: number, most: number): number {
+  const value = env[name];
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;
+  const found = value === undefined ? 'not set' : JSON.stringify(value);
+  throw new SettingsError(
+    `The setting ${name} is ${found}; it must be a whole number from ${least} to ${most}. Set it under [vars] in wrangler.toml and deploy again.`,
+  );
+}

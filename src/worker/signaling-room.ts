@@ -1,0 +1,89 @@
+import { DurableObject } from 'cloudflare:workers';
+import { PING, PONG } from '../protocol/messages.ts';
+import { type Effect, join, type Limits, leave, receive } from '../room/room.ts';
+import { type SocketMember, SocketRoster } from './roster.ts';
+import { type Env, readLimits } from './settings.ts';
+
+/**
+ * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
+ * drops the object after ten quiet seconds and leaves the sockets open. So no timer, no alarm and no await here: each
+ * would keep it in memory, billed, and an await would let two messages of one sender overtake each other.
+ */
+export class SignalingRoom extends DurableObject<Env> {
+  readonly #limits: Limits;
+  readonly #roster: SocketRoster;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#limits = readLimits(env);
+    this.#roster = new SocketRoster(ctx);
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+  }
+
+  /** A WebSocket upgrade that the Worker has let through, with a good `clientId` in its URL. */
+  override fetch(request: Request): Response {
+    const clientId = new URL(request.url).searchParams.get('clientId') ?? '';
+    const { 0: client, 1: server } = new WebSocketPair();
+    // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
+    this.ctx.acceptWebSocket(server, [clientId]);
+    this.#roster.changed();
+    this.#apply(join(this.#roster.member(server), this.#roster, this.#limits, Date.now()));
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
+    const sender = this.#roster.member(socket);
+    if (sender.left) return; // a socket we closed may go on delivering until its handshake ends (workerd, 2026-11)
+    const now = Date.now();
+    sender.sawMessage(now);
+    this.#apply(receive(frame, sender, this.#roster, this.#limits, now));
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#depart(this.#roster.member(socket));
+    completeClose(socket, code, reason);
+  }
+
+  /** May be the last event of a socket, or webSocketClose may follow. */
+  override webSocketError(socket: WebSocket): void {
+    this.#depart(this.#roster.member(socket));
+  }
+
+  #apply(effects: readonly Effect<SocketMember>[]): void {
+    for (const effect of effects) {
+      if ('close' in effect) {
+        this.#roster.changed();
+        effect.member.markLeft();
+        effect.member.close(effect.close);
+        continue;
+      }
+      const text = JSON.stringify(effect.send);
+      for (const member of effect.to) {
+        // No event is sure to come for a socket that no longer takes a message, so it leaves here.
+        if (!member.send(text)) this.#depart(member);
+      }
+    }
+  }
+
+  /** However many events tell of one departure, the others hear of it once. */
+  #depart(member: SocketMember): void {
+    if (!member.markLeft()) return;
+    this.#roster.changed();
+    this.#apply(leave(member, this.#roster, Date.now()));
+  }
+}
+
+/**
+ * Answers a client's close frame: the runtime does not for hibernatable sockets (workerd, 2026-11), and the client
+ * would wait for a time-out. 1005 and 1006 stand for "no code" and "no close frame" and cannot be sent.
+ */
+function completeClose(socket: WebSocket, code: number, reason: string): void {
+  if (socket.readyState === WebSocket.CLOSED) return;
+  try {
+    if (code === 1005) socket.close();
+    else if (code === 1006) socket.close(1000);
+    else socket.close(code, reason);
+  } catch {
+    // Nothing is left to answer: the connection is gone.
+  }
+}

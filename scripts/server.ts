@@ -10,6 +10,13 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { unstable_readConfig as readConfig } from 'wrangler';
 
+/** The part of wrangler.toml used here; wrangler's own types need packages that it does not bring along. */
+interface WranglerConfig {
+  compatibility_date: string;
+  vars: Record<string, string | number>;
+  durable_objects: { bindings: { name: string; class_name: string }[] };
+}
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 
@@ -57,7 +64,7 @@ export async function startWorkerd({
 }: WorkerdOptions = {}): Promise<Server> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const script = await bundle(main, folder);
-  const config = readConfig({ config: join(root, 'wrangler.toml') });
+  const config: WranglerConfig = readConfig({ config: join(root, 'wrangler.toml') });
   const bindings = Object.entries({ ...config.vars, ...vars }).map(
     ([name, value]) => `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
   );

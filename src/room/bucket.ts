@@ -38,5 +38,6 @@ export function spend(bucket: Bucket, cost: number, rate: number, now: number, c
   const burst = BURST + BURST_PER_PEER * countOthers();
   bucket.spent += 1; // a refused message is paid for too, so that one who goes on runs out of patience
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
-  return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) };
+  // One millisecond more than the sum says: `spent` is a fraction, rounded here and there.
+  return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1 };
 }

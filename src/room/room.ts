@@ -117,7 +117,7 @@ function toOthers<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] {
-  const { living, effects } = layGhosts(roster.others(sender), now);
+  const { living, effects } = layGhosts(roster.others(sender), now, sender);
   const refusal = living.length > 1 ? pay(living.length - 1, sender, roster, limits, now) : undefined;
   return [...effects, ...(refusal ?? [{ send: message, to: living }])];
 }
@@ -153,16 +153,21 @@ function farewell<M extends Member>(leaver: M, living: readonly M[], now: number
   return { send: { type: 'peer_leave', clientId: leaver.id, timestamp: now }, to: living };
 }
 
-/** Tells the living from the ghosts among `members`, and what it takes to be rid of the ghosts. */
+/**
+ * Tells the living from the ghosts among `members`, and what it takes to be rid of the ghosts. The living hear of it,
+ * and so does `witness`, a member who is not among those looked at.
+ */
 function layGhosts<M extends Member>(
   members: readonly M[],
   now: number,
+  witness?: M,
 ): { living: readonly M[]; effects: Effect<M>[] } {
   const ghosts = members.filter((member) => isGhost(member, now));
   if (ghosts.length === 0) return { living: members, effects: [] };
   const living = members.filter((member) => !isGhost(member, now));
   const effects: Effect<M>[] = ghosts.map((member) => ({ close: CLOSE.silent, member }));
-  for (const ghost of ghosts) effects.push(farewell(ghost, living, now));
+  const audience = witness ? [...living, witness] : living;
+  for (const ghost of ghosts) effects.push(farewell(ghost, audience, now));
   return { living, effects };
 }
 

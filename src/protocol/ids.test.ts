@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { idFault } from './ids.ts';
+
+test.each([
+  ['', 'is empty'],
+  ['x'.repeat(128), undefined],
+  ['x'.repeat(129), 'is longer than 128 characters'],
+  [`😀${'x'.repeat(127)}`, undefined], // 129 UTF-16 units, 128 characters
+  ['😀'.repeat(64), undefined],
+  [`${'😀'.repeat(64)}x`, 'is longer than 256 UTF-8 bytes'],
+  ['a\u0000b', 'has a control character in it'],
+  ['a\u009fb', 'has a control character in it'],
+  ['\u007f', 'has a control character in it'],
+  ['__broadcast__', 'is __broadcast__, which means everyone'],
+  ['__broadcast', undefined],
+  ['a/b', undefined],
+  ['.', undefined],
+])('%j: %s', (id, fault) => {
+  expect(idFault(id)).toBe(fault);
+});
+
+test('a good id is always fit to be a tag, and a bad one has its reason', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (id) => {
+      const bytes = new TextEncoder().encode(id).length;
+      const hasControl = [...id].some(
+        (character) => character < ' ' || (character >= '\u007f' && character <= '\u009f'),
+      );
+      const isGood = id !== '' && bytes <= 256 && [...id].length <= 128 && !hasControl;
+      expect(idFault(id) === undefined).toBe(isGood && id !== '__broadcast__');
+    }),
+  );
+});

@@ -1,0 +1,378 @@
+/** What the server promises, written once and run wherever it runs: inside workerd, on workerd, on `npm run dev`. */
+import { describe, expect, test } from 'vitest';
+import packageJson from '../package.json' with { type: 'json' };
+import { Client, type Place } from './client.ts';
+
+/** Every close code a client can send, and undefined for a browser's bare close(). */
+const CLIENT_CLOSE_CODES = [
+  undefined,
+  1000,
+  1001,
+  1002,
+  1003,
+  1007,
+  1008,
+  1009,
+  1010,
+  1011,
+  1012,
+  1013,
+  1014,
+  3000,
+  3999,
+  4000,
+  4010,
+  4999,
+];
+
+const aTimestamp = expect.toSatisfy((value) => Math.abs(value - Date.now()) < 60_000, 'ms since the epoch');
+
+let rooms = 0;
+/** A room nobody has been in. */
+function newRoom(): string {
+  return `room-${++rooms}-${crypto.randomUUID()}`;
+}
+
+export function describeSignaling(name: string, place: Place): void {
+  describe(`HTTP, ${name}`, () => {
+    test('GET / says what this is', async () => {
+      const response = await place.fetch('/');
+      expect(response.status).toBe(200);
+      expect(response.headers.get('Content-Type')).toContain('application/json');
+      expect(JSON.parse(await response.text())).toEqual({
+        name: 'P2PCF-WS Signaling Server',
+        version: packageJson.version,
+        description: packageJson.description,
+        endpoints: { websocket: '/ws/room/:roomId?clientId=xxx', health: '/health' },
+      });
+    });
+
+    test('GET /health says OK', async () => {
+      const response = await place.fetch('/health');
+      expect([response.status, await response.text()]).toEqual([200, 'OK']);
+    });
+
+    test.each([
+      ['GET', '/ws/room/lobby', 426, { Upgrade: 'websocket' }],
+      ['GET', '/ws/room/lobby?clientId=alice', 426, { Upgrade: 'websocket' }],
+      ['POST', '/health', 405, { Allow: 'GET, HEAD' }],
+      ['DELETE', '/', 405, { Allow: 'GET, HEAD' }],
+      ['POST', '/ws/room/lobby', 405, { Allow: 'GET' }],
+      ['GET', '/nothing', 404, {}],
+      ['GET', '/health/', 404, {}],
+      ['GET', '/ws/room', 404, {}],
+      ['GET', '/ws/room/a/b', 404, {}],
+      ['GET', '/ws/room/', 400, {}],
+      ['GET', '/ws/room/%', 400, {}],
+      ['GET', '/ws/room/%zz', 400, {}],
+      ['GET', '/ws/room/%ff', 400, {}],
+      ['GET', '/ws/room/a%00b', 400, {}],
+      ['GET', '/ws/room/a%7Fb', 400, {}],
+      ['GET', '/ws/room/a%C2%85b', 400, {}],
+      ['GET', '/ws/room/__broadcast__', 400, {}],
+      ['GET', `/ws/room/${'x'.repeat(129)}`, 400, {}],
+      ['GET', `/ws/room/${'%F0%9F%98%80'.repeat(65)}`, 400, {}],
+      ['GET', '/ws/room/lobby?clientId=%', 400, {}],
+      ['GET', '/ws/room/lobby?clientId=%zz', 400, {}],
+      ['GET', '/ws/room/lobby?clientId=a%0Ab', 400, {}],
+      ['GET', '/ws/room/lobby?clientId=__broadcast__', 400, {}],
+      ['GET', `/ws/room/lobby?clientId=${'x'.repeat(129)}`, 400, {}],
+    ])('%s %s gets %i and a sentence', async (method, path, status, headers) => {
+      const response = await place.fetch(path, { method });
+      expect(response.status).toBe(status);
+      expect(await response.text()).toMatch(/^\S.* .*\.\n$/);
+      for (const [header, value] of Object.entries(headers)) expect(response.headers.get(header)).toBe(value);
+    });
+
+    test('HEAD answers like GET, without the body', async () => {
+      const response = await place.fetch('/health', { method: 'HEAD' });
+      expect([response.status, await response.text()]).toEqual([200, '']);
+    });
+  });
+
+  describe(`joining, ${name}`, () => {
+    test('the first one is told its id and that nobody is here', async () => {
+      const alice = await Client.connect(place, newRoom(), 'alice');
+      expect(await alice.next()).toEqual({ type: 'peers', peers: [], yourId: 'alice' });
+    });
+
+    test.each([undefined, ''])('one without an id (%j) is given one', async (clientId) => {
+      const room = newRoom();
+      const first = await Client.connect(place, room, clientId);
+      const second = await Client.connect(place, room, clientId);
+      const { yourId } = Object(await first.next());
+      expect(yourId).toMatch(/^.{8,}$/);
+      const peers = Object(await second.next());
+      expect(peers.peers).toEqual([yourId]);
+      expect(peers.yourId).not.toBe(yourId);
+    });
+
+    test('the others hear peer_join, the newcomer hears who is here, longest there first', async () => {
+      const room = newRoom();
+      const alice = await Client.join(place, room, 'alice');
+      const bob = await Client.join(place, room, 'bob');
+      const carol = await Client.connect(place, room, 'carol');
+      expect(await carol.next()).toEqual({ type: 'peers', peers: ['alice', 'bob'], yourId: 'carol' });
+      expect(await bob.next()).toEqual({ type: 'peer_join', clientId: 'carol', timestamp: aTimestamp });
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'bob', timestamp: aTimestamp });
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'carol', timestamp: aTimestamp });
+    });
+
+    test.each([
+      'x'.repeat(128),
+      '😀'.repeat(64),
+      'ö'.repeat(128),
+      'a b+c&d=e#f?g/h\\i%j',
+      '../..',
+      '__proto__',
+      'constructor',
+      '名前',
+      ' ',
+    ])('any Unicode is an id: %s', async (id) => {
+      const alice = await Client.join(place, `${id.slice(0, 60)}`, id);
+      const bob = await Client.connect(place, `${id.slice(0, 60)}`, `bob`);
+      expect(await bob.next()).toEqual({ type: 'peers', peers: [id], yourId: 'bob' });
+      await bob.signal(id, 'hello');
+      expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+      expect(await alice.next()).toEqual({ type: 'signal', fromId: 'bob', signal: 'hello' });
+      await alice.close();
+      await bob.close();
+    });
+
+    test('rooms are apart, and a slash in a room id is part of it', async () => {
+      const name = newRoom();
+      const ids = [`${name}/b`, name, `${name}%2Fb`, `${name}/b/`, `${name.toUpperCase()}/b`, `${name}/b `];
+      for (const roomId of ids) {
+        const alice = await Client.connect(place, roomId, 'alice');
+        expect(await alice.next()).toEqual({ type: 'peers', peers: [], yourId: 'alice' });
+      }
+      const bob = await Client.connect(place, `${name}/b`, 'bob');
+      expect(await bob.next()).toEqual({ type: 'peers', peers: ['alice'], yourId: 'bob' });
+    });
+  });
+
+  describe(`messages, ${name}`, () => {
+    test('a signal reaches its target, as it was sent, and nobody else', async () => {
+      const [alice, bob, carol] = await three(place);
+      const signals = [
+        { type: 'offer', sdp: 'v=0\r\n', candidates: [] },
+        null,
+        0,
+        '',
+        'ünï 😀 \u2028',
+        [[], {}],
+        { __proto__: 1 },
+      ];
+      for (const signal of signals) {
+        await alice.signal('bob', signal);
+        expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal });
+      }
+      await expectSilence(alice, carol, 'carol');
+    });
+
+    test('nobody can speak for another', async () => {
+      const [alice, bob] = await three(place);
+      await alice.send({ type: 'signal', targetId: 'bob', fromId: 'carol', clientId: 'carol', signal: 1 });
+      expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: 1 });
+    });
+
+    test('a broadcast reaches everyone else', async () => {
+      const [alice, bob, carol] = await three(place);
+      await bob.send({ type: 'broadcast', data: { text: 'hi' } });
+      for (const other of [alice, carol]) {
+        expect(await other.next()).toEqual({ type: 'broadcast', fromId: 'bob', data: { text: 'hi' } });
+      }
+      await expectSilence(alice, bob, 'bob');
+    });
+
+    test('a signal to __broadcast__ reaches everyone else', async () => {
+      const [alice, bob, carol] = await three(place);
+      await alice.signal('__broadcast__', 7);
+      for (const other of [bob, carol])
+        expect(await other.next()).toEqual({ type: 'signal', fromId: 'alice', signal: 7 });
+      await expectSilence(bob, alice, 'alice');
+    });
+
+    test('a broadcast to an empty room is nothing, not an error', async () => {
+      const alice = await Client.join(place, newRoom(), 'alice');
+      await alice.send({ type: 'broadcast', data: 1 });
+      await expectSilence(alice, alice, 'alice');
+    });
+
+    test('ping is answered pong', async () => {
+      const alice = await Client.join(place, newRoom(), 'alice');
+      await alice.sendFrame('ping');
+      expect(await alice.next()).toBe('pong');
+    });
+
+    test('signals arrive in the order they were sent', async () => {
+      const [alice, bob] = await three(place);
+      for (let n = 0; n < 200; n++) await alice.signal('bob', n);
+      for (let n = 0; n < 200; n++) expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: n });
+    });
+  });
+
+  describe(`bad input, ${name}`, () => {
+    test.each<[code: string, frame: string | Uint8Array<ArrayBuffer>]>([
+      ['bad_json', 'hello'],
+      ['bad_json', ''],
+      ['bad_json', 'Ping'],
+      ['bad_json', '{"type":"signal"'],
+      ['bad_message', 'null'],
+      ['bad_message', '[]'],
+      ['bad_message', '"signal"'],
+      ['bad_message', '{}'],
+      ['bad_message', '{"type":"signal"}'],
+      ['bad_message', '{"type":"signal","signal":1}'],
+      ['bad_message', '{"type":"signal","targetId":"bob"}'],
+      ['bad_message', '{"type":"signal","targetId":null,"signal":1}'],
+      ['bad_message', '{"type":"signal","targetId":["bob"],"signal":1}'],
+      ['bad_message', '{"type":"broadcast"}'],
+      ['unknown_type', '{"type":"peers"}'],
+      ['unknown_type', '{"type":7}'],
+      ['unknown_type', '{"type":null}'],
+      ['unknown_type', '{"type":"__proto__"}'],
+      ['binary', new Uint8Array([1, 2, 3])],
+      ['binary', new Uint8Array(new TextEncoder().encode('{"type":"broadcast","data":1}'))],
+    ])('%s: %s', async (code, frame) => {
+      const [alice, bob] = await three(place);
+      await alice.sendFrame(frame);
+      expect(await alice.next()).toEqual({ type: 'error', code, message: expect.stringMatching(/\.$/) });
+      await expectSilence(alice, bob, 'bob');
+    });
+
+    test.each(
+      ['', 'nobody', '__proto__', 'Bob', 'bob ', '\ud800', '\u0000', 'x'.repeat(257), 'x'.repeat(60_000)].map(
+        (targetId) => ({
+          targetId,
+          title: JSON.stringify(targetId).slice(0, 20),
+        }),
+      ),
+    )('a target that is nobody: $title, $targetId.length long', async ({ targetId }) => {
+      const [alice, bob] = await three(place);
+      await alice.signal(targetId, 1);
+      expect(await alice.next()).toEqual({
+        type: 'error',
+        code: 'unknown_peer',
+        message: expect.any(String),
+        targetId,
+      });
+      await expectSilence(alice, bob, 'bob');
+    });
+
+    test('a target that is in another room, or has left, is nobody', async () => {
+      const [alice, bob] = await three(place);
+      const stranger = await Client.join(place, newRoom(), 'stranger');
+      await alice.signal('stranger', 1);
+      expect(await alice.next()).toMatchObject({ code: 'unknown_peer', targetId: 'stranger' });
+      await bob.close();
+      expect(await alice.next()).toMatchObject({ type: 'peer_leave' });
+      await alice.signal('bob', 1);
+      expect(await alice.next()).toMatchObject({ code: 'unknown_peer', targetId: 'bob' });
+      await expectSilence(stranger, stranger, 'stranger');
+    });
+
+    test('a message of the greatest size passes', async () => {
+      const [alice, bob] = await three(place);
+      const signal = 'ö'.repeat(32_000);
+      await alice.signal('bob', signal);
+      expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal });
+      const room = 65_536 - JSON.stringify({ type: 'signal', targetId: 'bob', signal: '' }).length;
+      await alice.signal('bob', 'x'.repeat(room));
+      expect(await bob.next()).toMatchObject({ fromId: 'alice' });
+    });
+
+    test.each<[kind: string, frame: string | Uint8Array<ArrayBuffer>]>([
+      ['text', JSON.stringify({ type: 'broadcast', data: 'x'.repeat(65_536) })],
+      ['text, counted in UTF-8 bytes', JSON.stringify({ type: 'broadcast', data: 'ö'.repeat(32_768) })],
+      ['nonsense', 'x'.repeat(65_537)],
+      ['binary', new Uint8Array(65_537)],
+      ['a megabyte', 'x'.repeat(1_048_576)],
+    ])('one that is too large is told so, then closed: %s', async (_kind, frame) => {
+      const [alice, bob, carol] = await three(place);
+      await alice.sendFrame(frame);
+      expect(await alice.next()).toEqual({
+        type: 'error',
+        code: 'too_large',
+        message: expect.any(String),
+        maxBytes: 65_536,
+      });
+      expect(await alice.closed).toMatchObject({ code: 1009, reason: 'Message too large' });
+      for (const other of [bob, carol]) {
+        expect(await other.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
+      }
+      await expectSilence(bob, carol, 'carol');
+    });
+  });
+
+  describe(`presence, ${name}`, () => {
+    test.each(CLIENT_CLOSE_CODES)('closing with %s is answered at once and told once', async (code) => {
+      const [alice, bob, carol] = await three(place);
+      expect(await alice.close(code, code === undefined ? undefined : 'bye')).toEqual({
+        code: code ?? 1005,
+        reason: code ? 'bye' : '',
+        wasClean: true,
+      });
+      expect(await bob.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
+      expect(await carol.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
+      await expectSilence(carol, bob, 'bob');
+    });
+
+    test('who has left is on nobody’s list', async () => {
+      const room = newRoom();
+      const alice = await Client.join(place, room, 'alice');
+      await Client.join(place, room, 'bob');
+      await alice.close();
+      const carol = await Client.connect(place, room, 'carol');
+      expect(await carol.next()).toEqual({ type: 'peers', peers: ['bob'], yourId: 'carol' });
+    });
+
+    test('the same id again replaces the older socket, without a leave', async () => {
+      const room = newRoom();
+      const older = await Client.join(place, room, 'alice');
+      const bob = await Client.join(place, room, 'bob');
+      const newer = await Client.connect(place, room, 'alice');
+      expect(await newer.next()).toEqual({ type: 'peers', peers: ['bob'], yourId: 'alice' });
+      expect(await older.closed).toMatchObject({ code: 4000, reason: 'Duplicate connection' });
+      expect(await bob.next()).toEqual({ type: 'peer_join', clientId: 'alice', timestamp: aTimestamp });
+      await bob.signal('alice', 'which?');
+      expect(await newer.next()).toEqual({ type: 'signal', fromId: 'bob', signal: 'which?' });
+      await expectSilence(newer, bob, 'bob');
+      await newer.close();
+      expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
+    });
+
+    test('ten at once under one id leave one', async () => {
+      const room = newRoom();
+      const bob = await Client.join(place, room, 'bob');
+      const twins = await Promise.all(Array.from({ length: 10 }, () => Client.connect(place, room, 'alice')));
+      for (let n = 0; n < 10; n++) expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+      await bob.signal('alice', 'you');
+      const winner = await Promise.any(
+        twins.map(async (twin) => {
+          await twin.next(); // peers
+          for (;;) if (Object(await twin.next()).signal === 'you') return twin;
+        }),
+      );
+      for (const twin of twins) if (twin !== winner) expect(await twin.closed).toMatchObject({ code: 4000 });
+      await expectSilence(winner, bob, 'bob');
+    });
+  });
+}
+
+/** Alice, Bob and Carol in a new room, all joins read. */
+async function three(place: Place): Promise<[alice: Client, bob: Client, carol: Client]> {
+  const room = newRoom();
+  const alice = await Client.join(place, room, 'alice');
+  const bob = await Client.join(place, room, 'bob');
+  const carol = await Client.join(place, room, 'carol');
+  for (const client of [alice, alice, bob]) expect(await client.next()).toMatchObject({ type: 'peer_join' });
+  return [alice, bob, carol];
+}
+
+/** That `listener` has received nothing more: what `sender` tells it now is the next it hears. */
+async function expectSilence(sender: Client, listener: Client, listenerId: string): Promise<void> {
+  const signal = `nothing before this ${crypto.randomUUID()}`;
+  await sender.signal(listenerId, signal);
+  expect(await listener.next()).toMatchObject({ type: 'signal', signal });
+}

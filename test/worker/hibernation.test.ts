@@ -1,0 +1,184 @@
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { env } from 'cloudflare:workers';
+import { afterEach, expect, test, vi } from 'vitest';
+import { Client } from '../client.ts';
+import { workerd } from './place.ts';
+
+const ROOM = 'the room';
+const stub = () => env.SIGNALING_ROOM.getByName(ROOM);
+const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' });
+
+/** Moves the room's clock; the runtime's, which stamps pings, stays. */
+const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+
+let clients: Client[] = [];
+async function join(clientId: string): Promise<Client> {
+  const client = await Client.join(workerd, ROOM, clientId);
+  clients.push(client);
+  return client;
+}
+
+afterEach(async () => {
+  vi.useRealTimers();
+  for (const client of clients) await client.close(1000);
+  clients = [];
+});
+
+test('a ping is answered without waking the room', async () => {
+  const alice = await join('alice');
+  await sleep();
+  await alice.sendFrame('ping');
+  expect(await alice.next()).toBe('pong');
+  await expect(sleep(), 'the room must still be asleep').rejects.toThrow('not currently running');
+});
+
+test('a session writes no storage and sets no alarm', async () => {
+  const alice = await join('alice');
+  const bob = await join('bob');
+  await alice.signal('bob', { type: 'offer', sdp: 'v=0' });
+  await bob.send({ type: 'broadcast', data: 1 });
+  await alice.sendFrame('nonsense');
+  await bob.close();
+  const found = await runInDurableObject(stub(), async (_room, { storage }) => ({
+    keys: (await storage.list()).size,
+    alarm: await storage.getAlarm(),
+    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
+  }));
+  expect(found).toEqual({ keys: 0, alarm: null, tables: [] });
+});
+
+test('a duplicate that closes only after the room slept is not announced', async () => {
+  const older = await join('alice');
+  const bob = await join('bob');
+  const newer = await Client.connect(workerd, ROOM, 'alice');
+  clients.push(newer);
+  await sleep();
+  expect((await older.closed).code).toBe(4000);
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  await newer.signal('bob', 'here');
+  expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: 'here' });
+});
+
+test('a close event and an error event of one socket make one leave', async () => {
+  const alice = await join('alice');
+  const bob = await join('bob');
+  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+  await runInDurableObject(stub(), (room, ctx) => {
+    const socket = ctx.getWebSockets('bob')[0];
+    if (!socket || !room.webSocketError) throw new Error('Bob has no socket');
+    room.webSocketError(socket);
+  });
+  await sleep();
+  await bob.close();
+  expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'bob' });
+  await alice.signal('alice', 'nothing else');
+  expect(await alice.next()).toMatchObject({ signal: 'nothing else' });
+});
+
+test.each(['signal', 'broadcast'])('a socket that no longer takes a %s leaves, once', async (type) => {
+  const alice = await join('alice');
+  const bob = await join('bob');
+  const carol = await join('carol');
+  for (const client of [alice, alice, bob]) expect(await client.next()).toMatchObject({ type: 'peer_join' });
+  await runInDurableObject(stub(), (_room, ctx) => {
+    const socket = ctx.getWebSockets('bob')[0];
+    if (!socket) throw new Error('Bob has no socket');
+    socket.send = () => {
+      throw new TypeError("Can't call WebSocket send() after close().");
+    };
+  });
+  await alice.send({ type, targetId: 'bob', signal: 1, data: 1 });
+  expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'bob' });
+  await alice.signal('bob', 2);
+  expect(await alice.next()).toMatchObject({ type: 'error', code: 'unknown_peer' });
+  await bob.close();
+  await alice.signal('carol', 'end');
+  const heard = [await carol.next(), await carol.next()];
+  expect(heard).toContainEqual(expect.objectContaining({ type: 'peer_leave', clientId: 'bob' }));
+  expect(heard).not.toContainEqual(expect.objectContaining({ type: 'error' }));
+  if (type === 'broadcast') expect(await carol.next()).toMatchObject({ type: 'signal', signal: 'end' });
+});
+
+test('an attachment of another version is no obstacle', async () => {
+  const alice = await join('alice');
+  const bob = await join('bob');
+  await runInDurableObject(stub(), (_room, ctx) => {
+    for (const socket of ctx.getWebSockets()) socket.serializeAttachment({ v: 2, unheard: ['of'] });
+  });
+  await sleep();
+  await alice.signal('bob', 1);
+  expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: 1 });
+});
+
+/** Alice, who has just pinged, and Bob, who never has. */
+async function aliceWhoPings(): Promise<[alice: Client, bob: Client]> {
+  const alice = await join('alice');
+  const bob = await join('bob');
+  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+  await alice.sendFrame('ping');
+  expect(await alice.next()).toBe('pong');
+  await sleep();
+  return [alice, bob];
+}
+
+test('a ghost is found at the next join: closed, announced once, not listed', async () => {
+  const [alice, bob] = await aliceWhoPings();
+  pass(151);
+  const carol = await Client.connect(workerd, ROOM, 'carol');
+  clients.push(carol);
+  expect(await carol.next()).toEqual({ type: 'peers', peers: ['bob'], yourId: 'carol' });
+  expect(await alice.closed).toMatchObject({ code: 4006, reason: 'No sign of life' });
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'carol' });
+  await carol.signal('bob', 'end');
+  expect(await bob.next()).toMatchObject({ signal: 'end' });
+});
+
+test('a ghost is found by a signal to it', async () => {
+  const [alice, bob] = await aliceWhoPings();
+  pass(151);
+  await bob.signal('alice', 1);
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
+  expect(await bob.next()).toMatchObject({ code: 'unknown_peer', targetId: 'alice' });
+  expect((await alice.closed).code).toBe(4006);
+});
+
+test('a ghost is found by a broadcast', async () => {
+  const [alice, bob] = await aliceWhoPings();
+  pass(151);
+  await bob.send({ type: 'broadcast', data: 1 });
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
+  expect((await alice.closed).code).toBe(4006);
+});
+
+test('one that comes back while its ghost is there replaces it, without a leave', async () => {
+  const [, bob] = await aliceWhoPings();
+  pass(151);
+  await join('alice');
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+});
+
+test('149 s after its ping one is no ghost', async () => {
+  await aliceWhoPings();
+  pass(149);
+  const carol = await Client.connect(workerd, ROOM, 'carol');
+  clients.push(carol);
+  expect(await carol.next()).toMatchObject({ peers: ['alice', 'bob'] });
+});
+
+test('a message is a sign of life as good as a ping, even after the room slept', async () => {
+  const [alice, bob] = await aliceWhoPings();
+  pass(100);
+  await alice.signal('bob', 1);
+  expect(await bob.next()).toMatchObject({ signal: 1 });
+  await sleep();
+  pass(100);
+  const carol = await Client.connect(workerd, ROOM, 'carol');
+  clients.push(carol);
+  expect(await carol.next()).toMatchObject({ peers: ['alice', 'bob'] });
+  pass(60);
+  await carol.close();
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'carol' });
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'carol' });
+});

@@ -1,0 +1,10 @@
+import { evictAllDurableObjects } from 'cloudflare:test';
+import { describeSignaling } from '../signaling.ts';
+import { workerd } from './place.ts';
+
+describeSignaling('awake throughout', workerd);
+
+describeSignaling('asleep before every step', {
+  ...workerd,
+  beforeStep: () => evictAllDurableObjects({ webSockets: 'hibernate' }),
+});

@@ -1,0 +1,18 @@
+import { cloudflareTest } from '@cloudflare/vitest-plugin';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    projects: [
+      // Pure: plain Node, milliseconds.
+      { test: { name: 'pure', include: ['src/**/*.test.ts'] } },
+      // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
+        test: { name: 'worker', include: ['test/worker/**/*.test.ts'] },
+      },
+      // Real sockets against a real server process.
+      { test: { name: 'server', include: ['test/server/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 90_000 } },
+    ],
+  },
+});

@@ -25,8 +25,8 @@ export interface Server {
   url: string;
   /** The process that holds the sockets, for workerd; npm's, for `npm run dev`. */
   pid: number;
-  /** Ends the process and waits until it is gone. SIGKILL is the crash; SIGTERM, the default, the polite way. */
-  stop(signal?: NodeJS.Signals): Promise<void>;
+  /** Ends the process and waits until it is gone. Not politely: told to terminate, workerd waits for every socket. */
+  stop(): Promise<void>;
 }
 
 /** `npm run dev`, as the README says it, on a free port. Ready when /health answers. */
@@ -44,7 +44,7 @@ export async function startDev(): Promise<Server> {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error(`npm run dev did not start:\n${output()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { url, ...stopper(child, (pid, signal) => process.kill(-pid, signal)) };
+  return { url, ...stopper(child, (pid) => process.kill(-pid, 'SIGKILL')) };
 }
 
 export interface WorkerdOptions {
@@ -99,7 +99,7 @@ const worker :Workerd.Worker = (
   const listening = await listeningPort(child);
   await rm(folder, { recursive: true });
   if (listening === undefined) throw new Error(`workerd did not start:\n${output()}`);
-  return { url: `http://127.0.0.1:${listening}`, ...stopper(child, (_pid, signal) => child.kill(signal)) };
+  return { url: `http://127.0.0.1:${listening}`, ...stopper(child, () => child.kill('SIGKILL')) };
 }
 
 /** Returns the name of the bundle in `folder`. */
@@ -119,15 +119,12 @@ async function listeningPort(child: ChildProcess): Promise<number | undefined> {
   return undefined;
 }
 
-function stopper(
-  child: ChildProcess,
-  kill: (pid: number, signal: NodeJS.Signals) => void,
-): Pick<Server, 'pid' | 'stop'> {
+function stopper(child: ChildProcess, kill: (pid: number) => void): Pick<Server, 'pid' | 'stop'> {
   const pid = child.pid;
   if (pid === undefined) throw new Error('the server process did not start');
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) kill(pid, signal);
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) kill(pid);
     await exited;
   };
   return { pid, stop };

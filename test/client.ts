@@ -15,8 +15,11 @@ export interface Place {
     path: string,
     init?: { method?: string },
   ): Promise<{ status: number; headers: Headers; text(): Promise<string> }>;
-  /** Opens a WebSocket; rejects if the server refuses the upgrade. */
-  open(path: string): Promise<Socket>;
+  /**
+   * Opens a WebSocket; rejects if the server refuses the upgrade. `listen` is called before any event can have come:
+   * the first message may be in the same packet as the server's consent.
+   */
+  open(path: string, listen: (socket: Socket) => void): Promise<void>;
   /** Called before every step: a place may put the room to sleep here. */
   beforeStep?(): Promise<void>;
 }
@@ -59,7 +62,11 @@ export class Client {
     const beforeStep = async (): Promise<void> => place.beforeStep?.();
     await beforeStep();
     const query = clientId === undefined ? '' : `?clientId=${encodeURIComponent(clientId)}`;
-    return new Client(await place.open(`/ws/room/${encodeURIComponent(roomId)}${query}`), beforeStep);
+    const made = Promise.withResolvers<Client>();
+    await place.open(`/ws/room/${encodeURIComponent(roomId)}${query}`, (socket) => {
+      made.resolve(new Client(socket, beforeStep));
+    });
+    return await made.promise;
   }
 
   /** Connects and takes the `peers` message out of the way. */

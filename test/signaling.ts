@@ -53,8 +53,8 @@ export function describeSignaling(name: string, place: Place): void {
     });
 
     test.each([
-      ['GET', '/ws/room/lobby', 426, { Upgrade: 'websocket' }],
-      ['GET', '/ws/room/lobby?clientId=alice', 426, { Upgrade: 'websocket' }],
+      ['GET', '/ws/room/lobby', 426, {}],
+      ['GET', '/ws/room/lobby?clientId=alice', 426, {}],
       ['POST', '/health', 405, { Allow: 'GET, HEAD' }],
       ['DELETE', '/', 405, { Allow: 'GET, HEAD' }],
       ['POST', '/ws/room/lobby', 405, { Allow: 'GET' }],

@@ -13,13 +13,15 @@ export const BROADCAST_TARGET = '__broadcast__';
 
 /**
  * What goes into `signal`, by convention between clients: the server carries it unread and never enforces this.
- * A description may bring the candidates known by then. A reader also accepts the two bare forms.
+ * A description may bring the candidates known by then; later ones follow together.
  */
-export type Signal =
-  | { type: 'offer' | 'answer'; sdp: string; candidates?: IceCandidate[] }
-  | { candidates: IceCandidate[] }
-  | { candidate: IceCandidate }
-  | { sdp: { type: 'offer' | 'answer'; sdp: string } };
+export type Signal = (Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] };
+
+/** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
+export interface Description {
+  type: 'offer' | 'answer';
+  sdp: string;
+}
 
 /** The fields of WebRTC's RTCIceCandidateInit, named here because the protocol compiles without DOM types. */
 export interface IceCandidate {
@@ -128,6 +130,41 @@ export function parseClientMessage(text: string): ClientMessage {
         'The message has a type this server does not know; it knows "signal" and "broadcast".',
       );
   }
+}
+
+/**
+ * Reads a peer's `signal`: its description, if it has one, and its candidates, if any. Besides Signal it takes the bare
+ * forms `{candidate: …}`, `{sdp: {type, sdp}}` and an RTCIceCandidateInit as it is. Undefined if it is none of these.
+ */
+export function parseSignal(signal: unknown): { description?: Description; candidates: IceCandidate[] } | undefined {
+  if (!isObject(signal)) return undefined;
+  const description = asDescription(signal) ?? asDescription(signal['sdp']);
+  const listed: unknown[] | undefined = Array.isArray(signal['candidates']) ? signal['candidates'] : undefined;
+  const bare = typeof signal['candidate'] === 'string' ? signal : signal['candidate'];
+  const candidates = (listed ?? [bare]).filter(isIceCandidate);
+  if (description) return { description, candidates };
+  return listed || candidates.length > 0 ? { candidates } : undefined;
+}
+
+function asDescription(value: unknown): Description | undefined {
+  if (!isObject(value)) return undefined;
+  const { type, sdp } = value;
+  return (type === 'offer' || type === 'answer') && typeof sdp === 'string' ? { type, sdp } : undefined;
+}
+
+/** Whether addIceCandidate would take it without a TypeError. */
+function isIceCandidate(value: unknown): value is IceCandidate {
+  return (
+    isObject(value) &&
+    isMaybe(value['candidate'], 'string') &&
+    isMaybe(value['sdpMid'], 'string') &&
+    isMaybe(value['sdpMLineIndex'], 'number') &&
+    isMaybe(value['usernameFragment'], 'string')
+  );
+}
+
+function isMaybe(value: unknown, type: 'string' | 'number'): boolean {
+  return value === undefined || value === null || typeof value === type;
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -1,0 +1,196 @@
+/** What strangers and bad networks do, over real TCP. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import { type Server, startWorkerd } from '../../scripts/server.ts';
+import { Client } from '../client.ts';
+import { openSocket, placeOf } from './place.ts';
+
+let rooms = 0;
+const newRoom = (): string => `room ${++rooms}`;
+
+const peerLeave = (clientId: string) => ({ type: 'peer_leave', clientId, timestamp: expect.any(Number) });
+
+/** Alice and Bob, and Mallory's bare socket, whose joins have been read. */
+async function withMallory(
+  server: Server,
+): Promise<{ alice: Client; bob: Client; mallory: WebSocket; frames: string[] }> {
+  const room = newRoom();
+  const alice = await Client.join(placeOf(server), room, 'alice');
+  const bob = await Client.join(placeOf(server), room, 'bob');
+  const frames: string[] = [];
+  const mallory = await openSocket(server, `/ws/room/${encodeURIComponent(room)}?clientId=mallory`, (socket) => {
+    socket.on('message', (frame) => frames.push(String(frame)));
+  });
+  for (const client of [alice, alice, bob]) expect(await client.next()).toMatchObject({ type: 'peer_join' });
+  return { alice, bob, mallory, frames };
+}
+
+/** Alice and Bob talk in turns; each message must be the very next the other hears. */
+async function talk(alice: Client, bob: Client, turns: number): Promise<void> {
+  for (let n = 0; n < turns; n++) {
+    await alice.signal('bob', n);
+    expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: n });
+    await bob.signal('alice', n);
+    expect(await alice.next()).toEqual({ type: 'signal', fromId: 'bob', signal: n });
+  }
+}
+
+const closeOf = (socket: WebSocket): Promise<{ code: number; reason: string }> =>
+  new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: String(reason) })));
+
+describe('with the limits of wrangler.toml', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await startWorkerd();
+  });
+  afterAll(() => server.stop());
+
+  test.each([
+    ['cut', (socket: WebSocket) => socket.terminate()],
+    ['reset', (socket: WebSocket) => Reflect.get(socket, '_socket').resetAndDestroy()],
+  ])('a connection that is %s leaves once', async (_how, die) => {
+    const { alice, bob, mallory } = await withMallory(server);
+    die(mallory);
+    expect(await alice.next()).toEqual(peerLeave('mallory'));
+    expect(await bob.next()).toEqual(peerLeave('mallory'));
+    await talk(alice, bob, 1);
+  });
+
+  test('a frame no WebSocket would send ends that connection alone', async () => {
+    const { alice, bob, mallory } = await withMallory(server);
+    const closed = closeOf(mallory);
+    Reflect.get(mallory, '_socket').write(Buffer.from([0xf3, 0x80, 0, 0, 0, 0])); // reserved bits set
+    expect(await alice.next()).toEqual(peerLeave('mallory'));
+    expect(await bob.next()).toEqual(peerLeave('mallory'));
+    await talk(alice, bob, 1);
+    await closed;
+  });
+
+  test('a flood is throttled, then closed, and what passed was in order', async () => {
+    const { alice, bob, mallory, frames } = await withMallory(server);
+    const closed = closeOf(mallory);
+    const count = 5000;
+    for (let n = 0; n < count; n++) mallory.send(JSON.stringify({ type: 'signal', targetId: 'bob', signal: n }));
+    expect(await closed).toEqual({ code: 4008, reason: 'Too many messages' });
+    expect(await alice.next()).toEqual(peerLeave('mallory'));
+    let passed = 0;
+    for (;;) {
+      const message = await bob.next();
+      if (typeof message !== 'string' && message.type === 'peer_leave') break;
+      expect(message).toEqual({ type: 'signal', fromId: 'mallory', signal: passed++ });
+    }
+    expect(passed).toBeGreaterThanOrEqual(500 + 2 * 20);
+    expect(passed).toBeLessThan(count / 2);
+    const errors = frames.map((frame) => JSON.parse(frame)).filter(({ type }) => type === 'error');
+    expect(errors[0]).toMatchObject({ code: 'rate_limited', retryAfterMs: expect.any(Number) });
+    expect(errors.every(({ code }) => code === 'rate_limited')).toBe(true);
+    await talk(alice, bob, 1);
+  });
+
+  test('one that waits as long as rate_limited says may go on', async () => {
+    const room = newRoom();
+    const alice = await Client.join(placeOf(server), room, 'alice');
+    let retryAfterMs: number | undefined;
+    while (retryAfterMs === undefined) {
+      await alice.signal('alice', 'again');
+      const answer = Object(await alice.next());
+      if (answer.type === 'error') retryAfterMs = answer.retryAfterMs;
+    }
+    await new Promise((resolve) => setTimeout(resolve, retryAfterMs)); // the wait is what is tested
+    await alice.signal('alice', 'patient');
+    expect(await alice.next()).toMatchObject({ type: 'signal', signal: 'patient' });
+  });
+
+  test('one that does not read disturbs nobody, and can be left', async () => {
+    const { alice, bob, mallory } = await withMallory(server);
+    Reflect.get(mallory, '_socket').pause();
+    const signal = 'x'.repeat(60_000);
+    for (let n = 0; n < 200; n++) await alice.signal('mallory', signal); // 12 MB, far more than TCP buffers hold
+    await talk(alice, bob, 50);
+    mallory.terminate();
+    expect(await alice.next()).toEqual(peerLeave('mallory'));
+    expect(await bob.next()).toEqual(peerLeave('mallory'));
+    await talk(alice, bob, 1);
+  });
+});
+
+describe('without a rate limit', () => {
+  let server: Server;
+  beforeAll(async () => {
+    server = await startWorkerd({ vars: { MESSAGES_PER_SECOND: 0 } });
+  });
+  afterAll(() => server.stop());
+
+  test('10,000 malformed frames from one are each answered while two others talk', async () => {
+    const { alice, bob, mallory, frames } = await withMallory(server);
+    const count = 10_000;
+    const malformed = ['{', 'null', '{"type":"peers"}', Buffer.from([1, 2, 3]), '{"type":"signal","targetId":"bob"}'];
+    for (let n = 0; n < count; n++) mallory.send(malformed[n % malformed.length] ?? '');
+    await talk(alice, bob, 200);
+    const ponged = new Promise((resolve) =>
+      mallory.on('message', (frame) => String(frame) === 'pong' && resolve(true)),
+    );
+    mallory.send('ping');
+    await ponged;
+    const answers = frames.filter((frame) => frame !== 'pong').map((frame) => JSON.parse(frame));
+    const codes = answers.filter(({ type }) => type === 'error').map(({ code }) => code);
+    const expected = ['bad_json', 'bad_message', 'unknown_type', 'binary', 'bad_message'];
+    expect(codes).toEqual(Array.from({ length: count }, (_, n) => expected[n % expected.length]));
+    await talk(alice, bob, 1);
+    expect(mallory.readyState).toBe(mallory.OPEN);
+  });
+
+  test('10,000 signals arrive in order', async () => {
+    const room = newRoom();
+    const alice = await Client.join(placeOf(server), room, 'alice');
+    const bob = await Client.join(placeOf(server), room, 'bob');
+    for (let n = 0; n < 10_000; n++) await alice.signal('bob', n);
+    for (let n = 0; n < 10_000; n++) expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: n });
+  });
+
+  test('1,000 peers join one room: each is told of all before it and hears of all after it', async () => {
+    const room = newRoom();
+    const count = 1000;
+    const clients: Client[] = [];
+    const ids = Array.from({ length: count }, (_, n) => `peer ${n}`);
+    for (let n = 0; n < count; n += 50) {
+      const batch = ids.slice(n, n + 50).map((id) => Client.connect(placeOf(server), room, id));
+      clients.push(...(await Promise.all(batch)));
+    }
+    for (const [n, client] of clients.entries()) {
+      const first = Object(await client.next());
+      expect(first).toMatchObject({ type: 'peers', yourId: ids[n] });
+      const known: string[] = first.peers;
+      while (known.length < count - 1) {
+        const message = Object(await client.next());
+        if (message.type !== 'peer_join') throw new Error(`a peer heard ${JSON.stringify(message)}`);
+        known.push(message.clientId);
+      }
+      expect(new Set(known)).toEqual(new Set(ids.filter((id) => id !== ids[n])));
+    }
+    const [first, last] = [clients[0], clients.at(-1)];
+    await first?.signal(ids.at(-1) ?? '', 'across');
+    expect(await last?.next()).toEqual({ type: 'signal', fromId: ids[0], signal: 'across' });
+  }, 120_000); // half a million messages, at 40 µs of workerd's time each
+});
+
+test('a full room is closed with a reason a page can read, until someone leaves', async () => {
+  const server = await startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 2 } });
+  try {
+    const room = newRoom();
+    const alice = await Client.join(placeOf(server), room, 'alice');
+    const bob = await Client.join(placeOf(server), room, 'bob');
+    expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'bob' });
+    const carol = await Client.connect(placeOf(server), room, 'carol');
+    expect(await carol.closed).toEqual({ code: 4003, reason: 'Room is full', wasClean: true });
+    expect(carol.received).toEqual([]);
+    await talk(alice, bob, 1);
+    const newBob = await Client.join(placeOf(server), room, 'bob'); // takes no new place
+    expect(await bob.closed).toMatchObject({ code: 4000 });
+    await newBob.close();
+    const returned = await Client.connect(placeOf(server), room, 'carol');
+    expect(await returned.next()).toEqual({ type: 'peers', peers: ['alice'], yourId: 'carol' });
+  } finally {
+    await server.stop();
+  }
+});

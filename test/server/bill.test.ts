@@ -1,0 +1,55 @@
+/** What a real conversation costs, counted in a real server process; the README's arithmetic starts from it. */
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freeTierTable } from '../../scripts/free-tier.ts';
+import { type Server, startWorkerd } from '../../scripts/server.ts';
+import { meet } from '../../scripts/two-peers.ts';
+import { Client } from '../client.ts';
+import { placeOf } from './place.ts';
+
+let server: Server;
+beforeEach(async () => {
+  server = await startWorkerd({ main: 'test/server/metered.ts' });
+});
+afterEach(() => server.stop());
+
+const readBill = async (): Promise<Record<string, number>> => Object(await (await fetch(`${server.url}/bill`)).json());
+
+test('two peers who meet cost two requests at each stage and their messages; storage and alarms nothing', async () => {
+  const meeting = await meet(server.url, 'room', new Uint8Array(randomBytes(1024)));
+  const afterwards = await Client.join(placeOf(server), 'another room', 'pinger');
+  for (let n = 0; n < 100; n++) await afterwards.sendFrame('ping');
+  for (let n = 0; n < 100; n++) expect(await afterwards.next()).toBe('pong');
+  expect(await readBill()).toEqual({
+    workerRequests: 2 + 1,
+    roomRequests: 2 + 1,
+    messages: meeting.messagesSent,
+    alarms: 0,
+    storageUses: 0,
+    wakes: 2,
+  });
+});
+
+test('a quiet room hibernates with its sockets open, pinged or not, and wakes as it was', async () => {
+  const alice = await Client.join(placeOf(server), 'room', 'alice');
+  const bob = await Client.join(placeOf(server), 'room', 'bob');
+  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+  expect((await readBill())['wakes']).toBe(1);
+  const quietUntil = Date.now() + 13_000; // workerd hibernates an object after ten quiet seconds (2026-11)
+  while (Date.now() < quietUntil) {
+    await alice.sendFrame('ping');
+    expect(await alice.next()).toBe('pong');
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // quiet is what is tested
+  }
+  await alice.signal('bob', 'good morning');
+  expect(await bob.next()).toEqual({ type: 'signal', fromId: 'alice', signal: 'good morning' });
+  expect((await readBill())['wakes']).toBe(2);
+  const carol = await Client.connect(placeOf(server), 'room', 'carol');
+  expect(await carol.next()).toEqual({ type: 'peers', peers: ['alice', 'bob'], yourId: 'carol' });
+});
+
+test('the README’s table of sessions per day is the arithmetic of this bill', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  expect(readme).toContain(freeTierTable());
+});

@@ -1,0 +1,17 @@
+/** The main job: the server started as the README says, and two real WebRTC peers that meet through it. */
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { startDev } from '../../scripts/server.ts';
+import { meet } from '../../scripts/two-peers.ts';
+
+test('npm run dev: two peers exchange SDP and candidates, open a data channel and send bytes both ways', async () => {
+  const server = await startDev();
+  try {
+    const bytes = new Uint8Array(randomBytes(100_000)); // more than one SCTP packet
+    const meeting = await meet(server.url, 'a room / with a name', bytes);
+    expect(meeting.messagesSent).toBeGreaterThanOrEqual(2); // an offer and an answer at least
+    expect(meeting.channelOpen).toBeGreaterThan(meeting.rosterKnown);
+  } finally {
+    await server.stop();
+  }
+});

@@ -1,0 +1,33 @@
+/** Real silence on a real server: what the tests inside workerd show with a moved clock. */
+import { expect, test } from 'vitest';
+import { startWorkerd } from '../../scripts/server.ts';
+import { Client } from '../client.ts';
+import { placeOf } from '../server/place.ts';
+
+const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, count * 1000));
+
+test('one silent for 150 s after its last ping is a ghost; one whose timers run once a minute is not', async () => {
+  const server = await startWorkerd();
+  try {
+    const place = placeOf(server);
+    const silent = await Client.join(place, 'room', 'silent');
+    const hidden = await Client.join(place, 'room', 'hidden');
+    const bare = await Client.join(place, 'room', 'never pinged');
+    await silent.sendFrame('ping');
+    for (let minute = 0; minute < 3; minute++) {
+      await hidden.sendFrame('ping');
+      await seconds(minute < 2 ? 60 : 31);
+    }
+    const late = await Client.connect(place, 'room', 'late');
+    expect(await late.next()).toEqual({ type: 'peers', peers: ['hidden', 'never pinged'], yourId: 'late' });
+    expect(await silent.closed).toMatchObject({ code: 4006 });
+    const heard = [await bare.next(), await bare.next()];
+    expect(heard).toMatchObject([
+      { type: 'peer_leave', clientId: 'silent' },
+      { type: 'peer_join', clientId: 'late' },
+    ]);
+    expect(bare.received).toHaveLength(3);
+  } finally {
+    await server.stop();
+  }
+});

@@ -72,9 +72,12 @@ class Peer {
   sent = 0;
   readonly #socket: WebSocket;
   readonly #connection: PeerConnection;
-  /** Candidates from the other, until the connection has described itself: before that it may have no place for them. */
+  /**
+   * Our candidates, until the other's description is here: if the other reaches us before, libdatachannel (0.33.4 of
+   * node-datachannel) fails the connection now and then.
+   */
   readonly #candidates: IceCandidate[] = [];
-  #isDescribed = false;
+  #isAnswered = false;
   readonly #rosterKnown = Promise.withResolvers<void>();
   readonly #channelOpen = Promise.withResolvers<DataChannel>();
 
@@ -123,29 +126,34 @@ class Peer {
   #accept(peerId: string, signal: unknown): void {
     const { description, candidates = [] } = parseSignal(signal) ?? {};
     if (description?.type === 'offer') this.#signalTo(peerId);
-    if (description) this.#connection.setRemoteDescription(description.sdp, description.type);
-    this.#candidates.push(...candidates);
-    if (this.#isDescribed) this.#addCandidates();
-  }
-
-  #addCandidates(): void {
-    for (const { candidate, sdpMid } of this.#candidates.splice(0)) {
+    if (description) {
+      this.#connection.setRemoteDescription(description.sdp, description.type);
+      this.#isAnswered = true;
+      this.#sendCandidates(peerId);
+    }
+    for (const { candidate, sdpMid } of candidates) {
       if (candidate && sdpMid) this.#connection.addRemoteCandidate(candidate, sdpMid);
     }
   }
 
-  /** From now on the connection's description and candidates go to this peer, as they come. */
+  /** From now on the connection's description and candidates go to this peer. */
   #signalTo(peerId: string): void {
-    const send = (signal: Signal): void => {
-      this.sent++;
-      this.#socket.send(JSON.stringify({ type: 'signal', targetId: peerId, signal } satisfies ClientMessage));
-    };
     this.#connection.onLocalDescription((sdp, type) => {
-      if (type === 'offer' || type === 'answer') send({ type, sdp });
-      this.#isDescribed = true;
-      this.#addCandidates();
+      if (type === 'offer' || type === 'answer') this.#send(peerId, { type, sdp });
     });
-    this.#connection.onLocalCandidate((candidate, sdpMid) => send({ candidates: [{ candidate, sdpMid }] }));
+    this.#connection.onLocalCandidate((candidate, sdpMid) => {
+      this.#candidates.push({ candidate, sdpMid });
+      if (this.#isAnswered) this.#sendCandidates(peerId);
+    });
+  }
+
+  #sendCandidates(peerId: string): void {
+    if (this.#candidates.length > 0) this.#send(peerId, { candidates: this.#candidates.splice(0) });
+  }
+
+  #send(targetId: string, signal: Signal): void {
+    this.sent++;
+    this.#socket.send(JSON.stringify({ type: 'signal', targetId, signal } satisfies ClientMessage));
   }
 
   #use(channel: DataChannel): void {

@@ -1,6 +1,8 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
 import { description, version } from '../package.json';
+import { ProtocolError } from './protocol/error.ts';
 import { idFault } from './protocol/ids.ts';
+import { parseMetadata } from './protocol/messages.ts';
 import { type Env, readLimits, SettingsError } from './worker/settings.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
@@ -49,6 +51,13 @@ function enterRoom(request: Request, url: URL, encodedRoomId: string, env: Env):
   const clientId = url.searchParams.get('clientId') || crypto.randomUUID();
   const clientFault = idFault(clientId);
   if (clientFault) return sentence(400, `The client id ${clientFault}.`);
+  const metadata = url.searchParams.get('metadata');
+  try {
+    if (metadata !== null) parseMetadata(metadata);
+  } catch (error) {
+    if (error instanceof ProtocolError) return sentence(400, error.message);
+    throw error;
+  }
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }

@@ -58,12 +58,18 @@ export class Client {
   }
 
   /** Connects without waiting for `peers`. */
-  static async connect(place: Place, roomId: string, clientId?: string): Promise<Client> {
+  static async connect(
+    place: Place,
+    roomId: string,
+    clientId?: string,
+    extensions: Record<string, string> = {},
+  ): Promise<Client> {
     const beforeStep = async (): Promise<void> => place.beforeStep?.();
     await beforeStep();
-    const query = clientId === undefined ? '' : `?clientId=${encodeURIComponent(clientId)}`;
+    const parameters = clientId === undefined ? extensions : { clientId, ...extensions };
+    const query = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
     const made = Promise.withResolvers<Client>();
-    await place.open(`/ws/room/${encodeURIComponent(roomId)}${query}`, (socket) => {
+    await place.open(`/ws/room/${encodeURIComponent(roomId)}?${query.join('&')}`, (socket) => {
       made.resolve(new Client(socket, beforeStep));
     });
     return await made.promise;

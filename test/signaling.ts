@@ -212,6 +212,54 @@ export function describeSignaling(name: string, place: Place): void {
     });
   });
 
+  describe(`extensions, ${name}`, () => {
+    test('metadata is told to the others and to those who come later, 2,560 bytes of it', async () => {
+      const room = newRoom();
+      const metadata = { name: 'Älice 😀', pad: 'x'.repeat(2560 - 31) };
+      expect(new TextEncoder().encode(JSON.stringify(metadata)).length).toBe(2560);
+      const alice = await Client.connect(place, room, 'alice', { metadata: JSON.stringify(metadata) });
+      expect(await alice.next()).toEqual({ type: 'peers', peers: [], yourId: 'alice' });
+      const bob = await Client.connect(place, room, 'bob', { metadata: '7' });
+      expect(await bob.next()).toEqual({
+        type: 'peers',
+        peers: ['alice'],
+        yourId: 'bob',
+        metadata: { alice: metadata },
+      });
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'bob', timestamp: aTimestamp, metadata: 7 });
+      await Client.join(place, room, 'bare');
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'bare', timestamp: aTimestamp });
+    });
+
+    test.each([
+      ['{', 'not JSON'],
+      ['', 'not JSON'],
+      [JSON.stringify('x'.repeat(2559)), 'longer than'],
+      [JSON.stringify('ö'.repeat(1280)), 'longer than'],
+    ])('metadata that will not do gets 400: %.10s', async (metadata, complaint) => {
+      const response = await place.fetch(`/ws/room/lobby?metadata=${encodeURIComponent(metadata)}`);
+      expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(complaint)]);
+    });
+
+    test('an offer published ahead goes to the first who asks, once, beside metadata of the greatest size', async () => {
+      const room = newRoom();
+      const metadata = JSON.stringify('ö'.repeat(1279));
+      const alice = await Client.connect(place, room, 'alice', { metadata, ahead: '1' });
+      await alice.next();
+      const offer = { type: 'offer', sdp: 'x'.repeat(8000), candidates: [] };
+      await alice.send({ type: 'ahead', offer });
+      await expectSilence(alice, alice, 'alice');
+      const bare = await Client.connect(place, room, 'bare');
+      expect(await bare.next()).not.toHaveProperty('offers');
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'bare', timestamp: aTimestamp });
+      const bob = await Client.connect(place, room, 'bob', { ahead: '1' });
+      expect(await bob.next()).toMatchObject({ peers: ['alice', 'bare'], offers: { alice: offer } });
+      expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'bob', offerTaken: true });
+      const carol = await Client.connect(place, room, 'carol', { ahead: '1' });
+      expect(await carol.next()).not.toHaveProperty('offers');
+    });
+  });
+
   describe(`bad input, ${name}`, () => {
     test.each<[code: string, frame: string | Uint8Array<ArrayBuffer>]>([
       ['bad_json', 'hello'],
@@ -228,6 +276,8 @@ export function describeSignaling(name: string, place: Place): void {
       ['bad_message', '{"type":"signal","targetId":null,"signal":1}'],
       ['bad_message', '{"type":"signal","targetId":["bob"],"signal":1}'],
       ['bad_message', '{"type":"broadcast"}'],
+      ['bad_message', '{"type":"ahead"}'],
+      ['bad_message', JSON.stringify({ type: 'ahead', offer: 'x'.repeat(8191) })],
       ['unknown_type', '{"type":"peers"}'],
       ['unknown_type', '{"type":7}'],
       ['unknown_type', '{"type":null}'],

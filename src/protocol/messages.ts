@@ -2,7 +2,9 @@
  * Every message on the WebSocket, both directions. PROTOCOL.md tells the same as a conversation.
  * All are JSON text frames but for the keep-alive, which is the bare text `ping` and its answer `pong`.
  */
+import { asciiJson } from './ascii-json.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
+import { utf8Length } from './utf8.ts';
 
 /** A client sends this text to show that it is alive; the runtime answers PONG without waking the room. */
 export const PING = 'ping';
@@ -10,6 +12,15 @@ export const PONG = 'pong';
 
 /** As a `targetId`: everyone in the room but the sender. Refused as anybody's id. */
 export const BROADCAST_TARGET = '__broadcast__';
+
+/**
+ * Longest join metadata, in UTF-8 bytes of JSON. The library promises an app 2,048 and needs some for its own envelope;
+ * with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
+ */
+export const MAX_METADATA_BYTES = 2560;
+
+/** Longest offer published ahead, in bytes of JSON with all but ASCII escaped. */
+export const MAX_OFFER_BYTES = 8192;
 
 /**
  * What goes into `signal`, by convention between clients: the server carries it unread and never enforces this.
@@ -44,14 +55,27 @@ export interface BroadcastRequest {
   data: unknown;
 }
 
+/**
+ * Keep `offer`, a complete `Signal` of a connection made in advance, for one who joins with `?ahead=1`; it takes the
+ * place of the one kept before. It is handed out once.
+ */
+export interface AheadRequest {
+  type: 'ahead';
+  offer: unknown;
+}
+
 /** All that a client may send, besides PING. */
-export type ClientMessage = SignalRequest | BroadcastRequest;
+export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest;
 
 /** To a client that has just joined: the others in the room, longest there first, and the id it goes by. */
 export interface Peers {
   type: 'peers';
   peers: string[];
   yourId: string;
+  /** What those who brought metadata brought, by id. Absent if nobody did. */
+  metadata?: Record<string, unknown>;
+  /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
+  offers?: Record<string, unknown>;
 }
 
 /** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */
@@ -59,6 +83,10 @@ export interface PeerJoin {
   type: 'peer_join';
   clientId: string;
   timestamp: number;
+  /** What it brought as metadata, if anything. */
+  metadata?: unknown;
+  /** It has been handed the offer you published ahead: expect its answer, and publish the next. */
+  offerTaken?: true;
 }
 
 /** To the others: `clientId` is gone. `timestamp` in ms since the epoch. */
@@ -122,12 +150,25 @@ export function parseClientMessage(text: string): ClientMessage {
       }
       return { type: 'broadcast', data };
     }
+    case 'ahead': {
+      const { offer } = message;
+      if (offer === undefined) {
+        throw new ProtocolError(
+          'bad_message',
+          'An ahead message needs an offer field: a complete offer, as in a signal.',
+        );
+      }
+      if (asciiJson(offer).length > MAX_OFFER_BYTES) {
+        throw new ProtocolError('bad_message', `An offer published ahead may have at most ${MAX_OFFER_BYTES} bytes.`);
+      }
+      return { type: 'ahead', offer };
+    }
     case undefined:
-      throw new ProtocolError('bad_message', 'A message needs a type: "signal" or "broadcast".');
+      throw new ProtocolError('bad_message', 'A message needs a type: "signal", "broadcast" or "ahead".');
     default:
       throw new ProtocolError(
         'unknown_type',
-        'The message has a type this server does not know; it knows "signal" and "broadcast".',
+        'The message has a type this server does not know; it knows "signal", "broadcast" and "ahead".',
       );
   }
 }
@@ -168,18 +209,31 @@ function isMaybe(value: unknown, type: 'string' | 'number'): boolean {
 }
 
 function parseObject(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // JSON.parse throws SyntaxError and nothing else; its own words would quote the message back.
-    throw new ProtocolError(
-      'bad_json',
-      'The message is not JSON. Send a JSON object such as {"type":"broadcast","data":1}, or the text ping.',
-    );
-  }
+  const value = parseJson(
+    text,
+    'The message is not JSON. Send a JSON object such as {"type":"broadcast","data":1}, or the text ping.',
+  );
   if (!isObject(value)) throw new ProtocolError('bad_message', 'The message is JSON but not an object with a type.');
   return value;
+}
+
+function parseJson(text: string, complaint: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // JSON.parse throws SyntaxError and nothing else; its own words would quote the text back.
+    throw new ProtocolError('bad_json', complaint);
+  }
+}
+
+/**
+ * Reads join metadata, any JSON. Throws ProtocolError `bad_json` or, if it is too long, `bad_message`.
+ */
+export function parseMetadata(text: string): unknown {
+  if (utf8Length(text) > MAX_METADATA_BYTES) {
+    throw new ProtocolError('bad_message', `The metadata is longer than ${MAX_METADATA_BYTES} UTF-8 bytes of JSON.`);
+  }
+  return parseJson(text, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

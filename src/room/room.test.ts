@@ -11,6 +11,8 @@ class TestMember implements Member {
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   lastSeen: number | undefined;
+  metadata: unknown;
+  offer: unknown;
   closeCode: number | undefined;
 
   constructor(id: string) {
@@ -48,10 +50,11 @@ class World implements Roster<TestMember> {
     return this.members.length - 1;
   }
 
-  join(id: string, limits = LIMITS): TestMember {
+  join(id: string, limits = LIMITS, wantsOffers = false, metadata?: unknown): TestMember {
     const joiner = new TestMember(id);
+    joiner.metadata = metadata;
     this.members.push(joiner);
-    this.apply(join(joiner, this, limits, this.now));
+    this.apply(join(joiner, this, limits, this.now, wantsOffers));
     return joiner;
   }
 
@@ -71,6 +74,8 @@ class World implements Roster<TestMember> {
       if ('close' in effect) {
         effect.member.closeCode = effect.close.code;
         this.members = this.members.filter((other) => other !== effect.member);
+      } else if ('keep' in effect) {
+        effect.member.offer = effect.keep;
       } else {
         for (const member of effect.to) member.heard.push(effect.send);
       }
@@ -188,6 +193,54 @@ test('one that goes on flooding is closed 4008 and leaves once', () => {
   expect(alice.closeCode).toBe(4008);
   expect(alice.heard.filter((message) => message.type === 'error' && message.code === 'bad_json')).toHaveLength(520);
   expect(bob.heard.filter(({ type }) => type === 'peer_leave')).toHaveLength(1);
+});
+
+test('an offer published ahead is handed out once, to one who asks, and its owner hears of it', () => {
+  const world = new World();
+  const alice = world.join('alice');
+  const bob = world.join('bob');
+  world.receive(alice, { type: 'ahead', offer: { sdp: 'old' } });
+  world.receive(alice, { type: 'ahead', offer: { sdp: 'new' } });
+  expect(world.join('bare').heard).toEqual([{ type: 'peers', peers: ['alice', 'bob'], yourId: 'bare' }]);
+  expect(alice.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'bare', timestamp: world.now });
+  const dora = world.join('dora', LIMITS, true);
+  expect(dora.heard).toMatchObject([{ peers: ['alice', 'bob', 'bare'], offers: { alice: { sdp: 'new' } } }]);
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_join', clientId: 'dora', offerTaken: true });
+  expect(bob.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'dora', timestamp: world.now });
+  world.leave(dora);
+  expect(world.join('erin', LIMITS, true).heard).toEqual([
+    { type: 'peers', peers: ['alice', 'bob', 'bare'], yourId: 'erin' },
+  ]);
+});
+
+test('one joiner takes at most 32 offers', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxPeers: 100, maxMessageBytes: 100_000 };
+  const residents = Array.from({ length: 40 }, (_, n) => world.join(`peer ${n}`, limits));
+  for (const resident of residents) world.receive(resident, { type: 'ahead', offer: resident.id }, limits);
+  const [welcome] = world.join('first', limits, true).heard;
+  expect(Object.keys(Object(welcome).offers)).toEqual(residents.slice(0, 32).map(({ id }) => id));
+  const [next] = world.join('second', limits, true).heard;
+  expect(Object.keys(Object(next).offers)).toEqual(residents.slice(32).map(({ id }) => id));
+});
+
+test('an offer too large to keep is refused, and the one before stays', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxMessageBytes: 100_000 };
+  const alice = world.join('alice');
+  world.receive(alice, { type: 'ahead', offer: 'x'.repeat(8190) }, limits);
+  world.receive(alice, { type: 'ahead', offer: 'x'.repeat(8191) }, limits);
+  world.receive(alice, { type: 'ahead', offer: 'ö'.repeat(2000) }, limits);
+  expect(alice.heard.slice(1)).toMatchObject([{ code: 'bad_message' }, { code: 'bad_message' }]);
+  expect(alice.offer).toBe('x'.repeat(8190));
+});
+
+test('metadata is told to the others and to those who come later, whatever the id', () => {
+  const world = new World();
+  const alice = world.join('__proto__', LIMITS, false, { name: 'Alice' });
+  const bob = world.join('bob', LIMITS, false, null);
+  expect(alice.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'bob', timestamp: world.now, metadata: null });
+  expect(JSON.stringify(bob.heard)).toContain('"metadata":{"__proto__":{"name":"Alice"}}');
 });
 
 test('our own bugs are not answered as bad input', () => {

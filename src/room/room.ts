@@ -4,7 +4,14 @@
  */
 import { CLOSE, type Close } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
-import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
+import {
+  BROADCAST_TARGET,
+  type ErrorMessage,
+  type PeerJoin,
+  type Peers,
+  parseClientMessage,
+  type ServerMessage,
+} from '../protocol/messages.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { type Bucket, spend } from './bucket.ts';
 
@@ -23,6 +30,10 @@ export interface Member {
   readonly lastSeen: number | undefined;
   /** What it has sent lately. */
   readonly bucket: Bucket;
+  /** What it brought when it joined; undefined for nothing. */
+  readonly metadata: unknown;
+  /** The offer it has published ahead and nobody has taken; undefined for none. */
+  readonly offer: unknown;
 }
 
 /** The members as the sockets tell them. */
@@ -44,11 +55,29 @@ export interface Limits {
   readonly messagesPerSecond: number;
 }
 
-/** One thing for the caller to do. A member that is closed is no member from then on. */
-export type Effect<M> = { send: ServerMessage; to: readonly M[] } | { close: Close; member: M };
+/** Most offers handed to one joiner: it makes a connection for each at once, and browsers make some hundreds at most. */
+const MAX_OFFERS_TAKEN = 32;
 
-/** `joiner` has connected. The others hear of it, then the joiner hears who they are. */
-export function join<M extends Member>(joiner: M, roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+/**
+ * One thing for the caller to do. A member that is closed is no member from then on. `keep` is the member's new
+ * `offer`, undefined when it has been taken.
+ */
+export type Effect<M> =
+  | { send: ServerMessage; to: readonly M[] }
+  | { close: Close; member: M }
+  | { keep: unknown; member: M };
+
+/**
+ * `joiner` has connected. The others hear of it, then the joiner hears who they are, and if it `wantsOffers` gets those
+ * that were published ahead.
+ */
+export function join<M extends Member>(
+  joiner: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+  wantsOffers = false,
+): Effect<M>[] {
   const present = roster.others(joiner);
   const twins = present.filter((member) => member.id === joiner.id);
   const { living: others, effects } = layGhosts(
@@ -57,9 +86,21 @@ export function join<M extends Member>(joiner: M, roster: Roster<M>, limits: Lim
   );
   if (others.length >= limits.maxPeers) return [...effects, { close: CLOSE.full, member: joiner }];
   for (const member of twins) effects.push({ close: CLOSE.duplicate, member });
+  const givers = wantsOffers ? others.filter(({ offer }) => offer !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
+  const news: PeerJoin = { type: 'peer_join', clientId: joiner.id, timestamp: now };
+  if (joiner.metadata !== undefined) news.metadata = joiner.metadata;
+  const welcome: Peers = { type: 'peers', peers: others.map(({ id }) => id), yourId: joiner.id };
+  const withMetadata = others.filter(({ metadata }) => metadata !== undefined);
+  if (withMetadata.length > 0)
+    welcome.metadata = Object.fromEntries(withMetadata.map(({ id, metadata }) => [id, metadata]));
+  if (givers.length > 0) {
+    welcome.offers = Object.fromEntries(givers.map(({ id, offer }) => [id, offer]));
+    effects.push({ send: { ...news, offerTaken: true }, to: givers });
+    for (const member of givers) effects.push({ keep: undefined, member });
+  }
   effects.push(
-    { send: { type: 'peer_join', clientId: joiner.id, timestamp: now }, to: others },
-    { send: { type: 'peers', peers: others.map((member) => member.id), yourId: joiner.id }, to: [joiner] },
+    { send: news, to: givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others },
+    { send: welcome, to: [joiner] },
   );
   return effects;
 }
@@ -89,6 +130,7 @@ export function receive<M extends Member>(
     if (typeof frame !== 'string')
       throw new ProtocolError('binary', 'Messages are JSON in text frames; this one was binary.');
     const request = parseClientMessage(frame);
+    if (request.type === 'ahead') return [{ keep: request.offer, member: sender }];
     if (request.type === 'broadcast') {
       return toOthers({ type: 'broadcast', fromId: sender.id, data: request.data }, sender, roster, limits, now);
     }

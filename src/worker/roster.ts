@@ -1,3 +1,4 @@
+import { asciiJson } from '../protocol/ascii-json.ts';
 import type { Close } from '../protocol/close.ts';
 import type { Member, Roster } from '../room/room.ts';
 
@@ -9,6 +10,10 @@ interface Attachment {
   seenAt: number;
   /** The others have been told that it is gone, or need no telling. */
   left: boolean;
+  /** What it brought when it joined, as JSON. */
+  metadata?: string;
+  /** The offer it published ahead, as JSON, until it is taken. */
+  offer?: string;
 }
 
 /** How old the attachment's `seenAt` may get, in ms: writing it costs more than relaying a message. */
@@ -20,39 +25,57 @@ export class SocketMember implements Member {
   readonly bucket = { spent: 0, at: 0 };
   readonly #ctx: DurableObjectState;
   readonly #socket: WebSocket;
-  #seenAt: number;
-  #left: boolean;
+  readonly #attachment: Attachment;
 
   constructor(ctx: DurableObjectState, socket: WebSocket) {
-    const attachment = readAttachment(socket);
     this.id = ctx.getTags(socket)[0] ?? '';
     this.#ctx = ctx;
     this.#socket = socket;
-    this.#seenAt = attachment?.seenAt ?? 0;
-    this.#left = attachment?.left ?? false;
+    this.#attachment = readAttachment(socket);
   }
 
   /** Whether it has left the room, be its socket closed yet or not. */
   get left(): boolean {
-    return this.#left;
+    return this.#attachment.left;
+  }
+
+  get metadata(): unknown {
+    return parsed(this.#attachment.metadata);
+  }
+
+  get offer(): unknown {
+    return parsed(this.#attachment.offer);
   }
 
   get lastSeen(): number | undefined {
     const ping = this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
-    return ping ? Math.max(ping.getTime(), this.#seenAt) : undefined;
+    return ping ? Math.max(ping.getTime(), this.#attachment.seenAt) : undefined;
   }
 
   /** It has sent a message at `now`, a sign of life like a ping. */
   sawMessage(now: number): void {
-    if (now - this.#seenAt < STAMP_EVERY_MS) return;
-    this.#seenAt = now;
+    if (now - this.#attachment.seenAt < STAMP_EVERY_MS) return;
+    this.#attachment.seenAt = now;
+    this.#save();
+  }
+
+  /** Takes note of what it brought, as JSON. */
+  introduce(metadata: string): void {
+    this.#attachment.metadata = metadata;
+    this.#save();
+  }
+
+  /** Keeps the offer it published ahead, or forgets it if that is undefined. */
+  keep(offer: unknown): void {
+    if (offer === undefined) delete this.#attachment.offer;
+    else this.#attachment.offer = asciiJson(offer);
     this.#save();
   }
 
   /** Marks it as gone for good. Returns false if it was already. */
   markLeft(): boolean {
-    if (this.#left) return false;
-    this.#left = true;
+    if (this.#attachment.left) return false;
+    this.#attachment.left = true;
     this.#save();
     return true;
   }
@@ -76,7 +99,7 @@ export class SocketMember implements Member {
   }
 
   #save(): void {
-    this.#socket.serializeAttachment({ v: 1, seenAt: this.#seenAt, left: this.#left } satisfies Attachment);
+    this.#socket.serializeAttachment(this.#attachment);
   }
 }
 
@@ -135,7 +158,11 @@ export class SocketRoster implements Roster<SocketMember> {
   }
 }
 
-function readAttachment(socket: WebSocket): Attachment | undefined {
+function readAttachment(socket: WebSocket): Attachment {
   const attachment: Attachment | null = socket.deserializeAttachment();
-  return attachment?.v === 1 ? attachment : undefined;
+  return attachment?.v === 1 ? attachment : { v: 1, seenAt: 0, left: false };
+}
+
+function parsed(json: string | undefined): unknown {
+  return json === undefined ? undefined : JSON.parse(json);
 }

@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
+import { asciiJson } from '../protocol/ascii-json.ts';
 import { PING, PONG } from '../protocol/messages.ts';
 import { type Effect, join, type Limits, leave, receive } from '../room/room.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
@@ -22,12 +23,17 @@ export class SignalingRoom extends DurableObject<Env> {
 
   /** A WebSocket upgrade that the Worker has let through, with a good `clientId` in its URL. */
   override fetch(request: Request): Response {
-    const clientId = new URL(request.url).searchParams.get('clientId') ?? '';
+    const { searchParams } = new URL(request.url);
+    const clientId = searchParams.get('clientId') ?? '';
+    const metadata = searchParams.get('metadata');
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
     this.ctx.acceptWebSocket(server, [clientId]);
     this.#roster.changed();
-    this.#apply(join(this.#roster.member(server), this.#roster, this.#limits, Date.now()));
+    const joiner = this.#roster.member(server);
+    if (metadata !== null) joiner.introduce(asciiJson(JSON.parse(metadata)));
+    const wantsOffers = searchParams.get('ahead') === '1';
+    this.#apply(join(joiner, this.#roster, this.#limits, Date.now(), wantsOffers));
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -55,6 +61,10 @@ export class SignalingRoom extends DurableObject<Env> {
         this.#roster.changed();
         effect.member.markLeft();
         effect.member.close(effect.close);
+        continue;
+      }
+      if ('keep' in effect) {
+        effect.member.keep(effect.keep);
         continue;
       }
       const text = JSON.stringify(effect.send);

@@ -17,3 +17,8 @@ export const CLOSE = {
   /** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
   tooLarge: { code: 1009, reason: 'Message too large' },
 } as const satisfies Record<string, Close>;
+
+/** Whether a client should stay away after this code, because coming back could not help. */
+export function isFinal(code: number): boolean {
+  return code === CLOSE.duplicate.code || code === CLOSE.full.code;
+}

@@ -1,0 +1,112 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
+
+const MAGIC_BYTES = [0xb9, 0x1f];
+const MARK_BYTES = [0xab, 0x82, 0xcd, 0x81, 0x95, 0x12, 0xcb, 0xa1];
+
+function ofLength(length: number, start: number[] = []): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  for (let n = 0; n < length; n++) bytes[n] = start[n] ?? (n * 31 + (n >> 8)) & 0xff;
+  return bytes;
+}
+
+/** What arrives of `frames`, in order. */
+function arriving(reassembly: Reassembly, frames: Iterable<Uint8Array<ArrayBuffer>>): Uint8Array[] {
+  return [...frames].flatMap((frame) => reassembly.take(frame)?.message ?? []);
+}
+
+test.each([
+  [0, 1],
+  [1, 1],
+  [2, 1],
+  [16_000, 1],
+  [16_001, 2],
+  [2 * 15_988, 2],
+  [2 * 15_988 + 1, 3],
+  [1_000_000, 63],
+])('%i bytes go in %i frames and come whole', (length, count) => {
+  const message = ofLength(length);
+  const frames = [...toFrames(message, 7)];
+  expect(frames).toHaveLength(count);
+  for (const frame of frames) expect(frame.length).toBeLessThanOrEqual(16_000);
+  expect(arriving(new Reassembly(), frames)).toEqual([message]);
+});
+
+test('a frame is laid out as P2PCF does', () => {
+  const [first, second] = toFrames(ofLength(15_990), 0x1234) ?? [];
+  expect(first).toEqual(ofLength(15_990)); // short enough to go as it is
+  expect(second).toBeUndefined();
+  const [head, tail] = [...toFrames(ofLength(16_001), 0x1234)];
+  expect([...(head?.subarray(0, 12) ?? [])]).toEqual([0xb9, 0x1f, 0x34, 0x12, 0, 0, 0, 0, 0x81, 0x3e, 0, 0]);
+  expect([...(tail?.subarray(0, 12) ?? [])]).toEqual([0xb9, 0x1f, 0x34, 0x12, 1, 0, 1, 0, 0x81, 0x3e, 0, 0]);
+  expect([head?.length, tail?.length]).toEqual([16_000, 28]); // 12 + 13, padded to a multiple of four
+});
+
+test('what looks like a frame or a signal arrives all the same', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(MAGIC_BYTES, MARK_BYTES), fc.nat(40_000), (start, length) => {
+      const message = ofLength(length, start);
+      const reassembly = new Reassembly();
+      const wholes = [...toFrames(message, 1)].flatMap((frame) => reassembly.take(frame) ?? []);
+      expect(wholes.map((whole) => whole.message)).toEqual([message]);
+      expect(wholes.map(unmarkSignal)).toEqual([undefined]);
+    }),
+  );
+});
+
+test('messages under way at once do not mix, whatever the order of their frames', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(60_000), { minLength: 2, maxLength: 5 }), fc.array(fc.nat(4)), (lengths, order) => {
+      const messages = lengths.map((length, id) => ofLength(length, [0xb9, 0x1f, id]));
+      const queues = messages.map((message, id) => [...toFrames(message, id)]);
+      const interleaved = order.flatMap((n) => queues[n % queues.length]?.shift() ?? []);
+      const arrived = arriving(new Reassembly(), [...interleaved, ...queues.flat()]);
+      expect(arrived).toHaveLength(messages.length);
+      for (const message of messages) expect(arrived).toContainEqual(message);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('a declared length of 4 GiB holds no memory, and the next message comes through', () => {
+  const frame = [...toFrames(ofLength(20_000), 1)][0];
+  if (!frame) throw new Error('no frame');
+  const reassembly = new Reassembly();
+  new DataView(frame.buffer).setUint32(8, 0xffff_ffff, true);
+  const before = process.memoryUsage().arrayBuffers;
+  expect(reassembly.take(frame)).toBeUndefined();
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000);
+  expect(arriving(reassembly, toFrames(ofLength(20_000), 2))).toHaveLength(1);
+});
+
+test('any bytes at all are a message or nothing, never an exception', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 40 })), (frames) => {
+      const reassembly = new Reassembly();
+      for (const bytes of frames) {
+        const framed = new Uint8Array([...MAGIC_BYTES, ...bytes]);
+        const whole = reassembly.take(framed);
+        if (whole) unmarkSignal(whole);
+      }
+    }),
+  );
+});
+
+test('a message cut off in the middle is forgotten when its id comes again', () => {
+  const reassembly = new Reassembly();
+  const [first] = toFrames(ofLength(50_000), 5);
+  expect(arriving(reassembly, first ? [first] : [])).toEqual([]);
+  expect(arriving(reassembly, toFrames(ofLength(40_000), 5))).toEqual([ofLength(40_000)]);
+});
+
+test('a signal comes out as it went in', () => {
+  fc.assert(
+    fc.property(fc.string(), (sdp) => {
+      const marked = markSignal({ type: 'offer', sdp });
+      expect(marked.length % 2).toBe(0);
+      expect([...marked.subarray(0, 8)]).toEqual(MARK_BYTES);
+      expect(unmarkSignal({ message: marked, wasFramed: false })).toEqual({ type: 'offer', sdp });
+    }),
+  );
+});

@@ -1,0 +1,129 @@
+/**
+ * P2PCF's format on the data channel. A message of up to 16,000 bytes is sent as it is; a longer one in frames with a
+ * header of 12 bytes, little endian: u16 magic, u16 message id, u16 frame index, u16 1 on the last frame and else 0,
+ * u32 length of the whole message; then up to 15,988 bytes of it. Frames are padded to a multiple of four.
+ */
+const MAGIC = 8121;
+const HEADER_BYTES = 12;
+
+/** Longest message that goes without a header, and longest frame, in bytes. */
+const MAX_FRAME_BYTES = 16_000;
+const PAYLOAD_BYTES = MAX_FRAME_BYTES - HEADER_BYTES;
+
+/** Longest message, in bytes: the frame index has 16 bits. */
+export const MAX_MESSAGE_BYTES = 65_536 * PAYLOAD_BYTES;
+
+/** What one peer may make us hold of messages that are not whole yet, in bytes. */
+const MAX_HELD_BYTES = 256 * 1024 * 1024;
+
+/** P2PCF's mark of a signal inside the channel: these words, then JSON, padded to an even length with a zero byte. */
+const SIGNAL_MARK = [0x82ab, 0x81cd, 0x1295, 0xa1cb];
+const SIGNAL_MARK_BYTES = 8;
+
+/** Yields what to send for `message`, in order. `messageId` is 0 to 65,535 and not that of a message under way. */
+export function* toFrames(message: Uint8Array, messageId: number): Generator<Uint8Array<ArrayBuffer>> {
+  // One that begins like a header, or like a signal, would be taken for it.
+  if (message.length <= MAX_FRAME_BYTES && firstWord(message) !== MAGIC && !isSignal(message)) {
+    yield new Uint8Array(message);
+    return;
+  }
+  const count = Math.max(1, Math.ceil(message.length / PAYLOAD_BYTES));
+  for (let index = 0; index < count; index++) {
+    const payload = message.subarray(index * PAYLOAD_BYTES, (index + 1) * PAYLOAD_BYTES);
+    const frame = new Uint8Array(Math.ceil((HEADER_BYTES + payload.length) / 4) * 4);
+    const header = new DataView(frame.buffer);
+    header.setUint16(0, MAGIC, true);
+    header.setUint16(2, messageId, true);
+    header.setUint16(4, index, true);
+    header.setUint16(6, index === count - 1 ? 1 : 0, true);
+    header.setUint32(8, message.length, true);
+    frame.set(payload, HEADER_BYTES);
+    yield frame;
+  }
+}
+
+/** A message from a peer, and whether it came in frames. */
+export interface Whole {
+  message: Uint8Array<ArrayBuffer>;
+  wasFramed: boolean;
+}
+
+/** Puts the frames of one peer together again. */
+export class Reassembly {
+  readonly #parts = new Map<number, { parts: Uint8Array<ArrayBuffer>[]; length: number; held: number }>();
+  #held = 0;
+
+  /**
+   * Takes what came off the channel. Returns a message when it is whole, undefined when more is to come, and undefined
+   * for a frame that fits nothing, whose message is then forgotten: memory is held for what came, not what was declared.
+   */
+  take(frame: Uint8Array<ArrayBuffer>): Whole | undefined {
+    if (firstWord(frame) !== MAGIC || frame.length < HEADER_BYTES) return { message: frame, wasFramed: false };
+    const header = new DataView(frame.buffer, frame.byteOffset);
+    const id = header.getUint16(2, true);
+    const index = header.getUint16(4, true);
+    const isLast = header.getUint16(6, true) === 1;
+    const length = header.getUint32(8, true);
+    // The channel is ordered, so frames of one message come one after the other, from 0.
+    const begun = index === 0 ? { parts: [], length, held: 0 } : this.#parts.get(id);
+    if (index === 0) this.#forget(id);
+    if (!begun || begun.parts.length !== index || begun.length !== length) return this.#forget(id);
+    const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + Math.min(PAYLOAD_BYTES, length - begun.held));
+    begun.parts.push(payload);
+    begun.held += payload.length;
+    this.#held += payload.length;
+    this.#parts.set(id, begun);
+    if (!isLast) {
+      const fits = payload.length === PAYLOAD_BYTES && begun.held < length && this.#held <= MAX_HELD_BYTES;
+      return fits ? undefined : this.#forget(id);
+    }
+    this.#forget(id);
+    if (begun.held !== length) return undefined;
+    const message = new Uint8Array(length);
+    let at = 0;
+    for (const part of begun.parts) {
+      message.set(part, at);
+      at += part.length;
+    }
+    return { message, wasFramed: true };
+  }
+
+  #forget(id: number): undefined {
+    this.#held -= this.#parts.get(id)?.held ?? 0;
+    this.#parts.delete(id);
+    return undefined;
+  }
+}
+
+/** A signal, marked for the channel. */
+export function markSignal(signal: unknown): Uint8Array<ArrayBuffer> {
+  const json = new TextEncoder().encode(JSON.stringify(signal));
+  const bytes = new Uint8Array(SIGNAL_MARK_BYTES + Math.ceil(json.length / 2) * 2);
+  const words = new DataView(bytes.buffer);
+  for (const [index, word] of SIGNAL_MARK.entries()) words.setUint16(2 * index, word, true);
+  bytes.set(json, SIGNAL_MARK_BYTES);
+  return bytes;
+}
+
+/** The signal in a message, or undefined if the message is the app's. */
+export function unmarkSignal({ message, wasFramed }: Whole): unknown {
+  if (!isSignal(message)) return undefined;
+  // A signal this short comes without frames: framed, it is an app's message that happens to begin like one.
+  if (wasFramed && message.length <= MAX_FRAME_BYTES) return undefined;
+  const json = new TextDecoder().decode(message.subarray(SIGNAL_MARK_BYTES)).replace(/\0$/, '');
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined; // not JSON: the app's, though no app of ours can have sent it unframed
+  }
+}
+
+function isSignal(message: Uint8Array): boolean {
+  if (message.length < SIGNAL_MARK_BYTES) return false;
+  const words = new DataView(message.buffer, message.byteOffset);
+  return SIGNAL_MARK.every((word, index) => words.getUint16(2 * index, true) === word);
+}
+
+function firstWord(message: Uint8Array): number | undefined {
+  return message.length < 2 ? undefined : new DataView(message.buffer, message.byteOffset).getUint16(0, true);
+}

@@ -1,0 +1,72 @@
+/** Events by name, each with the arguments its listeners get. */
+type EventMap<Events> = Record<keyof Events, unknown[]>;
+
+type Listener<Arguments extends unknown[]> = (...args: Arguments) => void;
+type Listeners<Events extends EventMap<Events>> = { [Name in keyof Events]?: readonly Entry<Events[Name]>[] };
+interface Entry<Arguments extends unknown[]> {
+  listener: Listener<Arguments>;
+  once: boolean;
+}
+
+/**
+ * Typed events with the names of Node's EventEmitter, which P2PCF's users know. A listener that throws does not keep
+ * the others from hearing: its error is reported as an uncaught one. Unlike in Node, `error` needs no listener.
+ */
+export class Emitter<Events extends EventMap<Events>> {
+  #listeners: Listeners<Events> = {};
+
+  /** Calls `listener` each time. Returns this object. */
+  on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+    return this.#add(name, listener, false);
+  }
+
+  /** Calls `listener` the next time only. Returns this object. */
+  once<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+    return this.#add(name, listener, true);
+  }
+
+  /** Undoes the newest `on` or `once` of this listener. Returns this object. */
+  off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+    const entry = this.#listeners[name]?.findLast((each) => each.listener === listener);
+    this.#listeners[name] = this.#listeners[name]?.filter((each) => each !== entry);
+    return this;
+  }
+
+  /** The same as `on`. */
+  addListener<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+    return this.on(name, listener);
+  }
+
+  /** The same as `off`. */
+  removeListener<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
+    return this.off(name, listener);
+  }
+
+  /** Forgets the listeners of one event, or of all. Returns this object. */
+  removeAllListeners(name?: keyof Events): this {
+    if (name === undefined) this.#listeners = {};
+    else delete this.#listeners[name];
+    return this;
+  }
+
+  /** Calls the listeners in the order they were added. Returns whether there were any. */
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): boolean {
+    const entries = this.#listeners[name] ?? [];
+    for (const { listener, once } of entries) {
+      if (once) this.off(name, listener);
+      try {
+        listener(...args);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    return entries.length > 0;
+  }
+
+  #add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): this {
+    this.#listeners[name] = [...(this.#listeners[name] ?? []), { listener, once }];
+    return this;
+  }
+}

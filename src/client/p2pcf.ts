@@ -1,0 +1,262 @@
+/** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
+import type { PeerJoin, Peers } from '../protocol/messages.ts';
+import { Ahead } from './ahead.ts';
+import { Emitter } from './events.ts';
+import { type Data, Peer, type PeerSettings, type PeerState, type Progress } from './peer.ts';
+import { SignalingClient, type SignalingState } from './signaling.ts';
+
+/** The parts of a WebRTC implementation this library uses; browsers have them as globals. */
+export interface WebRTC {
+  RTCPeerConnection: typeof RTCPeerConnection;
+}
+
+export interface P2PCFOptions {
+  /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
+  workerUrl: string;
+  /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
+  metadata?: unknown;
+  /** STUN servers; the default is Google's and Twilio's public ones. */
+  stunIceServers?: RTCIceServer[];
+  /** TURN servers; none by default. */
+  turnIceServers?: RTCIceServer[];
+  /** More of RTCPeerConnection's configuration; `iceServers` in it is used in place of the two lists above. */
+  rtcPeerConnectionOptions?: RTCConfiguration;
+  /** Second argument of the RTCPeerConnection constructor. */
+  rtcPeerConnectionProprietaryConstraints?: object;
+  /** Edits each description before it is used; the default leaves it as it is. */
+  sdpTransform?: (sdp: string) => string;
+  /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
+  offersAhead?: boolean;
+  /** WebRTC, for places without it: Node with `node-datachannel/polyfill`, React Native. */
+  wrtc?: WebRTC;
+  /** WebSocket, for places without it. */
+  WebSocket?: typeof WebSocket;
+  /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
+  networkChangePollIntervalMs?: number;
+  stateExpirationIntervalMs?: number;
+  stateHeartbeatWindowMs?: number;
+  fastPollingDurationMs?: number;
+  fastPollingRateMs?: number;
+  slowPollingRateMs?: number;
+  idlePollingAfterMs?: number;
+  idlePollingRateMs?: number;
+}
+
+export interface P2PCFEvents {
+  /** A peer is in the room; nothing is connected yet. */
+  peerjoin: [peer: Peer];
+  /** The peer's data channel is open. */
+  peerconnect: [peer: Peer];
+  /** A peer that was connected, or was about to be, is gone. */
+  peerclose: [peer: Peer];
+  /** A message from a peer. */
+  msg: [peer: Peer, data: ArrayBuffer];
+  /** A peer's state has changed; `reason` says why if it is `failed`. */
+  peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
+  /** The state of the connection to the server has changed. */
+  state: [state: SignalingState];
+}
+
+/** Longest metadata and client id, in UTF-8 bytes of JSON: together with their envelope what the server takes. */
+const MAX_METADATA_BYTES = 2048;
+const MAX_CLIENT_ID_BYTES = 450;
+
+/** P2PCF's own. */
+const STUN_ICE_SERVERS: RTCIceServer[] = [
+  { urls: 'stun:stun1.l.google.com:19302' },
+  { urls: 'stun:global.stun.twilio.com:3478' },
+];
+
+export class P2PCF extends Emitter<P2PCFEvents> {
+  /** What we call ourselves; others in the room may use the same. */
+  readonly clientId: string;
+  readonly roomId: string;
+  /** Our key in the room, new for each instance. */
+  readonly sessionId: string = randomId();
+  /** Session id to peer, from the moment a peer is known to be in the room. */
+  readonly peers = new Map<string, Peer>();
+  /** P2PCF has one for each browser; here nothing depends on it. */
+  readonly contextId: string = randomId();
+  /** State of the connection to the server. */
+  get state(): SignalingState {
+    return this.#signaling.state;
+  }
+  /** Without use here: some apps stop P2PCF's polling with these two. */
+  networkSettingsInterval: unknown = null;
+  nextStepTime = 0;
+  readonly #signaling: SignalingClient;
+  readonly #settings: PeerSettings;
+  readonly #ahead: Ahead | undefined;
+
+  /**
+   * `clientId` and `roomId` have at least 4 characters. Throws Error for these, and for options that cannot work.
+   */
+  constructor(clientId: string, roomId: string, options: P2PCFOptions) {
+    super();
+    if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
+    if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+    this.clientId = clientId;
+    this.roomId = roomId;
+    const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
+    checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
+    if (metadata !== undefined) checkLength('The metadata', metadata, MAX_METADATA_BYTES);
+    const WebRTC = options?.wrtc ?? globalThis;
+    this.#signaling = new SignalingClient({
+      workerUrl: options?.workerUrl,
+      roomId,
+      clientId: this.sessionId,
+      metadata: { client_id: clientId, metadata },
+      ahead: offersAhead,
+      ...(options?.WebSocket && { WebSocket: options.WebSocket }),
+    });
+    if (!WebRTC.RTCPeerConnection) {
+      throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
+    }
+    this.#settings = {
+      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
+      proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
+      RTCPeerConnection: WebRTC.RTCPeerConnection,
+      sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
+    };
+    this.#ahead = offersAhead ? new Ahead(() => new Peer(this.#settings)) : undefined;
+    this.#signaling
+      .on('state', (state) => this.emit('state', state))
+      .on('peers', (message) => this.#enter(message))
+      .on('join', (message) => this.#greet(message))
+      .on('leave', ({ clientId }) => this.peers.get(clientId)?.destroy())
+      .on('signal', (fromId, signal) => this.#peer(fromId, undefined).receive(signal));
+  }
+
+  /** Session ids of the peers that are connected. */
+  get connectedSessions(): string[] {
+    return [...this.peers.values()].filter((peer) => peer.connected).map((peer) => peer.id);
+  }
+
+  /** Joins the room. Resolves when the room has answered; rejects with Error if it refuses for good. */
+  start(): Promise<void> {
+    this.#listen('addEventListener');
+    this.#ahead?.prepare(); // certificate, candidates and offer are made while the socket opens
+    return this.#signaling.start();
+  }
+
+  /** Leaves the room and closes all connections. `start` may be called again. */
+  destroy(): void {
+    this.#listen('removeEventListener');
+    this.#suspend();
+  }
+
+  /**
+   * Sends to one peer; it gets an ArrayBuffer. Resolves when all of it is in the channel, whose buffer is kept below
+   * 1 MiB; rejects with Error if the peer is not connected.
+   */
+  send(peer: Peer, data: Data, onProgress?: Progress): Promise<void> {
+    return peer.send(data, onProgress);
+  }
+
+  /** Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. */
+  async broadcast(data: Data): Promise<void> {
+    await Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data)));
+  }
+
+  /** The room has answered: connect to everyone in it. */
+  #enter({ peers, metadata = {}, offers = {} }: Peers): void {
+    for (const peer of [...this.peers.values()]) {
+      if (!peers.includes(peer.id) && !peer.connected) peer.destroy();
+    }
+    for (const id of peers) {
+      if (this.peers.has(id)) continue;
+      const known = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
+      if (Object.hasOwn(offers, id)) {
+        this.#peer(id, known).receive(offers[id]);
+        continue;
+      }
+      const spare = this.#ahead?.takeUnpublished();
+      const peer = this.#peer(id, known, spare);
+      if (!spare) peer.initiate();
+    }
+    this.#publish();
+  }
+
+  /** Someone has joined, and offers to us or answers the offer we published. */
+  #greet({ clientId, metadata, offerTaken }: PeerJoin): void {
+    const taken = offerTaken && this.#ahead?.takePublished();
+    const known = this.peers.get(clientId);
+    // One that comes back while its connection stands: the two have no need of another.
+    if (known && taken) taken.destroy();
+    if (!known) this.#peer(clientId, metadata, taken || undefined, taken !== undefined);
+    if (offerTaken) this.#publish();
+  }
+
+  #publish(): void {
+    this.#ahead?.publish((offer) => this.#signaling.publish(offer));
+  }
+
+  /** The peer with this session id, made if it is new. */
+  #peer(id: string, introduction: unknown, made = this.peers.get(id), wasTaken = false): Peer {
+    if (made?.id === id) return made;
+    const peer = made ?? new Peer(this.#settings);
+    this.peers.set(id, peer);
+    const { client_id, metadata } = Object(introduction);
+    peer
+      .on('state', (state, reason) => this.emit('peerstate', peer, state, reason))
+      .on('connect', () => this.emit('peerconnect', peer))
+      .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
+      .on('close', () => {
+        if (this.peers.get(id) === peer) this.peers.delete(id);
+        this.emit('peerclose', peer);
+      });
+    peer.introduce(
+      {
+        id,
+        clientId: typeof client_id === 'string' ? client_id : id,
+        metadata,
+        isPolite: this.sessionId < id,
+        send: (signal) => this.#signaling.send(id, signal),
+      },
+      wasTaken,
+    );
+    this.emit('peerjoin', peer);
+    return peer;
+  }
+
+  #suspend(): void {
+    this.#signaling.stop();
+    this.#ahead?.discard();
+    for (const peer of [...this.peers.values()]) peer.destroy();
+  }
+
+  #listen(how: 'addEventListener' | 'removeEventListener'): void {
+    globalThis[how]?.('pagehide', this.#onPageHide);
+    globalThis[how]?.('pageshow', this.#onPageShow);
+    globalThis[how]?.('online', this.#onNetworkChange);
+  }
+
+  /** The page is going, perhaps into the back-forward cache: say goodbye while that is possible. */
+  readonly #onPageHide = (): void => this.#suspend();
+
+  /** Back from the back-forward cache. */
+  readonly #onPageShow = (event: Event): void => {
+    if ('persisted' in event && event.persisted) this.start().catch(() => undefined); // the state tells
+  };
+
+  readonly #onNetworkChange = (): void => {
+    for (const peer of this.peers.values()) peer.restart();
+    this.#ahead?.discard();
+    if (this.state === 'open') this.#publish();
+  };
+}
+
+/** 20 characters of base 36, as P2PCF's. */
+function randomId(): string {
+  const digits = crypto.getRandomValues(new Uint8Array(20));
+  return Array.from(digits, (digit) => (digit % 36).toString(36)).join('');
+}
+
+function checkLength(what: string, value: unknown, most: number): void {
+  const length = new TextEncoder().encode(JSON.stringify(value)).length;
+  if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
+}
+
+function toArrayBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+}

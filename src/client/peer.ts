@@ -1,0 +1,504 @@
+/** One other in the room: an RTCPeerConnection with perfect negotiation, a data channel, and media. */
+import { type Description, type IceCandidate, parseSignal, type Signal } from '../protocol/messages.ts';
+import { MAX_MESSAGE_BYTES, markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
+import { Emitter } from './events.ts';
+
+/** Candidates, and the description they belong to, that come within this time share one message, in ms. */
+const BATCH_MS = 5;
+
+/** How long a connection may take before it is reported and tried again, in ms. */
+const CONNECT_WITHIN_MS = 20_000;
+
+/** How long an offer that was taken ahead may stay unanswered before it is sent in the ordinary way, in ms. */
+const ANSWER_WITHIN_MS = 2_000;
+
+/** How long to wait for the last candidates of an offer that is published ahead, in ms. */
+const GATHER_WITHIN_MS = 1_000;
+
+/** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
+const MAX_BUFFERED_BYTES = 1_048_576;
+
+/**
+ * `connecting` until the data channel is open, then `connected`; `disconnected` while ICE has lost the other and may
+ * find it again; `failed` when a connection did not come about, until the next attempt succeeds; `closed` for good.
+ */
+export type PeerState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+
+/** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
+export type Data = string | ArrayBuffer | ArrayBufferView;
+
+/** Told after each part of a message that has gone into the channel, in bytes. */
+export type Progress = (sentBytes: number, totalBytes: number) => void;
+
+export interface PeerEvents {
+  /** The data channel is open. */
+  connect: [];
+  /** A message from the other. */
+  data: [bytes: Uint8Array<ArrayBuffer>];
+  /** A stream of the other's, when its first track is here. */
+  stream: [stream: MediaStream];
+  /** A track of the other's, once for each of its streams. */
+  track: [track: MediaStreamTrack, stream: MediaStream];
+  /** The state has changed; `reason` says why if it is `failed`. */
+  state: [state: PeerState, reason: string | undefined];
+  /** A signal for the other, on its way. */
+  signal: [signal: Signal];
+  /** The connection was closed because of this. */
+  error: [error: Error];
+  /** The connection is closed for good. */
+  close: [];
+}
+
+/** How a connection is made. */
+export interface PeerSettings {
+  rtcConfiguration: RTCConfiguration;
+  /** The second argument some browsers' RTCPeerConnection takes. */
+  proprietaryConstraints: object | undefined;
+  RTCPeerConnection: typeof RTCPeerConnection;
+  sdpTransform: (sdp: string) => string;
+}
+
+/** Who the other is, and the way to it. */
+export interface Introduction {
+  id: string;
+  clientId: string;
+  metadata: unknown;
+  /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
+  isPolite: boolean;
+  /** Carries a signal to the other by way of the room. */
+  send: (signal: Signal) => void;
+}
+
+export class Peer extends Emitter<PeerEvents> {
+  /** Session id: the key under which the other is in the room. */
+  id = '';
+  /** What the other calls itself; several may use the same. */
+  client_id = '';
+  /** What the other brought as metadata. */
+  metadata: unknown;
+  state: PeerState = 'connecting';
+  connected = false;
+  destroyed = false;
+  /** Label of the data channel. */
+  channelName: string;
+  readonly _pc: RTCPeerConnection;
+  _channel: RTCDataChannel | null = null;
+  readonly _senderMap = new Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpSender>>();
+
+  readonly #settings: PeerSettings;
+  #isPolite = true;
+  #sendByRoom: Introduction['send'] | undefined;
+  #isOffering = false;
+  #isIgnoring = false;
+  #offersAccepted = 0;
+  /** Our last description and all its candidates, for as long as it may have to be sent again. */
+  #described: { description: Description; candidates: IceCandidate[] } | undefined;
+  /** What of that has not been sent yet. */
+  #unsent: { description?: Description; candidates: IceCandidate[] } = { candidates: [] };
+  #batchTimer: ReturnType<typeof setTimeout> | undefined;
+  #connectTimer: ReturnType<typeof setTimeout> | undefined;
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Signals are worked off one after the other: a candidate has to wait for its description. */
+  #incoming = Promise.resolve();
+  #sending = Promise.resolve();
+  #sendsUnderWay = 0;
+  #messageId = 0;
+  readonly #reassembly = new Reassembly();
+  readonly #streams = new Set<string>();
+
+  constructor(settings: PeerSettings) {
+    super();
+    this.#settings = settings;
+    this.channelName = Math.random().toString(36).slice(2);
+    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = settings;
+    const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
+    this._pc = pc;
+    pc.onnegotiationneeded = () => {
+      if (!this.#isOffering) this.#guard(this.#offer());
+    };
+    pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
+    pc.ondatachannel = ({ channel }) => this.#use(channel);
+    pc.ontrack = ({ track, streams }) => this.#addTheirTrack(track, streams);
+    pc.onconnectionstatechange = () => this.#followConnection();
+  }
+
+  /** The same as `client_id`. */
+  get clientId(): string {
+    return this.client_id;
+  }
+
+  /** Makes the data channel, and with it the first offer. The other side takes the channel as it comes. */
+  initiate(): void {
+    this.#use(this._pc.createDataChannel(this.channelName));
+    // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
+    this.#guard(this.#offer());
+  }
+
+  /** Our offer with all its candidates, or with those of the first second. For an initiator that is not introduced. */
+  async completeOffer(): Promise<Signal | undefined> {
+    const pc = this._pc;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GATHER_WITHIN_MS);
+      const check = (): void => {
+        if (pc.iceGatheringState !== 'complete' && !this.destroyed) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      pc.addEventListener('icegatheringstatechange', check);
+      this.once('close', check);
+      check();
+    });
+    const { description, candidates } = this.#unsent;
+    this.#unsent = { candidates: [] };
+    return description && { ...description, candidates };
+  }
+
+  /** Says who the other is. `wasTaken`: it has our complete offer and is expected to answer. */
+  introduce({ id, clientId, metadata, isPolite, send }: Introduction, wasTaken = false): void {
+    this.id = id;
+    this.client_id = clientId;
+    this.metadata = metadata;
+    this.#isPolite = isPolite;
+    this.#sendByRoom = send;
+    this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
+    if (wasTaken) this.#answerTimer = setTimeout(() => this.#sendAgain(), ANSWER_WITHIN_MS);
+    this.#flush();
+  }
+
+  /** Takes a signal from the other. One that makes no sense is dropped. */
+  receive(signal: unknown): void {
+    const { description, candidates } = parseSignal(signal) ?? { candidates: [] };
+    this.#incoming = this.#incoming.then(async () => {
+      if (description) await this.#acceptDescription(description);
+      if (this.#isIgnoring) return;
+      for (const candidate of candidates) {
+        // One that came too late for its description, or is of a kind this browser has no use for, does no harm.
+        await this._pc.addIceCandidate(candidate).catch(() => undefined);
+      }
+    });
+    this.#guard(this.#incoming);
+    this.#incoming = this.#incoming.catch(() => undefined);
+  }
+
+  /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
+  restart(): void {
+    try {
+      this._pc.restartIce();
+    } catch {
+      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
+    }
+  }
+
+  /**
+   * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
+   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 1,047,789,568 bytes.
+   */
+  async send(data: Data, onProgress?: Progress): Promise<void> {
+    const message = toBytes(data);
+    if (message.length > MAX_MESSAGE_BYTES) {
+      throw new Error(`The message has ${message.length} bytes; ${MAX_MESSAGE_BYTES} is the most. Send it in parts.`);
+    }
+    // Nothing before it: into the channel at once, so that what is sent right before leaving still goes.
+    if (this.#sendsUnderWay++ === 0) this.#sending = this.#sendFrames(message, onProgress);
+    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(message, onProgress));
+    await this.#sending;
+  }
+
+  /** Sends all tracks of a stream. */
+  addStream(stream: MediaStream): void {
+    for (const track of stream.getTracks()) this.addTrack(track, stream);
+  }
+
+  /** Stops sending the tracks of a stream. */
+  removeStream(stream: MediaStream): void {
+    for (const track of stream.getTracks()) this.removeTrack(track, stream);
+  }
+
+  /** Sends a track as part of a stream. */
+  addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender {
+    const senders = this._senderMap.get(track) ?? new Map<MediaStream | undefined, RTCRtpSender>();
+    this._senderMap.set(track, senders);
+    const sender = senders.get(stream) ?? this._pc.addTrack(track, ...(stream ? [stream] : []));
+    senders.set(stream, sender);
+    return sender;
+  }
+
+  /** Stops sending a track. */
+  removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
+    const senders = this._senderMap.get(track);
+    const sender = senders?.get(stream);
+    if (!sender) return;
+    senders?.delete(stream);
+    if (senders?.size === 0) this._senderMap.delete(track);
+    this._pc.removeTrack(sender);
+  }
+
+  /** Sends another track in the place of one, without negotiating. Rejects with Error if that one is not being sent. */
+  async replaceTrack(
+    oldTrack: MediaStreamTrack,
+    newTrack: MediaStreamTrack | null,
+    stream?: MediaStream,
+  ): Promise<void> {
+    const senders = this._senderMap.get(oldTrack);
+    const sender = senders?.get(stream);
+    if (!senders || !sender) throw new Error('The track to be replaced is not being sent to this peer.');
+    await sender.replaceTrack(newTrack);
+    if (!newTrack) return;
+    this._senderMap.delete(oldTrack);
+    this._senderMap.set(newTrack, senders);
+  }
+
+  /** Adds a transceiver. */
+  addTransceiver(trackOrKind: MediaStreamTrack | string, init?: RTCRtpTransceiverInit): RTCRtpTransceiver {
+    return this._pc.addTransceiver(trackOrKind, init);
+  }
+
+  /** The connection's statistics; a callback gets them as simple-peer's does, as a list. */
+  async getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
+    const report = await this._pc.getStats();
+    const reports: unknown[] = [];
+    report.forEach((entry: unknown) => {
+      reports.push(entry);
+    });
+    callback?.(null, reports);
+    return report;
+  }
+
+  /** Closes the connection for good. */
+  destroy(error?: Error): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    this.connected = false;
+    for (const timer of [this.#batchTimer, this.#connectTimer, this.#answerTimer]) clearTimeout(timer);
+    const pc = this._pc;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
+    this.#drop(this._channel);
+    pc.close();
+    this.#setState('closed');
+    if (error) this.emit('error', error);
+    this.emit('close');
+  }
+
+  /** Perfect negotiation's offer: https://www.w3.org/TR/webrtc/#perfect-negotiation-example */
+  async #offer(): Promise<void> {
+    this.#isOffering = true;
+    const offersBefore = this.#offersAccepted;
+    try {
+      const offer = await this._pc.createOffer();
+      // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.
+      if (this.#offersAccepted !== offersBefore) return;
+      await this.#describe('offer', offer.sdp);
+    } finally {
+      this.#isOffering = false;
+    }
+  }
+
+  async #acceptDescription(description: Description): Promise<void> {
+    const pc = this._pc;
+    if (this.destroyed) return;
+    if (description.type === 'answer') {
+      if (pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
+      this.#isIgnoring = false;
+      clearTimeout(this.#answerTimer);
+      await pc.setRemoteDescription(description);
+      return;
+    }
+    const isGlare = this.#isOffering || pc.signalingState !== 'stable';
+    this.#isIgnoring = isGlare && !this.#isPolite;
+    if (this.#isIgnoring) return;
+    clearTimeout(this.#answerTimer);
+    if (isGlare) {
+      this.#unsent = { candidates: [] };
+      if (this._channel?.readyState === 'connecting') this.#drop(this._channel); // the other's offer brings one
+    }
+    this.#offersAccepted++;
+    await pc.setRemoteDescription(description);
+    const answer = await pc.createAnswer();
+    await this.#describe('answer', answer.sdp);
+  }
+
+  async #describe(type: Description['type'], created: string | undefined): Promise<void> {
+    const sdp = this.#settings.sdpTransform(created ?? '');
+    const description = { type, sdp };
+    this.#unsent = { description, candidates: [] };
+    this.#described = { description, candidates: [] };
+    await this._pc.setLocalDescription(description);
+    this.#schedule();
+  }
+
+  #addOwnCandidate(candidate: RTCIceCandidate | null): void {
+    // Null ends the candidates; on the wire an empty one does.
+    const init = candidate ? candidate.toJSON() : { candidate: '' };
+    this.#unsent.candidates.push(init);
+    this.#described?.candidates.push(init);
+    if (candidate) this.#schedule();
+    else this.#flush();
+  }
+
+  #schedule(): void {
+    this.#batchTimer ??= setTimeout(() => this.#flush(), BATCH_MS);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#batchTimer);
+    this.#batchTimer = undefined;
+    if (!this.#sendByRoom || this.destroyed) return;
+    const { description, candidates } = this.#unsent;
+    const isNews = description !== undefined || candidates.some(({ candidate }) => candidate !== '');
+    if (!isNews && (candidates.length === 0 || this.connected)) return;
+    this.#unsent = { candidates: [] };
+    this.#signal(description ? { ...description, candidates } : { candidates });
+  }
+
+  #sendAgain(): void {
+    if (!this.#described) return;
+    this.#unsent = { candidates: [] };
+    this.#signal({ ...this.#described.description, candidates: this.#described.candidates });
+  }
+
+  /** By the channel if it is up, which costs the server nothing; else by the room. */
+  #signal(signal: Signal): void {
+    this.emit('signal', signal);
+    if (this.connected && this._pc.connectionState === 'connected') {
+      const { candidates = [], ...description } = signal;
+      const parts = 'type' in description ? [description] : [];
+      const marked = [...parts, ...candidates.map((candidate) => ({ candidate }))].map(markSignal);
+      if (marked.every(({ length }) => length <= 16_000)) {
+        for (const bytes of marked) this._channel?.send(bytes);
+        return;
+      }
+    }
+    this.#sendByRoom?.(signal);
+  }
+
+  #use(channel: RTCDataChannel): void {
+    this._channel = channel;
+    this.channelName = channel.label;
+    channel.binaryType = 'arraybuffer';
+    channel.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
+    channel.onmessage = ({ data }) => this.#receiveData(data);
+    channel.onclose = () => this.destroy();
+    if (channel.readyState === 'open') queueMicrotask(() => this.#opened(channel));
+    else channel.onopen = () => this.#opened(channel);
+  }
+
+  #opened(channel: RTCDataChannel): void {
+    if (this.destroyed || channel !== this._channel) return;
+    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#answerTimer);
+    this.connected = true;
+    this.#setState('connected');
+    this.emit('connect');
+  }
+
+  #drop(channel: RTCDataChannel | null): void {
+    if (!channel) return;
+    channel.onmessage = channel.onclose = channel.onopen = null;
+    channel.close();
+  }
+
+  #receiveData(data: unknown): void {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
+    const whole = bytes && this.#reassembly.take(bytes);
+    if (!whole) return;
+    const signal = unmarkSignal(whole);
+    if (signal === undefined) this.emit('data', whole.message);
+    else this.receive(signal);
+  }
+
+  #addTheirTrack(track: MediaStreamTrack, streams: readonly MediaStream[]): void {
+    for (const stream of streams) {
+      this.emit('track', track, stream);
+      if (this.#streams.has(stream.id)) continue;
+      this.#streams.add(stream.id);
+      // After the other tracks that come with it.
+      queueMicrotask(() => this.emit('stream', stream));
+    }
+  }
+
+  #followConnection(): void {
+    const state = this._pc.connectionState;
+    if (state === 'connected' && this.connected) this.#setState('connected');
+    if (state === 'disconnected' && this.connected) this.#setState('disconnected');
+    if (state === 'failed') {
+      this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      this.restart();
+    }
+  }
+
+  /** Not connected in time: says so, and tries again. */
+  #reportFailure(): void {
+    const pc = this._pc;
+    const reason = !pc.remoteDescription
+      ? 'The other has not answered.'
+      : pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed'
+        ? 'ICE connected, but the data channel did not open.'
+        : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
+    this.#setState('failed', reason);
+    this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
+    if (pc.signalingState === 'have-local-offer') this.#sendAgain();
+    else if (!this.#isPolite) this.restart();
+  }
+
+  async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
+    try {
+      this.#messageId = (this.#messageId + 1) % 65_536;
+      let sent = 0;
+      for (const frame of toFrames(message, this.#messageId)) {
+        if (!this.#hasRoom(frame)) await this.#room(frame);
+        if (!this.connected || !this._channel) throw new Error(`The peer ${this.id} is not connected.`);
+        this._channel.send(frame);
+        sent = Math.min(sent + frame.length, message.length);
+        onProgress?.(sent, message.length);
+      }
+    } finally {
+      this.#sendsUnderWay--;
+    }
+  }
+
+  #hasRoom(frame: Uint8Array): boolean {
+    return !this._channel || this._channel.bufferedAmount + frame.length <= MAX_BUFFERED_BYTES;
+  }
+
+  /** Waits until the frame fits into the channel's buffer, or the channel is gone. */
+  async #room(frame: Uint8Array): Promise<void> {
+    const channel = this._channel;
+    while (channel && !this.destroyed && !this.#hasRoom(frame)) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          channel.removeEventListener('bufferedamountlow', wake);
+          this.off('close', wake);
+          resolve();
+        };
+        channel.addEventListener('bufferedamountlow', wake);
+        this.on('close', wake);
+      });
+    }
+  }
+
+  #setState(state: PeerState, reason?: string): void {
+    if (state === this.state && reason === undefined) return;
+    this.state = state;
+    this.emit('state', state, reason);
+  }
+
+  /** A negotiation that fails while the connection is being closed is no news; any other ends the connection. */
+  #guard(work: Promise<void>): void {
+    work.catch((error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))));
+  }
+}
+
+/** Throws TypeError for what is neither bytes nor a string. */
+function toBytes(data: Data): Uint8Array {
+  if (typeof data === 'string') return new TextEncoder().encode(data);
+  const bytes = asBytes(data);
+  if (!bytes) throw new TypeError('Only strings, ArrayBuffers and typed arrays can be sent.');
+  return bytes;
+}
+
+function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (!ArrayBuffer.isView(data)) return undefined;
+  const { buffer, byteOffset, byteLength } = data;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+}

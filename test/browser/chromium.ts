@@ -1,0 +1,79 @@
+/** Real Chromium and pages that have the client library as `P2PCF`. */
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { type Browser, chromium, type Page } from 'playwright-core';
+
+const FLAGS = [
+  '--no-sandbox', // as root, which CI is
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-features=WebRtcHideLocalIpsWithMdns', // an mDNS name needs a network that answers for it
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+];
+
+const PLACES = [
+  process.env['CHROMIUM'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** Rejects with what to do if there is no Chromium. */
+export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
+  const executablePath = PLACES.find((path) => path !== undefined && existsSync(path));
+  if (!executablePath) {
+    throw new Error('No Chromium found. Run: apt-get install chromium. Or set CHROMIUM to the path of one.');
+  }
+  return await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+}
+
+export interface PageServer {
+  /** Address of an empty page with `P2PCF` and `SignalingClient` as globals. */
+  url: string;
+  stop(): Promise<void>;
+}
+
+/** Serves the page; localhost is a secure context, so cameras work. */
+export async function servePage(): Promise<PageServer> {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `import P2PCF from './index.ts'; import { SignalingClient } from './signaling.ts';
+        Object.assign(globalThis, { P2PCF, SignalingClient });`,
+      resolveDir: fileURLToPath(new URL('../../src/client', import.meta.url)),
+    },
+    bundle: true,
+    format: 'iife',
+    write: false,
+  });
+  const script = outputFiles[0]?.text ?? '';
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/client.js';
+    response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html; charset=utf-8');
+    response.end(isScript ? script : '<!doctype html><title>test</title><script src="/client.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port }: AddressInfo = Object(server.address());
+  return {
+    url: `http://127.0.0.1:${port}/`,
+    stop: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** Opens the page; an error in it that nobody catches fails the test that asks `errors`. */
+export async function openPage(browser: Browser, url: string): Promise<Page & { errors: string[] }> {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.goto(url);
+  return Object.assign(page, { errors });
+}

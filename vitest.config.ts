@@ -13,6 +13,8 @@ export default defineConfig({
       },
       // Real sockets against a real server process.
       { test: { name: 'server', include: ['test/server/**/*.test.ts'], testTimeout: 20_000, hookTimeout: 60_000 } },
+      // The npm package, packed and installed elsewhere.
+      { test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
       // Real Chromium pages, real WebRTC between them.
       { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 } },
     ],

@@ -49,10 +49,9 @@ export class Emitter<Events extends EventMap<Events>> {
     return this;
   }
 
-  /** Calls the listeners in the order they were added. Returns whether there were any. */
-  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): boolean {
-    const entries = this.#listeners[name] ?? [];
-    for (const { listener, once } of entries) {
+  /** Calls the listeners in the order they were added. */
+  emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
+    for (const { listener, once } of this.#listeners[name] ?? []) {
       if (once) this.off(name, listener);
       try {
         listener(...args);
@@ -62,7 +61,6 @@ export class Emitter<Events extends EventMap<Events>> {
         });
       }
     }
-    return entries.length > 0;
   }
 
   #add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): this {

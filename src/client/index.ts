@@ -1,4 +1,4 @@
 /** WebRTC rooms with the API of the npm package `p2pcf`, over a P2PCF-WS server. */
-export { P2PCF, P2PCF as default, type P2PCFEvents, type P2PCFOptions, type WebRTC } from './p2pcf.ts';
-export type { Data, Peer, PeerEvents, PeerState, Progress } from './peer.ts';
+export { P2PCF, P2PCF as default, type P2PCFEvents, type P2PCFOptions } from './p2pcf.ts';
+export type { Data, Peer, PeerEvents, PeerState, Progress, WebRTC } from './peer.ts';
 export type { SignalingState } from './signaling.ts';

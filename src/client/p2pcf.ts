@@ -2,13 +2,8 @@
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { Ahead } from './ahead.ts';
 import { Emitter } from './events.ts';
-import { type Data, Peer, type PeerSettings, type PeerState, type Progress } from './peer.ts';
+import { type Data, Peer, type PeerSettings, type PeerState, type Progress, type WebRTC } from './peer.ts';
 import { SignalingClient, type SignalingState } from './signaling.ts';
-
-/** The parts of a WebRTC implementation this library uses; browsers have them as globals. */
-export interface WebRTC {
-  RTCPeerConnection: typeof RTCPeerConnection;
-}
 
 export interface P2PCFOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -27,7 +22,7 @@ export interface P2PCFOptions {
   sdpTransform?: (sdp: string) => string;
   /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
   offersAhead?: boolean;
-  /** WebRTC, for places without it: Node with `node-datachannel/polyfill`, React Native. */
+  /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
   WebSocket?: typeof WebSocket;
@@ -100,7 +95,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_METADATA_BYTES);
-    const WebRTC = options?.wrtc ?? globalThis;
+    const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
     this.#signaling = new SignalingClient({
       workerUrl: options?.workerUrl,
       roomId,
@@ -109,13 +104,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       ahead: offersAhead,
       ...(options?.WebSocket && { WebSocket: options.WebSocket }),
     });
-    if (!WebRTC.RTCPeerConnection) {
+    if (!wrtc.RTCPeerConnection) {
       throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
     }
     this.#settings = {
       rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
       proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
-      RTCPeerConnection: WebRTC.RTCPeerConnection,
+      RTCPeerConnection: wrtc.RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
     };
     this.#ahead = offersAhead ? new Ahead(() => new Peer(this.#settings)) : undefined;

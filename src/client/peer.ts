@@ -49,12 +49,16 @@ export interface PeerEvents {
   close: [];
 }
 
+/** What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing. */
+export interface WebRTC {
+  RTCPeerConnection: new (configuration?: RTCConfiguration) => object;
+}
+
 /** How a connection is made. */
-export interface PeerSettings {
+export interface PeerSettings extends WebRTC {
   rtcConfiguration: RTCConfiguration;
   /** The second argument some browsers' RTCPeerConnection takes. */
   proprietaryConstraints: object | undefined;
-  RTCPeerConnection: typeof RTCPeerConnection;
   sdpTransform: (sdp: string) => string;
 }
 

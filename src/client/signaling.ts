@@ -91,14 +91,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#started) return this.#started.promise;
     this.#started = Promise.withResolvers();
     this.#listen('addEventListener');
+    const { promise } = this.#started;
     this.#setState('connecting');
-    this.#connect();
-    return this.#started.promise;
+    try {
+      this.#connect();
+    } catch (error) {
+      this.#end(error); // a page on https may not open ws://
+    }
+    return promise;
   }
 
   /** Leaves the room. What waits to be sent is dropped. `start` may be called again. */
   stop(): void {
-    this.#end(new Error('Signaling was stopped.'), 1000);
+    this.#end(new Error('Stopped.'), 1000);
   }
 
   /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */
@@ -184,7 +189,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #lost(code: number, reason: string): void {
     if (isFinal(code)) {
-      this.#end(new Error(`The room refused the connection: ${reason} (${code}).`));
+      this.#end(new Error(`The room refused: ${reason} (${code}).`));
       return;
     }
     this.#letGo();
@@ -210,14 +215,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     globalThis.document?.[how]('visibilitychange', this.#hurry);
   }
 
-  #end(error: Error, code?: number): void {
+  #end(error: unknown, code?: number): void {
     if (!this.#started) return;
     this.#letGo(code);
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#waiting = [];
-    this.#attempt = 0;
+    this.#attempt = this.#lostAt = 0;
     const { promise, reject } = this.#started;
     this.#started = undefined;
     promise.catch(() => undefined); // whoever waits for start() hears of it there
@@ -245,21 +250,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
 /** Throws Error with a sentence for what is wrong. */
 function roomUrl({ workerUrl, roomId, clientId, metadata, ahead }: SignalingOptions): string {
-  if (!workerUrl) {
-    throw new Error('workerUrl is missing: pass the address of your server, e.g. https://p2pcf-ws.you.workers.dev');
-  }
+  if (!workerUrl) throw new Error('workerUrl is missing: pass the address of your server');
   const url = URL.canParse(workerUrl) ? new URL(workerUrl) : undefined;
   if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
-    throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, wss://, http:// or ws://`);
+    throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, http://, wss:// or ws://`);
   }
-  const fault = roomId === '.' || roomId === '..' ? 'is a step in a path, which no URL can carry' : idFault(roomId);
+  const fault = idFault(roomId) ?? (/^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : undefined);
   if (fault) throw new Error(`The room id ${fault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  const query = [];
-  if (clientId) query.push(`clientId=${encodeURIComponent(clientId)}`);
-  if (metadata !== undefined) query.push(`metadata=${encodeURIComponent(JSON.stringify(metadata))}`);
-  if (ahead) query.push('ahead=1');
-  const base = `${url.protocol.replace('http', 'ws')}//${url.host}${url.pathname.replace(/\/+$/, '')}`;
-  return `${base}/ws/room/${encodeURIComponent(roomId)}?${query.join('&')}`;
+  url.protocol = url.protocol.replace('http', 'ws');
+  url.pathname = url.pathname.replace(/\/*$/, `/ws/room/${encodeURIComponent(roomId)}`);
+  if (clientId) url.searchParams.set('clientId', clientId);
+  if (metadata !== undefined) url.searchParams.set('metadata', JSON.stringify(metadata));
+  if (ahead) url.searchParams.set('ahead', '1');
+  return url.href;
 }

@@ -4,21 +4,25 @@ export interface Close {
   readonly reason: string;
 }
 
-/** The close frames the server sends of its own accord. PROTOCOL.md says which of them a client may retry after. */
-export const CLOSE = {
-  /** Another connection took this client id. Final: coming back would throw the newer one out in its turn. */
-  duplicate: { code: 4000, reason: 'Duplicate connection' },
-  /** The room has as many peers as MAX_PEERS_PER_ROOM allows. Final. */
-  full: { code: 4003, reason: 'Room is full' },
-  /** The socket pinged once and has then been silent for too long. A client that is alive after all may come back. */
-  silent: { code: 4006, reason: 'No sign of life' },
-  /** The client went on sending after rate_limited. It may come back, more slowly. */
-  flood: { code: 4008, reason: 'Too many messages' },
-  /** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
-  tooLarge: { code: 1009, reason: 'Message too large' },
-} as const satisfies Record<string, Close>;
+// The close frames the server sends of its own accord; PROTOCOL.md says which of them a client may retry after.
+// Each stands alone, so that a client ships none but those it knows.
+
+/** Another connection took this client id. Final: coming back would throw the newer one out in its turn. */
+export const DUPLICATE: Close = { code: 4000, reason: 'Duplicate connection' };
+
+/** The room has as many peers as MAX_PEERS_PER_ROOM allows. Final. */
+export const FULL: Close = { code: 4003, reason: 'Room is full' };
+
+/** The socket pinged once and has then been silent for too long. A client that is alive after all may come back. */
+export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
+
+/** The client went on sending after rate_limited. It may come back, more slowly. */
+export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
+
+/** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
+export const TOO_LARGE: Close = { code: 1009, reason: 'Message too large' };
 
 /** Whether a client should stay away after this code, because coming back could not help. */
 export function isFinal(code: number): boolean {
-  return code === CLOSE.duplicate.code || code === CLOSE.full.code;
+  return code === DUPLICATE.code || code === FULL.code;
 }

@@ -1,5 +1,4 @@
 import { BROADCAST_TARGET } from './messages.ts';
-import { utf8Length } from './utf8.ts';
 
 /** Longest room or client id, in Unicode code points. */
 const MAX_ID_CHARACTERS = 128;
@@ -13,9 +12,11 @@ const MAX_ID_BYTES = 256;
  */
 export function idFault(id: string): string | undefined {
   if (id === '') return 'is empty';
-  if (utf8Length(id) > MAX_ID_BYTES) return `is longer than ${MAX_ID_BYTES} UTF-8 bytes`;
+  if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
+  // Each byte that is not a plain character becomes a % and two digits: what is left is one character a byte.
+  if (encodeURIComponent(id).replace(/%../g, '-').length > MAX_ID_BYTES)
+    return `is longer than ${MAX_ID_BYTES} UTF-8 bytes`;
   if ([...id].length > MAX_ID_CHARACTERS) return `is longer than ${MAX_ID_CHARACTERS} characters`;
-  if (/\p{Cc}/u.test(id)) return 'has a control character in it';
-  if (id === BROADCAST_TARGET) return `is ${BROADCAST_TARGET}, which means everyone`;
+  if (id === BROADCAST_TARGET) return `is ${BROADCAST_TARGET}: everyone`;
   return undefined;
 }

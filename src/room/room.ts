@@ -2,7 +2,7 @@
  * What a room decides: who should get what, and whose socket should close. Pure: the caller brings the members, the
  * clock and the limits, and carries out the effects in their order.
  */
-import { CLOSE, type Close } from '../protocol/close.ts';
+import { type Close, DUPLICATE, FLOOD, FULL, SILENT, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import {
   BROADCAST_TARGET,
@@ -84,8 +84,8 @@ export function join<M extends Member>(
     twins.length === 0 ? present : present.filter((member) => member.id !== joiner.id),
     now,
   );
-  if (others.length >= limits.maxPeers) return [...effects, { close: CLOSE.full, member: joiner }];
-  for (const member of twins) effects.push({ close: CLOSE.duplicate, member });
+  if (others.length >= limits.maxPeers) return [...effects, { close: FULL, member: joiner }];
+  for (const member of twins) effects.push({ close: DUPLICATE, member });
   const givers = wantsOffers ? others.filter(({ offer }) => offer !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: joiner.id, timestamp: now };
   if (joiner.metadata !== undefined) news.metadata = joiner.metadata;
@@ -122,7 +122,7 @@ export function receive<M extends Member>(
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
     const error: ErrorMessage = { type: 'error', code: 'too_large', message, maxBytes: limits.maxMessageBytes };
-    return [{ send: error, to: [sender] }, ...expel(sender, CLOSE.tooLarge, roster, now)];
+    return [{ send: error, to: [sender] }, ...expel(sender, TOO_LARGE, roster, now)];
   }
   const refusal = pay(1, sender, roster, limits, now);
   if (refusal) return refusal;
@@ -138,7 +138,7 @@ export function receive<M extends Member>(
     if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, sender, roster, limits, now);
     const target = roster.find(request.targetId);
     if (target && !isGhost(target, now)) return [{ send: delivery, to: [target] }];
-    const departure = target ? expel(target, CLOSE.silent, roster, now) : [];
+    const departure = target ? expel(target, SILENT, roster, now) : [];
     return [...departure, unknownPeer(request.targetId, sender)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
@@ -182,7 +182,7 @@ function pay<M extends Member>(
       return [{ send: { type: 'error', code: 'rate_limited', message, retryAfterMs }, to: [sender] }];
     }
     case 'flood':
-      return expel(sender, CLOSE.flood, roster, now);
+      return expel(sender, FLOOD, roster, now);
   }
 }
 
@@ -207,7 +207,7 @@ function layGhosts<M extends Member>(
   const ghosts = members.filter((member) => isGhost(member, now));
   if (ghosts.length === 0) return { living: members, effects: [] };
   const living = members.filter((member) => !isGhost(member, now));
-  const effects: Effect<M>[] = ghosts.map((member) => ({ close: CLOSE.silent, member }));
+  const effects: Effect<M>[] = ghosts.map((member) => ({ close: SILENT, member }));
   const audience = witness ? [...living, witness] : living;
   for (const ghost of ghosts) effects.push(farewell(ghost, audience, now));
   return { living, effects };

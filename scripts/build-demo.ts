@@ -1,0 +1,21 @@
+/** Wrangler's build command: the demo, into public/demo/, where the Worker's static assets come from. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { build } from 'esbuild';
+
+const { outputFiles } = await build({
+  entryPoints: ['demo/demo.ts', 'demo/style.css', 'demo/index.html'],
+  loader: { '.html': 'copy' },
+  bundle: true,
+  format: 'esm',
+  minify: true,
+  target: 'es2022',
+  outdir: 'public/demo',
+  write: false,
+});
+for (const { path, contents } of outputFiles) {
+  // A running `npm run dev` restarts its server, and drops its sockets, when an asset is written.
+  if ((await readFile(path).catch(() => undefined))?.equals(contents)) continue;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, contents);
+}

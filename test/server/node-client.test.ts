@@ -1,0 +1,102 @@
+/** The library in Node, with an injected WebRTC. */
+import wrtc from 'node-datachannel/polyfill';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Server, startWorkerd } from '../../scripts/server.ts';
+import { P2PCF, type Peer } from '../../src/client/index.ts';
+import { SignalingClient } from '../../src/client/signaling.ts';
+
+let server: Server;
+beforeAll(async () => {
+  server = await startWorkerd();
+});
+afterAll(() => server.stop());
+
+let rooms = 0;
+const newRoom = (): string => `room ${++rooms}`;
+
+function member(room: string, name: string, offersAhead: boolean): P2PCF {
+  return new P2PCF(name, room, { workerUrl: server.url, stunIceServers: [], offersAhead, wrtc });
+}
+
+const firstPeer = (room: P2PCF): Promise<Peer> => new Promise((resolve) => room.once('peerconnect', resolve));
+const firstMessage = (room: P2PCF): Promise<ArrayBuffer> =>
+  new Promise((resolve) => room.once('msg', (_peer, data) => resolve(data)));
+
+test.each([true, false])('two meet, send bytes both ways and part, offers ahead: %s', async (offersAhead) => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', offersAhead);
+  const bob = member(room, 'Bobby', offersAhead);
+  const met = [firstPeer(alice), firstPeer(bob)];
+  await alice.start();
+  await bob.start();
+  const [aliceSees, bobSees] = await Promise.all(met);
+  expect([aliceSees?.client_id, bobSees?.client_id]).toEqual(['Bobby', 'Alice']);
+  const bytes = new Uint8Array(100_000).map((_, n) => n % 251);
+  const heard = [firstMessage(alice), firstMessage(bob)];
+  await alice.broadcast(bytes);
+  await bob.broadcast('as UTF-8: ö');
+  expect(new Uint8Array((await heard[1]) ?? new ArrayBuffer())).toEqual(bytes);
+  expect(new TextDecoder().decode(await heard[0])).toBe('as UTF-8: ö');
+  const parted = new Promise<Peer>((resolve) => alice.once('peerclose', resolve));
+  bob.destroy();
+  expect(await parted).toBe(aliceSees);
+  expect(alice.peers.size).toBe(0);
+  alice.destroy();
+});
+
+test('sending to a peer that is gone is an error, not silence', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', true);
+  const bob = member(room, 'Bobby', true);
+  const met = firstPeer(alice);
+  await Promise.all([alice.start(), bob.start()]);
+  const peer = await met;
+  bob.destroy();
+  await new Promise((resolve) => alice.once('peerclose', resolve));
+  await expect(alice.send(peer, 'hello?')).rejects.toThrow('is not connected');
+  alice.destroy();
+});
+
+test('signaling alone: who is here, signals, broadcasts and refusals', async () => {
+  const roomId = newRoom();
+  const log: unknown[] = [];
+  const alice = new SignalingClient({ workerUrl: `${server.url}/`, roomId, clientId: 'alice', metadata: { n: 1 } });
+  alice.on('state', (state) => log.push(state));
+  await alice.start();
+  const joined = new Promise((resolve) => alice.once('join', resolve));
+  const bob = new SignalingClient({ workerUrl: server.url.replace('http', 'ws'), roomId, clientId: 'bob' });
+  const present = new Promise((resolve) => bob.once('peers', resolve));
+  await bob.start();
+  expect(await present).toMatchObject({ peers: ['alice'], yourId: 'bob', metadata: { alice: { n: 1 } } });
+  expect(await joined).toMatchObject({ clientId: 'bob' });
+  const signaled = new Promise((resolve) => bob.once('signal', (...heard) => resolve(heard)));
+  alice.send('bob', { any: 'JSON' });
+  expect(await signaled).toEqual(['alice', { any: 'JSON' }]);
+  const broadcast = new Promise((resolve) => alice.once('broadcast', (...heard) => resolve(heard)));
+  bob.broadcast(7);
+  expect(await broadcast).toEqual(['bob', 7]);
+  const refused = new Promise((resolve) => bob.once('error', resolve));
+  bob.send('nobody', 1);
+  expect(await refused).toMatchObject({ code: 'unknown_peer', targetId: 'nobody' });
+  const left = new Promise((resolve) => alice.once('leave', resolve));
+  bob.stop();
+  expect(await left).toMatchObject({ clientId: 'bob' });
+  const twin = new SignalingClient({ workerUrl: server.url, roomId, clientId: 'alice' });
+  const closed = new Promise((resolve) => alice.on('state', (state) => state === 'closed' && resolve(true)));
+  await twin.start();
+  await closed;
+  expect(log).toEqual(['connecting', 'open', 'closed']);
+  twin.stop();
+});
+
+test.each([
+  ['name', 'room', undefined, /^workerUrl is missing/],
+  ['name', 'room', { workerUrl: 'example.com' }, /must begin with https/],
+  ['me', 'room', { workerUrl: 'https://example.com' }, /^Client ID must be at least four characters$/],
+  ['name', 'lab', { workerUrl: 'https://example.com' }, /^Room ID must be at least four characters$/],
+  ['name', 'x'.repeat(129), { workerUrl: 'https://example.com' }, /^The room id is longer than 128 characters/],
+  ['name', 'room', { workerUrl: 'https://example.com', metadata: 'x'.repeat(2047) }, /^The metadata has 2049 bytes/],
+  ['name', 'room', { workerUrl: 'https://example.com' }, /^There is no WebRTC here/],
+])('new P2PCF(%j, %.10j, %.60j) says what is wrong', (clientId, roomId, options, complaint) => {
+  expect(() => Reflect.construct(P2PCF, [clientId, roomId, options])).toThrow(complaint);
+});

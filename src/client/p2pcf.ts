@@ -1,5 +1,5 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
-import type { PeerJoin, Peers } from '../protocol/messages.ts';
+import { type PeerJoin, type Peers, parseSignal } from '../protocol/messages.ts';
 import { Ahead } from './ahead.ts';
 import { Emitter } from './events.ts';
 import { type Data, Peer, type PeerSettings, type PeerState, type Progress, type WebRTC } from './peer.ts';
@@ -119,7 +119,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       .on('peers', (message) => this.#enter(message))
       .on('join', (message) => this.#greet(message))
       .on('leave', ({ clientId }) => this.peers.get(clientId)?.destroy())
-      .on('signal', (fromId, signal) => this.#peer(fromId, undefined).receive(signal));
+      .on('signal', (fromId, signal) => this.#receive(fromId, signal));
   }
 
   /** Session ids of the peers that are connected. */
@@ -180,6 +180,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if (known && taken) taken.destroy();
     if (!known) this.#peer(clientId, metadata, taken || undefined, taken !== undefined);
     if (offerTaken) this.#publish();
+  }
+
+  #receive(fromId: string, signal: unknown): void {
+    const known = this.peers.get(fromId);
+    if (known) known.receive(signal);
+    // Candidates that come late, from one whose connection is closed, are no reason for another.
+    else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId, undefined).receive(signal);
   }
 
   #publish(): void {

@@ -85,13 +85,14 @@ export class Peer extends Emitter<PeerEvents> {
   destroyed = false;
   /** Label of the data channel. */
   channelName: string;
-  readonly _pc: RTCPeerConnection;
+  _pc: RTCPeerConnection;
   _channel: RTCDataChannel | null = null;
-  readonly _senderMap = new Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpSender>>();
+  _senderMap = new Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpSender>>();
 
   readonly #settings: PeerSettings;
   #isPolite = true;
   #sendByRoom: Introduction['send'] | undefined;
+  #isInitiator = false;
   #isOffering = false;
   #isIgnoring = false;
   #offersAccepted = 0;
@@ -114,16 +115,7 @@ export class Peer extends Emitter<PeerEvents> {
     super();
     this.#settings = settings;
     this.channelName = Math.random().toString(36).slice(2);
-    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = settings;
-    const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
-    this._pc = pc;
-    pc.onnegotiationneeded = () => {
-      if (!this.#isOffering) this.#guard(this.#offer());
-    };
-    pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
-    pc.ondatachannel = ({ channel }) => this.#use(channel);
-    pc.ontrack = ({ track, streams }) => this.#addTheirTrack(track, streams);
-    pc.onconnectionstatechange = () => this.#followConnection();
+    this._pc = this.#newConnection();
   }
 
   /** The same as `client_id`. */
@@ -133,6 +125,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Makes the data channel, and with it the first offer. The other side takes the channel as it comes. */
   initiate(): void {
+    this.#isInitiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     this.#guard(this.#offer());
@@ -274,56 +267,87 @@ export class Peer extends Emitter<PeerEvents> {
     this.destroyed = true;
     this.connected = false;
     for (const timer of [this.#batchTimer, this.#connectTimer, this.#answerTimer]) clearTimeout(timer);
-    const pc = this._pc;
-    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
-    this.#drop(this._channel);
-    pc.close();
+    this.#close();
     this.#setState('closed');
     if (error) this.emit('error', error);
     this.emit('close');
   }
 
+  #newConnection(): RTCPeerConnection {
+    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = this.#settings;
+    const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
+    pc.onnegotiationneeded = () => {
+      // The first offer is the initiator's alone: it has the data channel.
+      if (!this.#isOffering && (this.#isInitiator || pc.remoteDescription)) this.#guard(this.#offer());
+    };
+    pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
+    pc.ondatachannel = ({ channel }) => this.#use(channel);
+    pc.ontrack = ({ track, streams }) => this.#addTheirTrack(track, streams);
+    pc.onconnectionstatechange = () => this.#followConnection();
+    return pc;
+  }
+
+  /**
+   * Starts over with a new connection, to take the other's first offer in place of our own. Rolling back does not do:
+   * Chromium (156) then refuses the other's data channel, and never offers ours again.
+   */
+  #renew(): void {
+    this.#close();
+    this.#isInitiator = this.#isOffering = false;
+    this.#described = undefined;
+    this.#unsent = { candidates: [] };
+    this._pc = this.#newConnection();
+    const senders = this._senderMap;
+    this._senderMap = new Map();
+    for (const [track, streams] of senders) for (const stream of streams.keys()) this.addTrack(track, stream);
+  }
+
+  #close(): void {
+    const pc = this._pc;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
+    if (this._channel) this._channel.onmessage = this._channel.onclose = this._channel.onopen = null;
+    this._channel = null;
+    pc.close();
+  }
+
   /** Perfect negotiation's offer: https://www.w3.org/TR/webrtc/#perfect-negotiation-example */
   async #offer(): Promise<void> {
-    this.#isOffering = true;
+    const pc = this._pc;
     const offersBefore = this.#offersAccepted;
+    this.#isOffering = true;
     try {
-      const offer = await this._pc.createOffer();
+      const offer = await pc.createOffer();
       // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.
-      if (this.#offersAccepted !== offersBefore) return;
-      await this.#describe('offer', offer.sdp);
+      if (this.#offersAccepted === offersBefore) await this.#describe('offer', offer.sdp);
     } finally {
-      this.#isOffering = false;
+      if (pc === this._pc) this.#isOffering = false;
     }
   }
 
   async #acceptDescription(description: Description): Promise<void> {
-    const pc = this._pc;
     if (this.destroyed) return;
+    const isStable = this._pc.signalingState === 'stable' && !this.#isOffering;
     if (description.type === 'answer') {
-      if (pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
+      if (this._pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
       this.#isIgnoring = false;
       clearTimeout(this.#answerTimer);
-      await pc.setRemoteDescription(description);
+      await this._pc.setRemoteDescription(description);
       return;
     }
-    const isGlare = this.#isOffering || pc.signalingState !== 'stable';
-    this.#isIgnoring = isGlare && !this.#isPolite;
+    this.#isIgnoring = !isStable && !this.#isPolite;
     if (this.#isIgnoring) return;
     clearTimeout(this.#answerTimer);
-    if (isGlare) {
-      this.#unsent = { candidates: [] };
-      if (this._channel?.readyState === 'connecting') this.#drop(this._channel); // the other's offer brings one
-    }
     this.#offersAccepted++;
-    await pc.setRemoteDescription(description);
-    const answer = await pc.createAnswer();
+    if (!isStable && !this._pc.remoteDescription) this.#renew();
+    if (this.#unsent.description?.type === 'offer') this.#unsent = { candidates: [] }; // rolled back
+    await this._pc.setRemoteDescription(description);
+    const answer = await this._pc.createAnswer();
     await this.#describe('answer', answer.sdp);
   }
 
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
-    const sdp = this.#settings.sdpTransform(created ?? '');
-    const description = { type, sdp };
+    this.#flush(); // an answer that still waits for its candidates, when an offer follows on its heels
+    const description = { type, sdp: this.#settings.sdpTransform(created ?? '') };
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
     await this._pc.setLocalDescription(description);
@@ -395,12 +419,6 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('connect');
   }
 
-  #drop(channel: RTCDataChannel | null): void {
-    if (!channel) return;
-    channel.onmessage = channel.onclose = channel.onopen = null;
-    channel.close();
-  }
-
   #receiveData(data: unknown): void {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
@@ -441,7 +459,10 @@ export class Peer extends Emitter<PeerEvents> {
     this.#setState('failed', reason);
     this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
     if (pc.signalingState === 'have-local-offer') this.#sendAgain();
-    else if (!this.#isPolite) this.restart();
+    else if (this.#isPolite)
+      return; // by rule it is the other's turn
+    else if (pc.remoteDescription) this.restart();
+    else this.initiate();
   }
 
   async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
@@ -486,9 +507,12 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('state', state, reason);
   }
 
-  /** A negotiation that fails while the connection is being closed is no news; any other ends the connection. */
+  /** A negotiation that fails ends the connection, unless that connection has been given up already. */
   #guard(work: Promise<void>): void {
-    work.catch((error: unknown) => this.destroy(error instanceof Error ? error : new Error(String(error))));
+    const pc = this._pc;
+    work.catch((error: unknown) => {
+      if (pc === this._pc) this.destroy(error instanceof Error ? error : new Error(String(error)));
+    });
   }
 }
 

@@ -28,12 +28,12 @@ const PLACES = [
 ];
 
 /** Rejects with what to do if there is no Chromium. */
-export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
+export async function launchChromium(flags: readonly string[] = [], withoutDefaults: string[] = []): Promise<Browser> {
   const executablePath = PLACES.find((path) => path !== undefined && existsSync(path));
   if (!executablePath) {
     throw new Error('No Chromium found. Run: apt-get install chromium. Or set CHROMIUM to the path of one.');
   }
-  return await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  return await chromium.launch({ executablePath, args: [...FLAGS, ...flags], ignoreDefaultArgs: withoutDefaults });
 }
 
 export interface PageServer {

@@ -3,6 +3,7 @@ declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
 interface Window {
   room: import('../../src/client/index.ts').P2PCF;
+  p2pcf: import('../../src/client/index.ts').P2PCF;
   got: { from: string; length: number; sum: string; text: string }[];
   log: string[];
 }

@@ -45,7 +45,13 @@ describe.each([
     return page;
   }
 
-  async function enter(page: Page, room: string, name = 'MyUsername', options: object = {}): Promise<void> {
+  async function enter(
+    page: Page,
+    room: string,
+    name = 'MyUsername',
+    options: object = {},
+    beforeStart: () => void = () => undefined,
+  ): Promise<void> {
     await page.evaluate(
       async ([url, room, name, options]) => {
         window.got = [];
@@ -60,10 +66,11 @@ describe.each([
             const text = data.byteLength < 1000 ? new TextDecoder().decode(data) : '';
             window.got.push({ from: peer.client_id, length: data.byteLength, sum: await sumOf(data), text });
           });
-        await window.room.start();
       },
       [server.url, room, name, options] as const,
     );
+    await page.evaluate(beforeStart);
+    await page.evaluate(() => window.room.start());
   }
 
   const connected = (page: Page, count: number): Promise<unknown> =>
@@ -199,6 +206,71 @@ describe.each([
     }
     await say(both[0] ?? (await newPage()), 'still here');
     await heard(both[1] ?? (await newPage()), 'still here');
+  });
+
+  test.each([
+    ['early tracks', true, () => undefined],
+    ['two first offers', false, () => window.room.on('peerjoin', (peer) => peer.initiate())],
+  ])(
+    'both offering from the first moment, ten times over, still meet, with media: %s',
+    async (_how, offersAhead, provoke) => {
+      const both = await Promise.all([newPage(), newPage()]);
+      for (let round = 0; round < 10; round++) {
+        const room = newRoom();
+        for (const [n, page] of both.entries()) {
+          await enter(page, room, `peer ${n}`, { offersAhead }, () => {
+            const stream = document.createElement('canvas').captureStream();
+            window.room.on('peerjoin', (peer) => {
+              peer.on('stream', () => window.log.push('stream'));
+              peer.addStream(stream);
+            });
+          });
+          if (n === 0) await page.evaluate(provoke);
+        }
+        for (const page of both) {
+          await connected(page, 1);
+          await page.waitForFunction(() => window.log.includes('stream'));
+        }
+        for (const page of both) await page.evaluate(() => window.room.destroy());
+      }
+    },
+  );
+
+  test('a frozen page stays in the room, and goes on when it thaws', async () => {
+    const room = newRoom();
+    const alice = await join(room, 'Alice');
+    const bob = await join(room, 'Bobby');
+    for (const page of [alice, bob]) await connected(page, 1);
+    const devtools = await bob.context().newCDPSession(bob);
+    await devtools.send('Page.setWebLifecycleState', { state: 'frozen' });
+    await say(alice, 'said to a frozen page');
+    const carol = await join(room, 'Carol');
+    await connected(alice, 2);
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' });
+    await heard(bob, 'said to a frozen page');
+    for (const page of [bob, carol]) await connected(page, 2);
+  });
+
+  test('a page in the back-forward cache is out of the room, and in it again when it returns', async () => {
+    const cached = await launchChromium(flags, ['--disable-back-forward-cache']);
+    try {
+      const room = newRoom();
+      const alice = await join(room, 'Alice');
+      const bob = await openPage(cached, pages.url);
+      await enter(bob, room, 'Bobby');
+      for (const page of [alice, bob]) await connected(page, 1);
+      await bob.goto(`${pages.url}?elsewhere`);
+      await connected(alice, 0);
+      await bob.goBack({ waitUntil: 'commit' });
+      for (const page of [alice, bob]) await connected(page, 1);
+      expect(await bob.evaluate(() => window.log), 'the same page, not a new one').toEqual([
+        'connect Alice',
+        'close Alice',
+        'connect Alice',
+      ]);
+    } finally {
+      await cached.close();
+    }
   });
 
   test('a tab that is closed, reloaded or crashed goes, and comes back as a new peer', async () => {

@@ -54,7 +54,7 @@ export class Emitter<Events extends EventMap<Events>> {
     for (const { listener, once } of this.#listeners[name] ?? []) {
       if (once) this.off(name, listener);
       try {
-        listener(...args);
+        listener.call(this, ...args);
       } catch (error) {
         queueMicrotask(() => {
           throw error;

@@ -149,8 +149,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. */
-  async broadcast(data: Data): Promise<void> {
-    await Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data)));
+  broadcast(data: Data): Promise<void> {
+    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data))).then(() => undefined);
+    sent.catch(() => undefined); // for those who wait for it
+    return sent;
   }
 
   /** The room has answered: connect to everyone in it. */

@@ -36,9 +36,9 @@ export interface PeerEvents {
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
   /** A stream of the other's, when its first track is here. */
-  stream: [stream: MediaStream];
+  stream: [stream: MediaStream, receiver: RTCRtpReceiver];
   /** A track of the other's, once for each of its streams. */
-  track: [track: MediaStreamTrack, stream: MediaStream];
+  track: [track: MediaStreamTrack, stream: MediaStream, receiver: RTCRtpReceiver];
   /** The state has changed; `reason` says why if it is `failed`. */
   state: [state: PeerState, reason: string | undefined];
   /** A signal for the other, on its way. */
@@ -83,6 +83,8 @@ export class Peer extends Emitter<PeerEvents> {
   state: PeerState = 'connecting';
   connected = false;
   destroyed = false;
+  /** Whether the first offer is ours. */
+  initiator = false;
   /** Label of the data channel. */
   channelName: string;
   _pc: RTCPeerConnection;
@@ -92,7 +94,6 @@ export class Peer extends Emitter<PeerEvents> {
   readonly #settings: PeerSettings;
   #isPolite = true;
   #sendByRoom: Introduction['send'] | undefined;
-  #isInitiator = false;
   #isOffering = false;
   #isIgnoring = false;
   #offersAccepted = 0;
@@ -125,7 +126,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Makes the data channel, and with it the first offer. The other side takes the channel as it comes. */
   initiate(): void {
-    this.#isInitiator = true;
+    this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     this.#guard(this.#offer());
@@ -190,15 +191,10 @@ export class Peer extends Emitter<PeerEvents> {
    * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
    * with Error if the peer is not connected, or ceases to be on the way, or the message is over 1,047,789,568 bytes.
    */
-  async send(data: Data, onProgress?: Progress): Promise<void> {
-    const message = toBytes(data);
-    if (message.length > MAX_MESSAGE_BYTES) {
-      throw new Error(`The message has ${message.length} bytes; ${MAX_MESSAGE_BYTES} is the most. Send it in parts.`);
-    }
-    // Nothing before it: into the channel at once, so that what is sent right before leaving still goes.
-    if (this.#sendsUnderWay++ === 0) this.#sending = this.#sendFrames(message, onProgress);
-    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(message, onProgress));
-    await this.#sending;
+  send(data: Data, onProgress?: Progress): Promise<void> {
+    const sent = this.#send(data, onProgress);
+    sent.catch(() => undefined); // for those who wait for it; P2PCF's apps do not
+    return sent;
   }
 
   /** Sends all tracks of a stream. */
@@ -222,27 +218,28 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Stops sending a track. */
   removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
-    const senders = this._senderMap.get(track);
-    const sender = senders?.get(stream);
+    const sender = this._senderMap.get(track)?.get(stream);
     if (!sender) return;
-    senders?.delete(stream);
-    if (senders?.size === 0) this._senderMap.delete(track);
+    // A sender whose track was replaced is known by each track it has had.
+    for (const [each, senders] of this._senderMap) {
+      if (senders.get(stream) === sender) senders.delete(stream);
+      if (senders.size === 0) this._senderMap.delete(each);
+    }
     this._pc.removeTrack(sender);
   }
 
-  /** Sends another track in the place of one, without negotiating. Rejects with Error if that one is not being sent. */
-  async replaceTrack(
-    oldTrack: MediaStreamTrack,
-    newTrack: MediaStreamTrack | null,
-    stream?: MediaStream,
-  ): Promise<void> {
-    const senders = this._senderMap.get(oldTrack);
-    const sender = senders?.get(stream);
-    if (!senders || !sender) throw new Error('The track to be replaced is not being sent to this peer.');
-    await sender.replaceTrack(newTrack);
-    if (!newTrack) return;
-    this._senderMap.delete(oldTrack);
-    this._senderMap.set(newTrack, senders);
+  /**
+   * Sends another track in the place of one, without negotiating. Either may be named from then on. Throws Error if the
+   * one to be replaced is not being sent.
+   */
+  replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null, stream?: MediaStream): Promise<void> {
+    const sender = this._senderMap.get(oldTrack)?.get(stream);
+    if (!sender) throw new Error('The track to be replaced is not being sent to this peer.');
+    if (newTrack) {
+      const senders = this._senderMap.get(newTrack) ?? new Map<MediaStream | undefined, RTCRtpSender>();
+      this._senderMap.set(newTrack, senders.set(stream, sender));
+    }
+    return sender.replaceTrack(newTrack);
   }
 
   /** Adds a transceiver. */
@@ -251,13 +248,10 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** The connection's statistics; a callback gets them as simple-peer's does, as a list. */
-  async getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
-    const report = await this._pc.getStats();
-    const reports: unknown[] = [];
-    report.forEach((entry: unknown) => {
-      reports.push(entry);
-    });
-    callback?.(null, reports);
+  getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
+    const report = this._pc.getStats();
+    if (callback)
+      report.then((entries) => callback(null, [...entries.values()])).catch((error: Error) => callback(error, []));
     return report;
   }
 
@@ -278,11 +272,13 @@ export class Peer extends Emitter<PeerEvents> {
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onnegotiationneeded = () => {
       // The first offer is the initiator's alone: it has the data channel.
-      if (!this.#isOffering && (this.#isInitiator || pc.remoteDescription)) this.#guard(this.#offer());
+      if (!this.#isOffering && (this.initiator || pc.remoteDescription)) this.#guard(this.#offer());
     };
     pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
-    pc.ondatachannel = ({ channel }) => this.#use(channel);
-    pc.ontrack = ({ track, streams }) => this.#addTheirTrack(track, streams);
+    pc.ondatachannel = ({ channel }) => {
+      if (!this._channel) this.#use(channel); // one is all there is: another could only take its place
+    };
+    pc.ontrack = (event) => this.#addTheirTrack(event);
     pc.onconnectionstatechange = () => this.#followConnection();
     return pc;
   }
@@ -293,13 +289,15 @@ export class Peer extends Emitter<PeerEvents> {
    */
   #renew(): void {
     this.#close();
-    this.#isInitiator = this.#isOffering = false;
+    this.initiator = this.#isOffering = false;
     this.#described = undefined;
     this.#unsent = { candidates: [] };
     this._pc = this.#newConnection();
     const senders = this._senderMap;
     this._senderMap = new Map();
-    for (const [track, streams] of senders) for (const stream of streams.keys()) this.addTrack(track, stream);
+    for (const [track, streams] of senders) {
+      for (const [stream, sender] of streams) if (sender.track === track) this.addTrack(track, stream);
+    }
   }
 
   #close(): void {
@@ -428,13 +426,13 @@ export class Peer extends Emitter<PeerEvents> {
     else this.receive(signal);
   }
 
-  #addTheirTrack(track: MediaStreamTrack, streams: readonly MediaStream[]): void {
+  #addTheirTrack({ track, streams, receiver }: RTCTrackEvent): void {
     for (const stream of streams) {
-      this.emit('track', track, stream);
+      this.emit('track', track, stream, receiver);
       if (this.#streams.has(stream.id)) continue;
       this.#streams.add(stream.id);
       // After the other tracks that come with it.
-      queueMicrotask(() => this.emit('stream', stream));
+      queueMicrotask(() => this.emit('stream', stream, receiver));
     }
   }
 
@@ -463,6 +461,19 @@ export class Peer extends Emitter<PeerEvents> {
       return; // by rule it is the other's turn
     else if (pc.remoteDescription) this.restart();
     else this.initiate();
+  }
+
+  async #send(data: Data, onProgress?: Progress): Promise<void> {
+    const message = toBytes(data);
+    if (message.length > MAX_MESSAGE_BYTES) {
+      throw new Error(`The message has ${message.length} bytes; ${MAX_MESSAGE_BYTES} is the most. Send it in parts.`);
+    }
+    const isFirst = this.#sendsUnderWay++ === 0;
+    // What cannot go into the channel now is copied: the app may use its buffer again.
+    const own = isFirst && this.#hasRoom(message) ? message : message.slice();
+    if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
+    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
+    await this.#sending;
   }
 
   async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {

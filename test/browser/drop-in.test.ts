@@ -218,7 +218,7 @@ describe('what else apps use', () => {
     expect(await heard).toEqual([1_000_001, 7, 5]);
   });
 
-  test.fails('a buffer that is used again as soon as it is sent', async () => {
+  test('a buffer that is used again as soon as it is sent', async () => {
     const heard = bob.evaluate(
       () =>
         new Promise<string>((resolve) => {
@@ -236,7 +236,7 @@ describe('what else apps use', () => {
     expect(await heard).toBe('1');
   });
 
-  test.fails('sending to one that is gone is silent', async () => {
+  test('sending to one that is gone is silent', async () => {
     await alice.evaluate(() => {
       const [peer] = window.p2pcf.peers.values();
       if (!peer) throw new Error('no peer');
@@ -245,13 +245,13 @@ describe('what else apps use', () => {
     });
   });
 
-  test.fails('a peer that goes while much is on its way goes silently', async () => {
+  test('a peer that goes while much is on its way goes silently', async () => {
     await alice.evaluate(() => void window.p2pcf.broadcast(new ArrayBuffer(20_000_000)));
     await click(bob, 'Leave');
     await logged(alice, 'gone: MyUsername');
   });
 
-  test.fails('a track that was replaced can still be named: replaced again, and removed with its stream', async () => {
+  test('a track that was replaced can still be named: replaced again, and removed with its stream', async () => {
     await click(alice, 'Camera');
     await sees(bob, 320);
     await click(alice, 'Picture instead of camera');
@@ -261,7 +261,7 @@ describe('what else apps use', () => {
     await bob.locator('video').waitFor({ state: 'detached', timeout: 5000 });
   });
 
-  test.fails('track and stream bring the receiver', async () => {
+  test('track and stream bring the receiver', async () => {
     const kinds = bob.evaluate(
       () =>
         new Promise<unknown[]>((resolve) => {
@@ -279,7 +279,7 @@ describe('what else apps use', () => {
     expect(await kinds).toEqual([true, true, true]);
   });
 
-  test.fails('a listener has the emitter as this', async () => {
+  test('a listener has the emitter as this', async () => {
     const isThis = await alice.evaluate(() => {
       const seen: boolean[] = [];
       const [peer] = window.p2pcf.peers.values();

@@ -5,7 +5,13 @@ import { setInterval } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { ClientMessage, ServerMessage, Signal } from '../src/protocol/messages.ts';
 
-/** A data channel's offer as Chrome makes it, once it has gathered ten candidates. */
+const CANDIDATES = Array.from(
+  { length: 9 },
+  (_, i) =>
+    `a=candidate:${842163049 + i} 1 udp ${1677729535 - i} 198.51.100.23 ${54321 + i} typ srflx raddr 0.0.0.0 rport 0 generation 0`,
+);
+
+/** A data channel's offer as Chrome makes it, its candidates gathered: 1.5 KB with the message around it. */
 const OFFER: Signal = {
   type: 'offer',
   sdp: [
@@ -18,11 +24,11 @@ const OFFER: Signal = {
     'a=msid-semantic: WMS',
     'm=application 54321 UDP/DTLS/SCTP webrtc-datachannel',
     'c=IN IP4 198.51.100.23',
-    ...Array.from({ length: 10 }, (_, i) => `a=candidate:${842163049 + i} 1 udp ${1677729535 - i} 198.51.100.23 ${54321 + i} typ srflx`),
+    ...CANDIDATES,
     'a=ice-ufrag:EsAw',
     'a=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1',
     'a=ice-options:trickle',
-    `a=fingerprint:sha-256 ${Array.from({ length: 32 }, (_, i) => (0x0f + i * 7).toString(16).padStart(2, '0').toUpperCase()).join(':')}`,
+    'a=fingerprint:sha-256 0F:16:1D:24:2B:32:39:40:47:4E:55:5C:63:6A:71:78:7F:86:8D:94:9B:A2:A9:B0:B7:BE:C5:CC:D3:DA:E1:E8',
     'a=setup:actpass',
     'a=mid:0',
     'a=sctp-port:5000',
@@ -45,9 +51,9 @@ export interface Pair {
 
 export async function enterPair(serverUrl: string, roomId: string): Promise<Pair> {
   const receiver = open(serverUrl, roomId, 'bob');
-  await once(receiver, 'open');
+  await once(receiver, 'message'); // `peers`
   const sender = open(serverUrl, roomId, 'alice');
-  await once(sender, 'message'); // `peers`, the last thing it hears in a room where nobody comes or goes
+  await Promise.all([once(sender, 'message'), once(receiver, 'message')]); // `peers` and `peer_join`: no more will come
   return { sender, receiver };
 }
 
@@ -95,36 +101,21 @@ export async function relayPaced({ sender, receiver }: Pair, count: number, ever
 }
 
 /**
- * `size` peers join one room, at most `underWay` of them at a time. Resolves when each has its `peers` and has heard of
+ * `size` peers join one room, each as soon as the one before is in. Resolves when each has its `peers` and has heard of
  * everyone who came later.
  */
-export async function fillRoom(serverUrl: string, roomId: string, size: number, underWay: number): Promise<WebSocket[]> {
+export async function fillRoom(serverUrl: string, roomId: string, size: number): Promise<void> {
   const done = Promise.withResolvers<void>();
-  const sockets: WebSocket[] = [];
   let expected = size + (size * (size - 1)) / 2;
-  const onMessage = (): void => {
-    expected--;
-    if (expected === 0) done.resolve();
-  };
-  const joinNext = (): void => {
-    if (sockets.length === size) return;
-    const socket = open(serverUrl, roomId, `peer-${sockets.length}`);
-    sockets.push(socket);
-    socket.on('message', onMessage).on('open', joinNext).on('error', done.reject);
-  };
-  for (let i = 0; i < underWay; i++) joinNext();
+  for (let i = 0; i < size; i++) {
+    const socket = open(serverUrl, roomId, `peer-${i}`);
+    socket.on('message', () => {
+      expected--;
+      if (expected === 0) done.resolve();
+    });
+    await once(socket, 'open');
+  }
   await done.promise;
-  return sockets;
-}
-
-/** Resolves when the server has answered every close frame: by then it has told the others of every leave. */
-export async function leaveRoom(sockets: readonly WebSocket[]): Promise<void> {
-  await Promise.all(
-    sockets.map(async (socket) => {
-      socket.close();
-      await once(socket, 'close');
-    }),
-  );
 }
 
 function open(serverUrl: string, roomId: string, clientId: string): WebSocket {

@@ -1,26 +1,29 @@
-/** The spare peer connection: made before it is needed, so that its certificate, candidates and offer are there. */
+/** The spare peer connection: there before it is needed, and while we stay in the room its offer is published ahead. */
 import type { Signal } from '../protocol/messages.ts';
 import type { Peer } from './peer.ts';
 
+/** A connection that has just begun gets the processor to itself for this long before the next offer is made, in ms. */
+const AFTER_ANOTHER_MS = 250;
+
 export class Ahead {
   readonly #make: () => Peer;
+  readonly #publish: (offer: Signal) => void;
   #spare: Peer | undefined;
   #isPublished = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `make` makes a peer that no one has been introduced to. */
-  constructor(make: () => Peer) {
+  /** `make` makes a peer that no one has been introduced to; `publish` tells the room of its offer. */
+  constructor(make: () => Peer, publish: (offer: Signal) => void) {
     this.#make = make;
+    this.#publish = publish;
   }
 
   /** Makes the spare, unless there is one. */
   prepare(): void {
-    if (this.#spare) return;
-    this.#isPublished = false;
-    this.#spare = this.#make();
-    this.#spare.initiate();
+    this.#spare ??= this.#make();
   }
 
-  /** Hands over the spare, for one to whom we offer. Undefined if it is published: then it waits for a joiner. */
+  /** Hands over the spare, for one whom we found in the room. Undefined if it is published: then it waits for a joiner. */
   takeUnpublished(): Peer | undefined {
     return this.#isPublished ? undefined : this.#take();
   }
@@ -30,19 +33,26 @@ export class Ahead {
     return this.#isPublished ? this.#take() : undefined;
   }
 
-  /** Makes a spare if need be, and hands its complete offer to `publish`. */
-  async publish(publish: (offer: Signal) => void): Promise<void> {
-    this.prepare();
-    const spare = this.#spare;
-    if (!spare || this.#isPublished) return;
-    this.#isPublished = true;
-    const offer = await spare.completeOffer();
-    if (offer && spare === this.#spare) publish(offer);
+  /** Publishes the spare's complete offer; a little later if `isBusy` with another connection. */
+  publish(isBusy: boolean): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#publishNow(), isBusy ? AFTER_ANOTHER_MS : 0);
   }
 
   /** Gives up the spare: the room that knew its offer is another one now, or the network is. */
   discard(): void {
+    clearTimeout(this.#timer);
     this.#take()?.destroy();
+  }
+
+  async #publishNow(): Promise<void> {
+    if (this.#isPublished) return;
+    this.prepare();
+    const spare = this.#spare;
+    this.#isPublished = true;
+    spare?.initiate();
+    const offer = await spare?.completeOffer();
+    if (offer && spare === this.#spare) this.#publish(offer);
   }
 
   #take(): Peer | undefined {

@@ -113,7 +113,12 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       RTCPeerConnection: wrtc.RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
     };
-    this.#ahead = offersAhead ? new Ahead(() => new Peer(this.#settings)) : undefined;
+    this.#ahead = offersAhead
+      ? new Ahead(
+          () => new Peer(this.#settings),
+          (offer) => this.#signaling.publish(offer),
+        )
+      : undefined;
     this.#signaling
       .on('state', (state) => this.emit('state', state))
       .on('peers', (message) => this.#enter(message))
@@ -130,8 +135,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Joins the room. Resolves when the room has answered; rejects with Error if it refuses for good. */
   start(): Promise<void> {
     this.#listen('addEventListener');
-    this.#ahead?.prepare(); // certificate, candidates and offer are made while the socket opens
-    return this.#signaling.start();
+    const started = this.#signaling.start();
+    // While the socket opens. Not the offer, too: where others have published theirs, it would be made in vain, and
+    // cost more time than it saves where they have not (bench/connect).
+    this.#ahead?.prepare();
+    return started;
   }
 
   /** Leaves the room and closes all connections. `start` may be called again. */
@@ -163,15 +171,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     for (const id of peers) {
       if (this.peers.has(id)) continue;
       const known = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
-      if (Object.hasOwn(offers, id)) {
-        this.#peer(id, known).receive(offers[id]);
-        continue;
-      }
-      const spare = this.#ahead?.takeUnpublished();
-      const peer = this.#peer(id, known, spare);
-      if (!spare) peer.initiate();
+      const peer = this.#peer(id, known, this.#ahead?.takeUnpublished());
+      if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
+      else peer.initiate();
     }
-    this.#publish();
+    this.#ahead?.publish(peers.length > 0);
   }
 
   /** Someone has joined, and offers to us or answers the offer we published. */
@@ -181,7 +185,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     // One that comes back while its connection stands: the two have no need of another.
     if (known && taken) taken.destroy();
     if (!known) this.#peer(clientId, metadata, taken || undefined, taken !== undefined);
-    if (offerTaken) this.#publish();
+    if (offerTaken) this.#ahead?.publish(true);
   }
 
   #receive(fromId: string, signal: unknown): void {
@@ -189,10 +193,6 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if (known) known.receive(signal);
     // Candidates that come late, from one whose connection is closed, are no reason for another.
     else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId, undefined).receive(signal);
-  }
-
-  #publish(): void {
-    this.#ahead?.publish((offer) => this.#signaling.publish(offer));
   }
 
   /** The peer with this session id, made if it is new. */
@@ -246,7 +246,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #onNetworkChange = (): void => {
     for (const peer of this.peers.values()) peer.restart();
     this.#ahead?.discard();
-    if (this.state === 'open') this.#publish();
+    if (this.state === 'open') this.#ahead?.publish(true);
   };
 }
 

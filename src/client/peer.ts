@@ -6,6 +6,9 @@ import { Emitter } from './events.ts';
 /** Candidates, and the description they belong to, that come within this time share one message, in ms. */
 const BATCH_MS = 5;
 
+/** How long the mere news that there are no more candidates waits for a connection to make it needless, in ms. */
+const END_ALONE_AFTER_MS = 1_000;
+
 /** How long a connection may take before it is reported and tried again, in ms. */
 const CONNECT_WITHIN_MS = 20_000;
 
@@ -349,7 +352,7 @@ export class Peer extends Emitter<PeerEvents> {
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
     await this._pc.setLocalDescription(description);
-    this.#schedule();
+    this.#schedule(BATCH_MS);
   }
 
   #addOwnCandidate(candidate: RTCIceCandidate | null): void {
@@ -357,21 +360,23 @@ export class Peer extends Emitter<PeerEvents> {
     const init = candidate ? candidate.toJSON() : { candidate: '' };
     this.#unsent.candidates.push(init);
     this.#described?.candidates.push(init);
-    if (candidate) this.#schedule();
+    if (candidate) this.#schedule(BATCH_MS);
     else this.#flush();
   }
 
-  #schedule(): void {
-    this.#batchTimer ??= setTimeout(() => this.#flush(), BATCH_MS);
+  #schedule(delayMs: number): void {
+    this.#batchTimer ??= setTimeout(() => this.#flush(true), delayMs);
   }
 
-  #flush(): void {
+  #flush(isDue = false): void {
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
-    if (!this.#sendByRoom || this.destroyed) return;
     const { description, candidates } = this.#unsent;
-    const isNews = description !== undefined || candidates.some(({ candidate }) => candidate !== '');
-    if (!isNews && (candidates.length === 0 || this.connected)) return;
+    if (!this.#sendByRoom || this.destroyed || (!description && candidates.length === 0)) return;
+    // That there are no more candidates helps none but one who cannot connect: no message for that alone until then.
+    const isEndAlone = !description && candidates.every(({ candidate }) => candidate === '');
+    if (isEndAlone && !isDue) this.#schedule(END_ALONE_AFTER_MS);
+    if (isEndAlone && (!isDue || this.connected)) return;
     this.#unsent = { candidates: [] };
     this.#signal(description ? { ...description, candidates } : { candidates });
   }

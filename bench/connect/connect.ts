@@ -1,0 +1,222 @@
+/**
+ * How long two peers take to connect: from the second one's start until each has been told that it can send to the
+ * other. All stacks in one browser and one run, by turns, so that whatever disturbs the machine disturbs all of them.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { Page } from 'playwright-core';
+import { bundle, openPage, servePages, startBrowser } from './browser.ts';
+import { startDelay } from './delay.ts';
+import type { Place } from './peer.ts';
+import {
+  type SignalingServer,
+  startBareRelay,
+  startOurs,
+  startP2pcf,
+  startPeerJs,
+  startSocketIo,
+  startYWebrtc,
+} from './servers.ts';
+
+interface Stack {
+  name: string;
+  /** Its page, in stacks/. */
+  page: string;
+  start(): Promise<SignalingServer>;
+  /** For one that takes so long that it gets fewer rounds than the others. */
+  maxRounds?: number;
+}
+
+const STACKS: Stack[] = [
+  { name: 'p2pcf 1.3.14', page: 'p2pcf', start: startP2pcf, maxRounds: 3 },
+  { name: 'simple-peer 9.11.1 + socket.io 4.8.4', page: 'simple-peer', start: startSocketIo },
+  { name: 'y-webrtc 10.3.0', page: 'y-webrtc', start: startYWebrtc },
+  { name: 'peerjs 1.5.5 + peer 1.0.2', page: 'peerjs', start: startPeerJs },
+  { name: 'no library, bare', page: 'bare', start: startBareRelay },
+  { name: 'no library, overlapped', page: 'overlap', start: startBareRelay },
+  { name: 'P2PCF-WS', page: 'ours', start: startOurs },
+];
+
+/** What the others are compared with. */
+const BASELINE = 'bare';
+
+/** Added to every signaling message, each way. */
+const DELAY_MS = 40;
+
+/** Between the first peer's joining and the second's start: what the first prepares meanwhile is not measured. */
+const SETTLE_MS = 300;
+
+/** After the connection: what is sent to the server by then is counted, too. */
+const AFTERMATH_MS = 1_000;
+
+const WITHIN_MS = 60_000;
+
+/** The browser's first connections are slower. */
+const WARM_UP_ROUNDS = 1;
+
+/** One stack at one distance, and what came of it. */
+interface Track {
+  stack: Stack;
+  delayMs: number;
+  serverUrl: string;
+  connections: Connection[];
+}
+
+interface Connection {
+  ms: number;
+  /** How many messages the two sent to the server from the second's start on. */
+  messages: number;
+  timeline: string[];
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '20' }, timeline: { type: 'boolean', default: false } },
+});
+const rounds = Number(values.rounds);
+const stacks = positionals.length === 0 ? STACKS : STACKS.filter(({ page }) => positionals.includes(page));
+
+const started: { stop(): Promise<void> }[] = [];
+try {
+  const tracks = await measure();
+  console.log(table(tracks));
+  if (values.timeline) for (const track of tracks) console.log(timeline(track));
+} finally {
+  for (const each of started.reverse()) await each.stop();
+}
+
+async function measure(): Promise<Track[]> {
+  const tracks: Track[] = [];
+  for (const stack of stacks) {
+    const near = await willStop(stack.start());
+    const far = await willStop(startDelay(near.url, DELAY_MS));
+    tracks.push({ stack, delayMs: 0, serverUrl: near.url, connections: [] });
+    tracks.push({ stack, delayMs: DELAY_MS, serverUrl: far.url, connections: [] });
+  }
+  const pages = await willStop(servePages(stacks.map(({ page }) => page)));
+  const browser = await startBrowser();
+  started.push({ stop: () => browser.close() });
+  const initScript = values.timeline ? ((await bundle(['trace.ts'])).get('trace') ?? '') : '';
+  const first = await openPage(browser, initScript);
+  const second = await openPage(browser, initScript);
+
+  for (let round = 1 - WARM_UP_ROUNDS; round <= rounds; round++) {
+    // There and back: none always runs after the same other.
+    for (const { stack, serverUrl, connections } of round % 2 === 0 ? tracks : tracks.toReversed()) {
+      if (round > (stack.maxRounds ?? rounds)) continue;
+      await Promise.all([first, second].map((page) => page.goto(`${pages.url}/${stack.page}`)));
+      const connection = await connect(first, second, stack, serverUrl);
+      if (round > 0) connections.push(connection);
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\rround ${round} of ${rounds} `);
+  }
+  return tracks;
+}
+
+async function willStop<T extends { stop(): Promise<void> }>(starting: Promise<T>): Promise<T> {
+  const it = await starting;
+  started.push(it);
+  return it;
+}
+
+async function connect(first: Page, second: Page, { name }: Stack, server: string): Promise<Connection> {
+  const room = randomUUID();
+  const residentId = `${room}-first`;
+  await join(first, { server, room, clientId: residentId });
+  await sleep(SETTLE_MS);
+  const connecting = Promise.all([
+    join(second, { server, room, clientId: `${room}-second`, residentId }),
+    first.evaluate(() => peer.connected),
+    second.evaluate(() => peer.connected),
+  ]);
+  const times = await Promise.race([connecting, sleep(WITHIN_MS, undefined, { ref: false })]);
+  if (!times) {
+    const cause = [await first.pageErrors(), await second.pageErrors()];
+    throw new Error(`${name}: no connection within ${WITHIN_MS} ms`, { cause });
+  }
+  const [startedAt, ...connectedAt] = times;
+  await sleep(AFTERMATH_MS);
+  const sentAt = [first, second].map((page) => page.evaluate(() => peer.sentAt));
+  return {
+    ms: Math.max(...connectedAt) - startedAt,
+    messages: (await Promise.all(sentAt)).flat().filter((at) => at >= startedAt).length,
+    timeline: values.timeline ? await timelineOf(first, second, startedAt) : [],
+  };
+}
+
+/** Returns when it began to. */
+function join(page: Page, place: Place): Promise<number> {
+  return page.evaluate((place) => peer.join(place), place);
+}
+
+/** What both pages did, one line each, from a little before `startedAt` on. */
+async function timelineOf(first: Page, second: Page, startedAt: number): Promise<string[]> {
+  const [ofFirst, ofSecond] = await Promise.all([first.evaluate(() => trace), second.evaluate(() => trace)]);
+  const lines = [
+    ...ofFirst.map(({ at, what }) => ({ ms: at - startedAt, line: `first   ${what}` })),
+    ...ofSecond.map(({ at, what }) => ({ ms: at - startedAt, line: `                second  ${what}` })),
+  ];
+  return lines
+    .filter(({ ms }) => ms >= -SETTLE_MS)
+    .sort((a, b) => a.ms - b.ms)
+    .map(({ ms, line }) => `${ms.toFixed(1).padStart(7)}  ${line}`);
+}
+
+/** As Markdown. */
+function table(tracks: Track[]): string {
+  const headings = [
+    'stack',
+    'loopback, ms',
+    'to bare',
+    `+${DELAY_MS} ms each way, ms`,
+    'to bare',
+    'messages to the server',
+    'rounds',
+  ];
+  const rows = stacks.map((stack) => {
+    const [near = [], far = []] = connectionsOf(tracks, stack.page);
+    const [bareNear = [], bareFar = []] = connectionsOf(tracks, BASELINE);
+    const messages = new Set([near, far].map((connections) => median(connections.map(({ messages }) => messages))));
+    return [
+      stack.name,
+      spread(near),
+      ratio(near, bareNear),
+      spread(far),
+      ratio(far, bareFar),
+      [...messages].join(', '),
+      near.length,
+    ];
+  });
+  return [headings, ['---', ...headings.slice(1).map(() => '---:')], ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+}
+
+/** Those without a delay, and those with it. */
+function connectionsOf(tracks: Track[], page: string): Connection[][] {
+  return tracks.filter(({ stack }) => stack.page === page).map(({ connections }) => connections);
+}
+
+function spread(connections: Connection[]): string {
+  const ms = connections.map(({ ms }) => ms);
+  return `${median(ms).toFixed(0)} (${Math.min(...ms).toFixed(0)}-${Math.max(...ms).toFixed(0)})`;
+}
+
+function ratio(connections: Connection[], baseline: Connection[]): string {
+  if (baseline.length === 0) return '';
+  return (median(connections.map(({ ms }) => ms)) / median(baseline.map(({ ms }) => ms))).toFixed(2);
+}
+
+/** The median connection's. */
+function timeline({ stack, delayMs, connections }: Track): string {
+  const byDuration = connections.toSorted((a, b) => a.ms - b.ms);
+  const lines = byDuration[byDuration.length >> 1]?.timeline ?? [];
+  return [`\n${stack.name}, +${delayMs} ms`, ...lines].join('\n');
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [below = Number.NaN, above = below] = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
+  return (below + above) / 2;
+}

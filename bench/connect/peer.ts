@@ -1,0 +1,60 @@
+/** What every stack's page has in common: it joins when told, says when it is connected, and counts what it sends. */
+
+import { now } from './clock.ts';
+
+export interface Place {
+  /** The stack's signaling server, e.g. `http://127.0.0.1:8787`, no trailing slash. */
+  server: string;
+  room: string;
+  /** What the one that joins calls itself. */
+  clientId: string;
+  /** What the one that is there already calls itself: for stacks that know no rooms. Not given to the first. */
+  residentId?: string;
+}
+
+/** Joins; resolves once it has joined. Calls `connected` as soon as the stack tells it that it can send to the other. */
+export type Join = (place: Place, connected: () => void) => Promise<void>;
+
+/** Times are those of clock.ts. */
+export interface Peer {
+  /** Resolves, once it has joined, to the time it began to. */
+  join(place: Place): Promise<number>;
+  connected: Promise<number>;
+  /** When it sent a message or a request to a server, each time. */
+  sentAt: number[];
+}
+
+declare global {
+  var peer: Peer;
+}
+
+export function expose(join: Join): void {
+  const connected = Promise.withResolvers<number>();
+  const sentAt: number[] = [];
+  onSend(() => sentAt.push(now()));
+  globalThis.peer = {
+    async join(place) {
+      const startedAt = now();
+      await join(place, () => connected.resolve(now()));
+      return startedAt;
+    },
+    connected: connected.promise,
+    sentAt,
+  };
+}
+
+/** Calls `sent` for everything that goes to a server: WebSocket messages and HTTP requests. */
+function onSend(sent: () => void): void {
+  WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {
+    apply(send, socket, data) {
+      sent();
+      return Reflect.apply(send, socket, data);
+    },
+  });
+  globalThis.fetch = new Proxy(globalThis.fetch, {
+    apply(fetch, global, request) {
+      sent();
+      return Reflect.apply(fetch, global, request);
+    },
+  });
+}

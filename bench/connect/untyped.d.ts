@@ -1,0 +1,18 @@
+/** Types for what has none, as far as it is used here. */
+
+declare module 'p2pcf' {
+  export default class P2PCF {
+    constructor(
+      clientId: string,
+      roomId: string,
+      options: { workerUrl: string; stunIceServers: RTCIceServer[]; turnIceServers: RTCIceServer[] },
+    );
+    on(event: 'peerconnect', listener: () => void): this;
+    start(): Promise<void>;
+  }
+}
+
+declare module 'simple-peer/simplepeer.min.js' {
+  import Peer from 'simple-peer';
+  export default Peer;
+}

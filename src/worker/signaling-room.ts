@@ -1,7 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import { asciiJson } from '../protocol/ascii-json.ts';
 import { PING, PONG } from '../protocol/messages.ts';
+import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import { poll, unpoll } from '../room/board.ts';
 import { type Effect, join, type Limits, leave, receive } from '../room/room.ts';
+import { BoardRows } from './board-rows.ts';
+import type { Answer } from './polling.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
 
@@ -13,11 +17,13 @@ import { type Env, readLimits } from './settings.ts';
 export class SignalingRoom extends DurableObject<Env> {
   readonly #limits: Limits;
   readonly #roster: SocketRoster;
+  readonly #board: BoardRows;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#limits = readLimits(env);
     this.#roster = new SocketRoster(ctx);
+    this.#board = new BoardRows(ctx);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
@@ -53,6 +59,53 @@ export class SignalingRoom extends DurableObject<Env> {
   /** May be the last event of a socket, or webSocketClose may follow. */
   override webSocketError(socket: WebSocket): void {
     this.#depart(this.#roster.member(socket));
+  }
+
+  /** A poll of P2PCF's protocol that the Worker has read and found good. */
+  poll(request: PollRequest): Answer {
+    const surroundings = {
+      isTaken: (id: string) => this.#roster.find(id) !== undefined,
+      count: () => this.#roster.countOthers() + 1,
+      maxPeers: this.#limits.maxPeers,
+      bridged: [],
+    };
+    const outcome = poll(request, this.#board.all(), surroundings, () => crypto.randomUUID(), Date.now());
+    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
+    const { reply, write } = outcome;
+    if (write) this.#change(() => this.#board.save(write));
+    return { status: 200, body: JSON.stringify(reply) };
+  }
+
+  /** A poller leaves. */
+  unpoll(request: LeaveRequest): Answer {
+    const outcome = unpoll(request, this.#board.all(), Date.now());
+    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
+    this.#change(() => this.#board.remove(outcome.remove));
+    return { status: 200, body: '{}' };
+  }
+
+  /** Something stored may be due. */
+  override alarm(): void {
+    this.#board.lapse(Date.now());
+    this.#expect(undefined);
+  }
+
+  /** Changes what is stored, and sees to it that the alarm comes when, or before, something is due. */
+  #change(change: () => void): void {
+    const expected = this.#board.nextExpiry();
+    change();
+    this.#expect(expected);
+  }
+
+  /**
+   * The alarm is `expected` no later than that. It is never put off, for that is billed as a row each time: what has
+   * been posted anew meanwhile is found when it comes.
+   */
+  #expect(expected: number | undefined): void {
+    const next = this.#board.nextExpiry();
+    // With everything the alarm goes too, from compatibility date 2026-02-24. Until then an empty room would have cost storage.
+    if (next === undefined) void this.ctx.storage.deleteAll();
+    else if (expected === undefined || next < expected) void this.ctx.storage.setAlarm(next);
   }
 
   #apply(effects: readonly Effect<SocketMember>[]): void {

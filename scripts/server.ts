@@ -1,6 +1,6 @@
 /** Starts the signaling server as a process of its own, for tests, benchmarks and `npm run try`. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -74,11 +74,15 @@ export async function startWorkerd({
   const classes = config.durable_objects.bindings.map(
     ({ class_name }) => `(className = "${class_name}", uniqueKey = "${class_name}", enableSql = true)`,
   );
+  await mkdir(join(folder, 'storage'));
   await writeFile(
     join(folder, 'config.capnp'),
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .worker)],
+  services = [
+    (name = "main", worker = .worker),
+    (name = "storage", disk = (path = "${folder}/storage", writable = true)),
+  ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
 );
 const worker :Workerd.Worker = (
@@ -86,7 +90,7 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${config.compatibility_date}",
   bindings = [${[...bindings, ...rooms].join(', ')}],
   durableObjectNamespaces = [${classes.join(', ')}],
-  durableObjectStorage = (inMemory = void),
+  durableObjectStorage = (localDisk = "storage"), # in memory it has no SQL (workerd, 2026-11)
 );
 `,
   );
@@ -97,9 +101,16 @@ const worker :Workerd.Worker = (
   });
   const output = collectOutput(child);
   const listening = await listeningPort(child);
-  await rm(folder, { recursive: true });
   if (listening === undefined) throw new Error(`workerd did not start:\n${output()}`);
-  return { url: `http://127.0.0.1:${listening}`, ...stopper(child, () => child.kill('SIGKILL')) };
+  const { pid, stop } = stopper(child, () => child.kill('SIGKILL'));
+  return {
+    url: `http://127.0.0.1:${listening}`,
+    pid,
+    async stop() {
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+  };
 }
 
 /** Returns the name of the bundle in `folder`. */

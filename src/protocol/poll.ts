@@ -113,7 +113,7 @@ export function listed(entry: Entry, postedAt: number): ListedEntry {
 }
 
 /**
- * Whether a session is p2pcf.rn's, which makes its id of a UUID without the hyphens; p2pcf's are 20 letters and digits.
+ * Whether a session is p2pcf.rn's, which makes its id of a UUID without its hyphens; p2pcf's are shorter.
  * Each of the two throws on the other's packages.
  */
 export function isReactNative(sessionId: string): boolean {

@@ -7,3 +7,23 @@ interface Window {
   got: { from: string; length: number; sum: string; text: string }[];
   log: string[];
 }
+
+/** P2PCF's own clients, as far as they are used here. */
+interface PollingClient {
+  on(event: 'peerconnect' | 'peerclose', listener: () => void): void;
+  on(event: 'msg', listener: (peer: unknown, data: ArrayBuffer) => void): void;
+  start(): Promise<void>;
+  broadcast(data: ArrayBuffer): void;
+  destroy(): void;
+}
+declare const pollingClients: Record<
+  'p2pcf' | 'p2pcf.rn',
+  new (
+    clientId: string,
+    roomId: string,
+    options: object,
+  ) => PollingClient
+>;
+interface Window {
+  client: PollingClient;
+}

@@ -182,6 +182,26 @@ test('what is written: a row and an alarm for the first, a row for the next, not
   expect(written()).toBe(5);
 });
 
+test('what is read: every row once when the room wakes, then nothing', async () => {
+  const [alice, bob] = [new Poller('alice'), new Poller('bob')];
+  await alice.post();
+  await bob.post();
+  await evictDurableObject(stub(), { webSockets: 'hibernate' });
+  const reads = await runInDurableObject(stub(), (_room, { storage }) => [
+    vi.spyOn(storage.kv, 'list'),
+    vi.spyOn(storage.kv, 'get'),
+    vi.spyOn(storage.sql, 'exec'),
+    vi.spyOn(storage, 'getAlarm'),
+  ]);
+  for (let polls = 0; polls < 10; polls++) {
+    expect(idsIn(await alice.listen())).toEqual(['bob']);
+    await bob.repost();
+  }
+  pass(1);
+  await alice.post();
+  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([1, 0, 0, 0]);
+});
+
 test('the alarm comes for the first who lapses, and late rather than often', async () => {
   const now = Date.now();
   vi.useFakeTimers({ toFake: ['Date'], now });

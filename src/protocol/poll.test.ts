@@ -72,6 +72,7 @@ test.each([
   [{ ...POLL, x: undefined }, 'Bad expiration'],
   [{ ...POLL, x: '120000' }, 'Bad expiration'],
   [{ ...POLL, x: 86_400_001 }, 'Bad expiration'],
+  [{ ...POLL, x: -1 }, 'Bad expiration'],
   [{ ...POLL, t: undefined }, 'Bad timestamp'],
   [{ ...POLL, t: String(NOW) }, 'Bad timestamp'],
   [{ ...POLL, t: NOW + 600_001 }, 'Bad timestamp'],

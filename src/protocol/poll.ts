@@ -142,8 +142,8 @@ function readPoll(body: Record<string, unknown>, now: number): PollRequest {
 }
 
 function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Session & { contextId: string } {
-  if (typeof x !== 'number' || x === 0 || x > MAX_ASKED_MS)
-    throw fault('Bad expiration', 'x must be a number of milliseconds, at most a day.');
+  if (typeof x !== 'number' || x <= 0 || x > MAX_ASKED_MS)
+    throw fault('Bad expiration', 'x must be a number of milliseconds, more than 0 and at most a day.');
   if (typeof t !== 'number' || t === 0 || Math.abs(t - now) > MAX_CLOCK_ERROR_MS)
     throw fault('Bad timestamp', 't must be in milliseconds since 1970, within ten minutes of the time here.');
   const contextId = parseId('context', 'k', k);

@@ -12,9 +12,9 @@
  *   goes without a word may be gone sooner after its last poll, by half the time it asked for.
  *
  * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, board.ts
- * and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; `d` and `p` of
- * a kind that P2PCF's clients never send, which its worker stores and may then fail at. Nor do p2pcf and p2pcf.rn share a room, or
- * anyone ask for a time that is over already.
+ * and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; a time that is over
+ * already; `d` and `p` of a kind that P2PCF's clients never send, which its worker stores and may then fail at. Nor do
+ * p2pcf and p2pcf.rn share a room.
  */
 import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
@@ -113,20 +113,24 @@ class Page {
   }
 }
 
-let requests = 0;
+/** How many answers of each kind were compared. */
+const tally: Record<string, number> = {};
 
 async function compare(page: Page, init: RequestInit | [theirs: RequestInit, ours: RequestInit]): Promise<void> {
-  requests++;
   const [their, our] = Array.isArray(init) ? init : [init, init];
   const [expected, actual] = [await answerOf(theirs, their), await answerOf(ours, our)];
   if (actual === 'exception') throw new Error('ours fails');
   if (expected === 'exception') {
+    tally['exception'] = (tally['exception'] ?? 0) + 1;
     expect(`${actual.status} ${actual.fault}`).toMatch(/^(400 (Bad|Missing) .+|404 No delete key)$/);
     expect(actual.headers[0]).toBe('*');
     return;
   }
   // A page may read every refusal of ours.
   if (expected.headers[0] === null && !(actual.status < 400)) actual.headers = expected.headers;
+  const { status, reply } = actual;
+  const kind = Array.isArray(reply['pk']) && reply['pk'].length > 0 ? 'packages' : reply['dk'] ? 'key' : `${status}`;
+  tally[kind] = (tally[kind] ?? 0) + 1;
   const context = JSON.stringify(our);
   expect(compared(actual, page.isReactNative), context).toEqual(compared(expected, page.isReactNative));
   const keys = [expected.reply['dk'], actual.reply['dk']] as const;
@@ -287,9 +291,10 @@ test('a thousand requests, answered as P2PCF answers them', { timeout: 300_000 }
       const pages = newPages();
       for (const step of steps) await take(step, pages);
     }),
-    { numRuns: 22 },
+    { numRuns: 25 },
   );
-  expect(requests).toBeGreaterThan(1000);
+  expect(Object.values(tally).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(1000);
+  expect(Object.keys(tally).sort()).toEqual(['200', '400', '404', 'exception', 'key', 'packages']);
 });
 
 async function take(step: Step, pages: readonly Page[]): Promise<void> {

@@ -11,8 +11,8 @@ import { type Env, readLimits } from './settings.ts';
 
 /**
  * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
- * drops the object after ten quiet seconds and leaves the sockets open. So no timer, no alarm and no await here: each
- * would keep it in memory, billed, and an await would let two messages of one sender overtake each other.
+ * drops the object after ten quiet seconds and leaves the sockets open. So no timer and no await here: each would keep
+ * it in memory, billed, and an await would let two messages of one sender overtake each other.
  */
 export class SignalingRoom extends DurableObject<Env> {
   readonly #limits: Limits;
@@ -98,12 +98,12 @@ export class SignalingRoom extends DurableObject<Env> {
   }
 
   /**
-   * The alarm is `expected` no later than that. It is never put off, for that is billed as a row each time: what has
-   * been posted anew meanwhile is found when it comes.
+   * Sets the alarm for what is due next, unless it is `expected` by then: it is never put off, which would be billed as a
+   * row each time, and finds what has been posted anew meanwhile when it comes. When nothing is stored nothing is left.
    */
   #expect(expected: number | undefined): void {
     const next = this.#board.nextExpiry();
-    // With everything the alarm goes too, from compatibility date 2026-02-24. Until then an empty room would have cost storage.
+    // The alarm goes with the rest (from compatibility date 2026-02-24).
     if (next === undefined) void this.ctx.storage.deleteAll();
     else if (expected === undefined || next < expected) void this.ctx.storage.setAlarm(next);
   }

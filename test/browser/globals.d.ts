@@ -15,6 +15,9 @@ interface PollingClient {
   start(): Promise<void>;
   broadcast(data: ArrayBuffer): void;
   destroy(): void;
+  /** Whom it knows of, connected or not: p2pcf's, and p2pcf.rn's. */
+  readonly peers?: ReadonlyMap<string, unknown>;
+  getPeers?(): unknown[];
 }
 declare const pollingClients: Record<
   'p2pcf' | 'p2pcf.rn',

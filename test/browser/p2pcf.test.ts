@@ -122,5 +122,8 @@ test('p2pcf.rn with p2pcf.rn, and p2pcf with p2pcf, in one room', { timeout: 90_
   ] as const) {
     await exchange(from, to, [2, 1000, 16_000]);
   }
-  for (const page of [desktop, phone, alice, bob]) expect(await page.evaluate(() => window.log)).toEqual(['connect']);
+  for (const page of [desktop, phone, alice, bob]) {
+    expect(await page.evaluate(() => window.log)).toEqual(['connect']);
+    expect(await page.evaluate(() => window.client.peers?.size ?? window.client.getPeers?.().length)).toBe(1);
+  }
 });

@@ -10,6 +10,9 @@ import { utf8Length } from './utf8.ts';
 export const PING = 'ping';
 export const PONG = 'pong';
 
+/** As the join URL's `resume`: give me a token by which to get my place back. Later the token itself stands there. */
+export const RESUME_NEXT_TIME = '1';
+
 /** As a `targetId`: everyone in the room but the sender. Refused as anybody's id. */
 export const BROADCAST_TARGET = '__broadcast__';
 
@@ -76,6 +79,12 @@ export interface Peers {
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
+  /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the two below. */
+  resumeToken?: string;
+  /** Whether this was the return to a place that was held: then nobody else has heard of the absence. */
+  resumed?: boolean;
+  /** How long a place is held after the last sign of life, in seconds. */
+  graceSeconds?: number;
 }
 
 /** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */
@@ -89,11 +98,18 @@ export interface PeerJoin {
   offerTaken?: true;
 }
 
+/**
+ * `left`: it said goodbye. `timeout`: its connection was lost, or the server had to end it; what peers have between
+ * them may well go on.
+ */
+export type LeaveReason = 'left' | 'timeout';
+
 /** To the others: `clientId` is gone. `timestamp` in ms since the epoch. */
 export interface PeerLeave {
   type: 'peer_leave';
   clientId: string;
   timestamp: number;
+  reason: LeaveReason;
 }
 
 /** A signal from `fromId`, which the server vouches for. */
@@ -115,7 +131,7 @@ export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
   message: string;
-  /** unknown_peer: the id that is nobody's. */
+  /** unknown_peer: the id that is nobody's. peer_away: of one that has dropped and may come back. */
   targetId?: string;
   /** too_large: the most a message may have, in UTF-8 bytes. */
   maxBytes?: number;

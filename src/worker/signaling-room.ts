@@ -1,14 +1,15 @@
 import { DurableObject } from 'cloudflare:workers';
 import { asciiJson } from '../protocol/ascii-json.ts';
-import { PING, PONG } from '../protocol/messages.ts';
-import { type Effect, join, type Limits, leave, receive } from '../room/room.ts';
+import { COMING_BACK } from '../protocol/close.ts';
+import { PING, PONG, RESUME_NEXT_TIME } from '../protocol/messages.ts';
+import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive } from '../room/room.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
 
 /**
  * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
- * drops the object after ten quiet seconds and leaves the sockets open. So no timer, no alarm and no await here: each
- * would keep it in memory, billed, and an await would let two messages of one sender overtake each other.
+ * drops the object after ten quiet seconds and leaves the sockets open. So no timer and no await here: each would keep
+ * it in memory, billed, and an await would let two messages of one sender overtake each other.
  */
 export class SignalingRoom extends DurableObject<Env> {
   readonly #limits: Limits;
@@ -26,14 +27,21 @@ export class SignalingRoom extends DurableObject<Env> {
     const { searchParams } = new URL(request.url);
     const clientId = searchParams.get('clientId') ?? '';
     const metadata = searchParams.get('metadata');
+    const resume = searchParams.get('resume');
+    const now = Date.now();
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
     this.ctx.acceptWebSocket(server, [clientId]);
     this.#roster.changed();
     const joiner = this.#roster.member(server);
-    if (metadata !== null) joiner.introduce(asciiJson(JSON.parse(metadata)));
+    joiner.introduce(
+      metadata === null ? undefined : asciiJson(JSON.parse(metadata)),
+      // One that we gave before, and forgot in a crash, is as good as a new one.
+      resume === RESUME_NEXT_TIME ? crypto.randomUUID() : (resume ?? undefined),
+      now,
+    );
     const wantsOffers = searchParams.get('ahead') === '1';
-    this.#apply(join(joiner, this.#roster, this.#limits, Date.now(), wantsOffers));
+    this.#apply(join(joiner, this.#roster, this.#limits, now, wantsOffers));
     return new Response(null, { status: 101, webSocket: client });
   }
 
@@ -46,13 +54,22 @@ export class SignalingRoom extends DurableObject<Env> {
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
-    this.#depart(this.#roster.member(socket));
+    const member = this.#roster.member(socket);
+    // 1006: no close frame came. Everything else is a goodbye, a browser's bare close() too.
+    if (code === 1006 || code === COMING_BACK) this.#lose(member);
+    else this.#depart(member, () => leave(member, 'left', this.#roster, this.#limits, Date.now()));
     completeClose(socket, code, reason);
   }
 
   /** May be the last event of a socket, or webSocketClose may follow. */
   override webSocketError(socket: WebSocket): void {
-    this.#depart(this.#roster.member(socket));
+    this.#lose(this.#roster.member(socket));
+  }
+
+  /** The first of the places held has lapsed. */
+  override alarm(): void {
+    this.#apply(lapse(this.#roster, this.#limits, Date.now()));
+    this.#roster.places.wakeForNext();
   }
 
   #apply(effects: readonly Effect<SocketMember>[]): void {
@@ -67,19 +84,40 @@ export class SignalingRoom extends DurableObject<Env> {
         effect.member.keep(effect.keep);
         continue;
       }
+      if ('hold' in effect) {
+        this.#hold(effect.hold, effect.member);
+        continue;
+      }
+      if ('release' in effect) {
+        this.#roster.places.release(effect.release);
+        continue;
+      }
       const text = JSON.stringify(effect.send);
       for (const member of effect.to) {
         // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-        if (!member.send(text)) this.#depart(member);
+        if (!member.send(text)) this.#lose(member);
       }
     }
   }
 
-  /** However many events tell of one departure, the others hear of it once. */
-  #depart(member: SocketMember): void {
+  #lose(member: SocketMember): void {
+    this.#depart(member, () => drop(member, this.#roster, this.#limits, Date.now()));
+  }
+
+  /** Past the day's free writes there is no place to hold: then a loss is a departure. */
+  #hold(place: Place, member: SocketMember): void {
+    try {
+      this.#roster.places.hold(place);
+    } catch {
+      this.#apply(leave(member, 'timeout', this.#roster, this.#limits, Date.now()));
+    }
+  }
+
+  /** However many events tell of one departure, it is dealt with once. */
+  #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
     this.#roster.changed();
-    this.#apply(leave(member, this.#roster, Date.now()));
+    this.#apply(effects());
   }
 }
 

@@ -29,7 +29,10 @@ export const MAX_OFFER_BYTES = 8192;
  * What goes into `signal`, by convention between clients: the server carries it unread and never enforces this.
  * A description may bring the candidates known by then; later ones follow together.
  */
-export type Signal = (Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] };
+export type Signal = ((Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] }) & {
+  /** Which of the attempts to connect it belongs to: the offerer's choice, and what follows says the same. */
+  attempt?: string;
+};
 
 /** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
 export interface Description {
@@ -189,18 +192,26 @@ export function parseClientMessage(text: string): ClientMessage {
   }
 }
 
+/** What a peer's signal says. */
+export interface ParsedSignal {
+  description?: Description;
+  candidates: IceCandidate[];
+  attempt?: string;
+}
+
 /**
  * Reads a peer's `signal`: its description, if it has one, and its candidates, if any. Besides Signal it takes the bare
  * forms `{candidate: …}`, `{sdp: {type, sdp}}` and an RTCIceCandidateInit as it is. Undefined if it is none of these.
  */
-export function parseSignal(signal: unknown): { description?: Description; candidates: IceCandidate[] } | undefined {
+export function parseSignal(signal: unknown): ParsedSignal | undefined {
   if (!isObject(signal)) return undefined;
   const description = asDescription(signal) ?? asDescription(signal['sdp']);
   const listed: unknown[] | undefined = Array.isArray(signal['candidates']) ? signal['candidates'] : undefined;
   const bare = typeof signal['candidate'] === 'string' ? signal : signal['candidate'];
   const candidates = (listed ?? [bare]).filter(isIceCandidate);
-  if (description) return { description, candidates };
-  return listed || candidates.length > 0 ? { candidates } : undefined;
+  if (!description && !listed && candidates.length === 0) return undefined;
+  const { attempt } = signal;
+  return { candidates, ...(description && { description }), ...(typeof attempt === 'string' && { attempt }) };
 }
 
 function asDescription(value: unknown): Description | undefined {

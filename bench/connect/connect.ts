@@ -45,7 +45,10 @@ const BASELINE = 'bare';
 /** Added to every signaling message, each way. */
 const DELAY_MS = 40;
 
-/** A room that has told its server nothing for so long is ready for the joiner: what it prepared is not measured. */
+/**
+ * The room has so long to itself, and longer until it has told its server nothing for as long: then it is ready for the
+ * joiner, and what it prepared is not measured.
+ */
 const SETTLE_MS = 500;
 
 /** After the connection: what is sent to the server by then is counted, too. */
@@ -146,6 +149,7 @@ async function connect(first: Page, second: Page, server: string): Promise<Conne
     await join(first, { server, room, clientId: n === 1 ? residentId : `${residentId}-${n}` });
     if (n > 1) await connected(first, n * (n - 1));
   }
+  await sleep(SETTLE_MS);
   await first.waitForFunction(
     (settleMs) => performance.timeOrigin + performance.now() - (peer.sentAt.at(-1) ?? 0) > settleMs,
     SETTLE_MS,

@@ -28,6 +28,11 @@ export const MAX_OFFER_BYTES = 8192;
  */
 export type Signal = (Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] };
 
+/** Goes into `signal` too: asks the other for an ICE restart, for one whose browser had better not offer it. */
+export interface RestartRequest {
+  restart: true;
+}
+
 /** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
 export interface Description {
   type: 'offer' | 'answer';

@@ -1,5 +1,11 @@
 /** One other in the room: an RTCPeerConnection with perfect negotiation, a data channel, and media. */
-import { type Description, type IceCandidate, parseSignal, type Signal } from '../protocol/messages.ts';
+import {
+  type Description,
+  type IceCandidate,
+  parseSignal,
+  type RestartRequest,
+  type Signal,
+} from '../protocol/messages.ts';
 import { MAX_MESSAGE_BYTES, markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
 import { Emitter } from './events.ts';
 
@@ -20,6 +26,12 @@ const REPEAT_AFTER_MS = 2_000;
 
 /** How long to wait for the last candidates of an offer that is published ahead, in ms. */
 const GATHER_WITHIN_MS = 1_000;
+
+/**
+ * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
+ * (156), one that follows another at once loses the connection now and then (seen 2026-11).
+ */
+const RESTART_EVERY_MS = 2_000;
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -76,7 +88,7 @@ export interface Introduction {
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /** Carries a signal to the other by way of the room. */
-  send: (signal: Signal) => void;
+  send: (signal: Signal | RestartRequest) => void;
 }
 
 export class Peer extends Emitter<PeerEvents> {
@@ -101,6 +113,12 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #sendByRoom: Introduction['send'] | undefined;
   #isOffering = false;
+  /**
+   * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
+   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart.
+   */
+  #hasRestarted = false;
+  #isTheirsFirefox = false;
   #isIgnoring = false;
   /** Our offer has not reached the other, who may offer without its being a collision. */
   #isOfferLost = false;
@@ -118,6 +136,8 @@ export class Peer extends Emitter<PeerEvents> {
   #batchTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #repeatTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartedAt = -RESTART_EVERY_MS;
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
   #incoming = Promise.resolve();
   #sending = Promise.resolve();
@@ -179,6 +199,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Takes a signal from the other. One that makes no sense is dropped. */
   receive(signal: unknown): void {
+    if (Object(signal).restart === true) this.restart();
     const parsed = parseSignal(signal);
     if (!parsed) return;
     const { description, candidates } = parsed;
@@ -211,11 +232,8 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
   restart(): void {
-    try {
-      this._pc.restartIce();
-    } catch {
-      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
-    }
+    const delayMs = Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
+    this.#restartTimer ??= setTimeout(() => this.#restart(), delayMs);
   }
 
   /**
@@ -291,11 +309,28 @@ export class Peer extends Emitter<PeerEvents> {
     if (this.destroyed) return;
     this.destroyed = true;
     this.connected = false;
-    for (const timer of [this.#batchTimer, this.#connectTimer, this.#repeatTimer]) clearTimeout(timer);
+    for (const timer of [this.#batchTimer, this.#connectTimer, this.#repeatTimer, this.#restartTimer])
+      clearTimeout(timer);
     this.#close();
     this.#setState('closed');
     if (error) this.emit('error', error);
     this.emit('close');
+  }
+
+  #restart(): void {
+    this.#restartTimer = undefined;
+    this.#restartedAt = performance.now();
+    // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
+    // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
+    if (this.#isTheirsFirefox && !isFirefox(this._pc.localDescription)) {
+      this.#sendByRoom?.({ restart: true });
+      return;
+    }
+    try {
+      this._pc.restartIce();
+    } catch {
+      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
+    }
   }
 
   #newConnection(): RTCPeerConnection {
@@ -361,6 +396,7 @@ export class Peer extends Emitter<PeerEvents> {
   async #acceptDescription(description: Description, attempt: string): Promise<void> {
     if (this.destroyed) return;
     const isNew = attempt !== this.#attempt;
+    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
     if (description.type === 'answer') {
       if (isNew || this._pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
       this.#isIgnoring = false;
@@ -390,6 +426,8 @@ export class Peer extends Emitter<PeerEvents> {
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
     this.#flush(); // an answer that still waits for its candidates, when an offer follows on its heels
     const description = { type, sdp: this.#settings.sdpTransform(created ?? '') };
+    const current = this._pc.currentLocalDescription;
+    if (current && iceUfrag(current) !== iceUfrag(description)) this.#hasRestarted = true;
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
     await this._pc.setLocalDescription(description);
@@ -441,7 +479,7 @@ export class Peer extends Emitter<PeerEvents> {
   /** By the channel if it is up, which costs the server nothing; else by the room. */
   #signal(signal: Signal): void {
     this.emit('signal', signal);
-    if (this.connected && this._pc.connectionState === 'connected') {
+    if (this.connected && !this.#hasRestarted && this._pc.connectionState === 'connected') {
       const { candidates = [], ...description } = signal;
       const parts = 'type' in description ? [description] : [];
       const marked = [...parts, ...candidates.map((candidate) => ({ candidate }))].map(markSignal);
@@ -607,4 +645,12 @@ function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (!ArrayBuffer.isView(data)) return undefined;
   const { buffer, byteOffset, byteLength } = data;
   return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+}
+
+function isFirefox(description: Description | RTCSessionDescription | null): boolean {
+  return description?.sdp.includes('o=mozilla') ?? false;
+}
+
+function iceUfrag({ sdp }: { sdp: string }): string | undefined {
+  return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
 }

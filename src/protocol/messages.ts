@@ -34,6 +34,11 @@ export type Signal = ((Description & { candidates?: IceCandidate[] }) | { candid
   attempt?: string;
 };
 
+/** Goes into `signal` too: asks the other for an ICE restart, for one whose browser had better not offer it. */
+export interface RestartRequest {
+  restart: true;
+}
+
 /** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
 export interface Description {
   type: 'offer' | 'answer';

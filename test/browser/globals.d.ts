@@ -6,4 +6,5 @@ interface Window {
   p2pcf: import('../../src/client/index.ts').P2PCF;
   got: { from: string; length: number; sum: string; text: string }[];
   log: string[];
+  watched: Promise<string[]>;
 }

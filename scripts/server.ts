@@ -52,18 +52,19 @@ export interface WorkerdOptions {
   main?: string;
   /** Laid over the [vars] of wrangler.toml. */
   vars?: Record<string, string | number>;
-  /** 0, the default, for a free one. */
-  port?: number;
+}
+
+/** A server on workerd alone. */
+export interface Workerd extends Server {
+  /** Kills the process as a crash would and starts it again at the same address, with what it has stored. */
+  restart(): Promise<void>;
 }
 
 /** Bundles a Worker with wrangler and serves it on workerd alone: no proxy in between, one process, one thread. */
-export async function startWorkerd({
-  main = 'src/index.ts',
-  vars = {},
-  port = 0,
-}: WorkerdOptions = {}): Promise<Server> {
+export async function startWorkerd({ main = 'src/index.ts', vars = {} }: WorkerdOptions = {}): Promise<Workerd> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const script = await bundle(main, folder);
+  const address = `127.0.0.1:${await freePort()}`;
   const config: WranglerConfig = readConfig({ config: join(root, 'wrangler.toml') });
   const bindings = Object.entries({ ...config.vars, ...vars }).map(
     ([name, value]) => `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
@@ -83,7 +84,7 @@ const config :Workerd.Config = (
     (name = "main", worker = .worker),
     (name = "storage", disk = (path = "${folder}/storage", writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")]
+  sockets = [(name = "http", address = "${address}", http = (), service = "main")]
 );
 const worker :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed "${script}")],
@@ -94,23 +95,33 @@ const worker :Workerd.Worker = (
 );
 `,
   );
+  let running = await serve(folder);
+  return {
+    url: `http://${address}`,
+    get pid() {
+      return running.pid;
+    },
+    async stop() {
+      await running.stop();
+      await rm(folder, { recursive: true });
+    },
+    async restart() {
+      await running.stop();
+      running = await serve(folder);
+    },
+  };
+}
+
+/** Ready when it listens. */
+async function serve(folder: string): Promise<Pick<Server, 'pid' | 'stop'>> {
   // Its install script puts the real binary here, so the pid is workerd's own.
   const child = spawn(join(bin, 'workerd'), ['serve', '--control-fd=3', 'config.capnp'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const output = collectOutput(child);
-  const listening = await listeningPort(child);
-  if (listening === undefined) throw new Error(`workerd did not start:\n${output()}`);
-  const { pid, stop } = stopper(child, () => child.kill('SIGKILL'));
-  return {
-    url: `http://127.0.0.1:${listening}`,
-    pid,
-    async stop() {
-      await stop();
-      await rm(folder, { recursive: true });
-    },
-  };
+  if (!(await isListening(child))) throw new Error(`workerd did not start:\n${output()}`);
+  return stopper(child, () => child.kill('SIGKILL'));
 }
 
 /** Returns the name of the bundle in `folder`. */
@@ -119,15 +130,15 @@ async function bundle(main: string, folder: string): Promise<string> {
   return basename(main).replace(/\.ts$/, '.js');
 }
 
-/** The port workerd tells on its control pipe, or undefined if it ends first. */
-async function listeningPort(child: ChildProcess): Promise<number | undefined> {
+/** Whether workerd tells on its control pipe that it listens, rather than to end. */
+async function isListening(child: ChildProcess): Promise<boolean> {
   const control = child.stdio[3];
   if (!(control instanceof Readable)) throw new Error('workerd was started without a control pipe');
   for await (const line of createInterface({ input: control })) {
-    const event: { event?: string; port?: number } = JSON.parse(line);
-    if (event.event === 'listen') return event.port;
+    const { event }: { event?: string } = JSON.parse(line);
+    if (event === 'listen') return true;
   }
-  return undefined;
+  return false;
 }
 
 function stopper(child: ChildProcess, kill: (pid: number) => void): Pick<Server, 'pid' | 'stop'> {

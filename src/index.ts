@@ -2,7 +2,7 @@
 import { description, version } from '../package.json';
 import { ProtocolError } from './protocol/error.ts';
 import { idFault } from './protocol/ids.ts';
-import { parseMetadata } from './protocol/messages.ts';
+import { parseMetadata, RESUME_NEXT_TIME } from './protocol/messages.ts';
 import { answerPoll, answerPreflight } from './worker/polling.ts';
 import { type Env, readLimits, SettingsError } from './worker/settings.ts';
 
@@ -74,6 +74,13 @@ function enterRoom(request: Request, url: URL, encodedRoomId: string, env: Env):
   } catch (error) {
     if (error instanceof ProtocolError) return sentence(400, error.message);
     throw error;
+  }
+  const resume = url.searchParams.get('resume');
+  if (resume !== null && resume !== RESUME_NEXT_TIME && !/^[0-9a-f-]{36}$/.test(resume)) {
+    return sentence(
+      400,
+      `The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`,
+    );
   }
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });

@@ -78,10 +78,22 @@ export class Client {
   /** Connects and takes the `peers` message out of the way. */
   static async join(place: Place, roomId: string, clientId: string): Promise<Client> {
     const client = await Client.connect(place, roomId, clientId);
-    const first = await client.next();
+    await client.#welcome();
+    return client;
+  }
+
+  /** Connects so that its place is held when it drops. Returns its resume token, too. */
+  static async settle(place: Place, roomId: string, clientId: string): Promise<[client: Client, resumeToken: string]> {
+    const client = await Client.connect(place, roomId, clientId, { resume: '1' });
+    const { resumeToken } = await client.#welcome();
+    return [client, String(resumeToken)];
+  }
+
+  async #welcome(): Promise<Received> {
+    const first = await this.next();
     if (typeof first === 'string' || first.type !== 'peers')
       throw new Error(`expected peers, got ${JSON.stringify(first)}`);
-    return client;
+    return first;
   }
 
   /** The next frame from the server, parsed if it is JSON. Waits for as long as the test lives. */

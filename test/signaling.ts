@@ -77,6 +77,9 @@ export function describeSignaling(name: string, place: Place): void {
       ['GET', '/ws/room/lobby?clientId=a%0Ab', 400, {}],
       ['GET', '/ws/room/lobby?clientId=__broadcast__', 400, {}],
       ['GET', `/ws/room/lobby?clientId=${'x'.repeat(129)}`, 400, {}],
+      ['GET', '/ws/room/lobby?resume=', 400, {}],
+      ['GET', '/ws/room/lobby?resume=2', 400, {}],
+      ['GET', `/ws/room/lobby?resume=${'0'.repeat(37)}`, 400, {}],
     ])('%s %s gets %i and a sentence', async (method, path, status, headers) => {
       const response = await place.fetch(path, { method });
       expect(response.status).toBe(status);
@@ -349,7 +352,12 @@ export function describeSignaling(name: string, place: Place): void {
       });
       expect(await alice.closed).toMatchObject({ code: 1009, reason: 'Message too large' });
       for (const other of [bob, carol]) {
-        expect(await other.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
+        expect(await other.next()).toEqual({
+          type: 'peer_leave',
+          clientId: 'alice',
+          timestamp: aTimestamp,
+          reason: 'timeout',
+        });
       }
       await expectSilence(bob, carol, 'carol');
     });
@@ -363,8 +371,10 @@ export function describeSignaling(name: string, place: Place): void {
         reason: code ? 'bye' : '',
         wasClean: true,
       });
-      expect(await bob.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
-      expect(await carol.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp });
+      const reason = code === 4010 ? 'timeout' : 'left';
+      for (const other of [bob, carol]) {
+        expect(await other.next()).toEqual({ type: 'peer_leave', clientId: 'alice', timestamp: aTimestamp, reason });
+      }
       await expectSilence(carol, bob, 'bob');
     });
 
@@ -406,6 +416,106 @@ export function describeSignaling(name: string, place: Place): void {
       );
       for (const twin of twins) if (twin !== winner) expect(await twin.closed).toMatchObject({ code: 4000 });
       await expectSilence(winner, bob, 'bob');
+    });
+  });
+
+  describe(`places, ${name}`, () => {
+    const back = (room: string, resume: string): Promise<Client> => Client.connect(place, room, 'alice', { resume });
+
+    /** Alice, whose place will be held, and Bob. */
+    async function settled(): Promise<{ room: string; alice: Client; token: string; bob: Client }> {
+      const room = newRoom();
+      const bob = await Client.join(place, room, 'bob');
+      const [alice, token] = await Client.settle(place, room, 'alice');
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+      return { room, alice, token, bob };
+    }
+
+    test('who asks gets a token, another each time', async () => {
+      const room = newRoom();
+      const alice = await back(room, '1');
+      expect(await alice.next()).toEqual({
+        type: 'peers',
+        peers: [],
+        yourId: 'alice',
+        resumeToken: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        resumed: false,
+        graceSeconds: 30,
+      });
+      const [, token] = await Client.settle(place, room, 'bob');
+      expect(Object(alice.received[0]).resumeToken).not.toBe(token);
+    });
+
+    test('one that drops is still here, cannot be reached, and is back before anybody has heard of it', async () => {
+      const { room, alice, token, bob } = await settled();
+      await alice.close(4010);
+      await bob.signal('alice', 'where are you?');
+      const away = { type: 'error', code: 'peer_away', message: expect.any(String), targetId: 'alice' };
+      expect(await bob.next()).toEqual(away);
+      const carol = await Client.connect(place, room, 'carol');
+      expect(await carol.next()).toEqual({ type: 'peers', peers: ['bob', 'alice'], yourId: 'carol' });
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'carol' });
+      const returned = await back(room, token);
+      expect(await returned.next()).toEqual({
+        type: 'peers',
+        peers: ['bob', 'carol'],
+        yourId: 'alice',
+        resumeToken: token,
+        resumed: true,
+        graceSeconds: 30,
+      });
+      await expectSilence(returned, bob, 'bob');
+      await expectSilence(returned, carol, 'carol');
+      await expectSilence(bob, returned, 'alice');
+    });
+
+    test('one that is back before its old connection has ended takes its place, unheard', async () => {
+      const { room, alice, token, bob } = await settled();
+      const returned = await back(room, token);
+      expect(await returned.next()).toMatchObject({ peers: ['bob'], resumed: true, resumeToken: token });
+      expect(await alice.closed).toMatchObject({ code: 4000 });
+      await expectSilence(returned, bob, 'bob');
+      await expectSilence(bob, returned, 'alice');
+    });
+
+    test.each([undefined, 1000, 1001, 3000])(
+      'one that closes with %s has left, and its place is free',
+      async (code) => {
+        const { room, alice, token, bob } = await settled();
+        await alice.close(code);
+        expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'left' });
+        const other = await Client.connect(place, room, 'alice');
+        expect(await other.next()).toEqual({ type: 'peers', peers: ['bob'], yourId: 'alice' });
+        expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+        const late = await back(room, token);
+        expect(await late.next()).toMatchObject({ resumed: false });
+        expect(await other.closed).toMatchObject({ code: 4000 });
+      },
+    );
+
+    test.each<Record<string, string>>([{}, { resume: '1' }, { resume: crypto.randomUUID() }])(
+      'nobody takes the place of one who is here, or held, with %j',
+      async (extensions) => {
+        const { room, alice, token, bob } = await settled();
+        const thief = await Client.connect(place, room, 'alice', extensions);
+        expect(await thief.closed).toMatchObject({ code: 4009, reason: 'Id is taken' });
+        await expectSilence(bob, alice, 'alice');
+        await alice.close(4010);
+        const second = await Client.connect(place, room, 'alice', extensions);
+        const { code, reason } = await second.closed;
+        expect([code, reason]).toEqual([4009, expect.stringMatching(/^Id is held for ([12]?[0-9]|30) s$/)]);
+        const returned = await back(room, token);
+        expect(await returned.next()).toMatchObject({ resumed: true });
+        await expectSilence(returned, bob, 'bob');
+      },
+    );
+
+    test('with a token the room has forgotten one joins afresh', async () => {
+      const { room, bob } = await settled();
+      const token = crypto.randomUUID();
+      const carol = await Client.connect(place, room, 'carol', { resume: token });
+      expect(await carol.next()).toMatchObject({ peers: ['bob', 'alice'], resumed: false, resumeToken: token });
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'carol' });
     });
   });
 }

@@ -32,7 +32,7 @@ signaling.on('join', ({ clientId, timestamp }) => `${clientId} ${timestamp.toFix
 signaling.on('leave', ({ metadata }) => metadata);
 
 ({ type: 'signal', targetId: 'bob', signal: null }) satisfies ClientMessage;
-({ type: 'peer_leave', clientId: 'bob', timestamp: 0 }) satisfies ServerMessage;
+({ type: 'peer_leave', clientId: 'bob', timestamp: 0, reason: 'left' }) satisfies ServerMessage;
 // @ts-expect-error: the server says who it is from
 ({ type: 'signal', targetId: 'bob', fromId: 'alice', signal: null }) satisfies ClientMessage;
 

@@ -1,6 +1,7 @@
 /**
- * How long two peers take to connect: from the second one's start until each has been told that it can send to the
- * other. All stacks in one browser and one run, by turns, so that whatever disturbs the machine disturbs all of them.
+ * How long a peer that joins takes to connect: from its start until it and every resident of the room have been told
+ * that they can send to each other. All stacks in one browser and one run, by turns, so that whatever disturbs the
+ * machine disturbs all of them.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,12 +45,16 @@ const BASELINE = 'bare';
 /** Added to every signaling message, each way. */
 const DELAY_MS = 40;
 
-/** Between the first peer's joining and the second's start: what the first prepares meanwhile is not measured. */
-const SETTLE_MS = 300;
+/**
+ * The room has so long to itself, and longer until it has told its server nothing for as long: then it is ready for the
+ * joiner, and what it prepared is not measured.
+ */
+const SETTLE_MS = 500;
 
 /** After the connection: what is sent to the server by then is counted, too. */
 const AFTERMATH_MS = 1_000;
 
+/** From the first resident's joining to the end of the aftermath. */
 const WITHIN_MS = 60_000;
 
 /** The browser's first connections are slower. */
@@ -65,16 +70,22 @@ interface Track {
 
 interface Connection {
   ms: number;
-  /** How many messages the two sent to the server from the second's start on. */
+  /** How many messages all of them sent to the server from the joiner's start on. */
   messages: number;
   timeline: string[];
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '20' }, timeline: { type: 'boolean', default: false } },
+  options: {
+    rounds: { type: 'string', default: '20' },
+    residents: { type: 'string', default: '1' },
+    timeline: { type: 'boolean', default: false },
+  },
 });
 const rounds = Number(values.rounds);
+/** How many are in the room already, each connected to all others. */
+const residents = Number(values.residents);
 const stacks = positionals.length === 0 ? STACKS : STACKS.filter(({ page }) => positionals.includes(page));
 
 const started: { stop(): Promise<void> }[] = [];
@@ -98,15 +109,25 @@ async function measure(): Promise<Track[]> {
   const browser = await startBrowser();
   started.push({ stop: () => browser.close() });
   const initScript = values.timeline ? ((await bundle(['trace.ts'])).get('trace') ?? '') : '';
-  const first = await openPage(browser, initScript);
+  let first = await openPage(browser, initScript);
   const second = await openPage(browser, initScript);
 
   for (let round = 1 - WARM_UP_ROUNDS; round <= rounds; round++) {
     // There and back: none always runs after the same other.
     for (const { stack, serverUrl, connections } of round % 2 === 0 ? tracks : tracks.toReversed()) {
       if (round > (stack.maxRounds ?? rounds)) continue;
+      if (residents > 1) {
+        // A process has 500 connections at most, those of pages it has left among them until their memory is freed.
+        await first.context().close();
+        first = await openPage(browser, initScript);
+      }
       await Promise.all([first, second].map((page) => page.goto(`${pages.url}/${stack.page}`)));
-      const connection = await connect(first, second, stack, serverUrl);
+      const timeout = sleep(WITHIN_MS, undefined, { ref: false });
+      const connection = await Promise.race([connect(first, second, serverUrl), timeout]);
+      if (!connection) {
+        const cause = [await first.pageErrors(), await second.pageErrors()];
+        throw new Error(`${stack.name}: not connected within ${WITHIN_MS} ms`, { cause });
+      }
       if (round > 0) connections.push(connection);
     }
     if (process.stderr.isTTY) process.stderr.write(`\rround ${round} of ${rounds} `);
@@ -120,22 +141,25 @@ async function willStop<T extends { stop(): Promise<void> }>(starting: Promise<T
   return it;
 }
 
-async function connect(first: Page, second: Page, { name }: Stack, server: string): Promise<Connection> {
+/** All residents share the first page. */
+async function connect(first: Page, second: Page, server: string): Promise<Connection> {
   const room = randomUUID();
-  const residentId = `${room}-first`;
-  await join(first, { server, room, clientId: residentId });
-  await sleep(SETTLE_MS);
-  const connecting = Promise.all([
-    join(second, { server, room, clientId: `${room}-second`, residentId }),
-    first.evaluate(() => peer.connected),
-    second.evaluate(() => peer.connected),
-  ]);
-  const times = await Promise.race([connecting, sleep(WITHIN_MS, undefined, { ref: false })]);
-  if (!times) {
-    const cause = [await first.pageErrors(), await second.pageErrors()];
-    throw new Error(`${name}: no connection within ${WITHIN_MS} ms`, { cause });
+  const residentId = `${room}-resident`;
+  for (let n = 1; n <= residents; n++) {
+    await join(first, { server, room, clientId: n === 1 ? residentId : `${residentId}-${n}` });
+    if (n > 1) await connected(first, n * (n - 1));
   }
-  const [startedAt, ...connectedAt] = times;
+  await sleep(SETTLE_MS);
+  await first.waitForFunction(
+    (settleMs) => performance.timeOrigin + performance.now() - (peer.sentAt.at(-1) ?? 0) > settleMs,
+    SETTLE_MS,
+    { polling: 100 },
+  );
+  const [startedAt, ...connectedAt] = await Promise.all([
+    join(second, { server, room, clientId: `${room}-joiner`, residentId }),
+    connected(first, residents * residents),
+    connected(second, residents),
+  ]);
   await sleep(AFTERMATH_MS);
   const sentAt = [first, second].map((page) => page.evaluate(() => peer.sentAt));
   return {
@@ -148,6 +172,10 @@ async function connect(first: Page, second: Page, { name }: Stack, server: strin
 /** Returns when it began to. */
 function join(page: Page, place: Place): Promise<number> {
   return page.evaluate((place) => peer.join(place), place);
+}
+
+function connected(page: Page, nth: number): Promise<number> {
+  return page.evaluate((nth) => peer.connected(nth), nth);
 }
 
 /** What both pages did, one line each, from a little before `startedAt` on. */

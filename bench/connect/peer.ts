@@ -12,14 +12,15 @@ export interface Place {
   residentId?: string;
 }
 
-/** Joins; resolves once it has joined. Calls `connected` as soon as the stack tells it that it can send to the other. */
+/** Joins; resolves once it has joined. Calls `connected` as soon as the stack tells it that it can send to another. */
 export type Join = (place: Place, connected: () => void) => Promise<void>;
 
 /** Times are those of clock.ts. */
 export interface Peer {
   /** Resolves, once it has joined, to the time it began to. */
   join(place: Place): Promise<number>;
-  connected: Promise<number>;
+  /** Resolves to when a stack told of the page's nth connection, counted from 1, whichever of its peers has it. */
+  connected(nth: number): Promise<number>;
   /** When it sent a message or a request to a server, each time. */
   sentAt: number[];
 }
@@ -29,16 +30,21 @@ declare global {
 }
 
 export function expose(join: Join): void {
-  const connected = Promise.withResolvers<number>();
+  let told = 0;
+  const connections: PromiseWithResolvers<number>[] = [];
+  const connection = (nth: number): PromiseWithResolvers<number> => {
+    connections[nth] ??= Promise.withResolvers();
+    return connections[nth];
+  };
   const sentAt: number[] = [];
   onSend(() => sentAt.push(now()));
   globalThis.peer = {
     async join(place) {
       const startedAt = now();
-      await join(place, () => connected.resolve(now()));
+      await join(place, () => connection(++told).resolve(now()));
       return startedAt;
     },
-    connected: connected.promise,
+    connected: (nth) => connection(nth).promise,
     sentAt,
   };
 }

@@ -22,6 +22,8 @@ export interface P2PCFOptions {
   sdpTransform?: (sdp: string) => string;
   /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
   offersAhead?: boolean;
+  /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
+  pingEveryMs?: number;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
@@ -82,6 +84,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #signaling: SignalingClient;
   readonly #settings: PeerSettings;
   readonly #ahead: Ahead | undefined;
+  /** Session ids of peers that the room no longer lists. A connection that is open may well go on. */
+  readonly #absent = new Set<string>();
+  #graceTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * `clientId` and `roomId` have at least 4 characters. Throws Error for these, and for options that cannot work.
@@ -103,6 +108,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
       ...(options?.WebSocket && { WebSocket: options.WebSocket }),
+      ...(options?.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
     });
     if (!wrtc.RTCPeerConnection) {
       throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
@@ -120,10 +126,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         )
       : undefined;
     this.#signaling
-      .on('state', (state) => this.emit('state', state))
+      .on('state', (state) => {
+        if (state === 'reconnecting') this.#ahead?.discard(); // its offer is lost with the socket
+        this.emit('state', state);
+      })
       .on('peers', (message) => this.#enter(message))
       .on('join', (message) => this.#greet(message))
-      .on('leave', ({ clientId }) => this.peers.get(clientId)?.destroy())
+      .on('leave', ({ clientId, reason }) => this.#miss(clientId, reason === 'left'))
+      .on('error', ({ targetId }) => this.peers.get(targetId ?? '')?.missed())
       .on('signal', (fromId, signal) => this.#receive(fromId, signal));
   }
 
@@ -163,15 +173,27 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     return sent;
   }
 
-  /** The room has answered: connect to everyone in it. */
-  #enter({ peers, metadata = {}, offers = {} }: Peers): void {
-    for (const peer of [...this.peers.values()]) {
-      if (!peers.includes(peer.id) && !peer.connected) peer.destroy();
+  /** The room has answered: connect to everyone in it. Who came last, or came back last, is the one to do so. */
+  #enter({ peers, metadata = {}, offers = {}, resumed, graceSeconds = 0 }: Peers): void {
+    for (const id of [...this.peers.keys()]) {
+      if (peers.includes(id)) continue;
+      // A room that has forgotten us has forgotten the others, too: they may come back as we did.
+      if (resumed) this.#miss(id);
+      else this.#absent.add(id);
     }
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = setTimeout(() => {
+      for (const id of this.#absent) this.#miss(id);
+    }, graceSeconds * 1000);
     for (const id of peers) {
-      if (this.peers.has(id)) continue;
-      const known = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
-      const peer = this.#peer(id, known, this.#ahead?.takeUnpublished());
+      this.#absent.delete(id);
+      const known = this.peers.get(id);
+      if (known) {
+        known.heal();
+        continue;
+      }
+      const introduction = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
+      const peer = this.#peer(id, introduction, this.#ahead?.takeUnpublished());
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else peer.initiate();
     }
@@ -180,12 +202,22 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** Someone has joined, and offers to us or answers the offer we published. */
   #greet({ clientId, metadata, offerTaken }: PeerJoin): void {
+    this.#absent.delete(clientId);
     const taken = offerTaken && this.#ahead?.takePublished();
+    // Who takes an offer is new here, even if we have not noticed that it was away.
+    if (taken) this.peers.get(clientId)?.destroy();
     const known = this.peers.get(clientId);
-    // One that comes back while its connection stands: the two have no need of another.
-    if (known && taken) taken.destroy();
-    if (!known) this.#peer(clientId, metadata, taken || undefined, taken !== undefined);
+    if (!known) this.#peer(clientId, metadata, taken || undefined);
+    // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
+    else known.missed();
     if (offerTaken) this.#ahead?.publish(true);
+  }
+
+  /** The room no longer has this peer. If it has not said goodbye, a connection that is open is none of the room's business. */
+  #miss(id: string, hasLeft = false): void {
+    const peer = this.peers.get(id);
+    if (peer?.connected && !hasLeft) this.#absent.add(id);
+    else peer?.destroy();
   }
 
   #receive(fromId: string, signal: unknown): void {
@@ -196,35 +228,41 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** The peer with this session id, made if it is new. */
-  #peer(id: string, introduction: unknown, made = this.peers.get(id), wasTaken = false): Peer {
+  #peer(id: string, introduction: unknown, made = this.peers.get(id)): Peer {
     if (made?.id === id) return made;
     const peer = made ?? new Peer(this.#settings);
     this.peers.set(id, peer);
     const { client_id, metadata } = Object(introduction);
     peer
-      .on('state', (state, reason) => this.emit('peerstate', peer, state, reason))
+      .on('state', (state, reason) => {
+        this.emit('peerstate', peer, state, reason);
+        // Neither ICE nor the room knows a way to it.
+        if (state === 'failed' && peer.connected && this.#absent.has(id)) peer.destroy();
+      })
       .on('connect', () => this.emit('peerconnect', peer))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
-        if (this.peers.get(id) === peer) this.peers.delete(id);
+        if (this.peers.get(id) === peer) {
+          this.peers.delete(id);
+          this.#absent.delete(id);
+        }
         this.emit('peerclose', peer);
       });
-    peer.introduce(
-      {
-        id,
-        clientId: typeof client_id === 'string' ? client_id : id,
-        metadata,
-        isPolite: this.sessionId < id,
-        send: (signal) => this.#signaling.send(id, signal),
-      },
-      wasTaken,
-    );
+    peer.introduce({
+      id,
+      clientId: typeof client_id === 'string' ? client_id : id,
+      metadata,
+      isPolite: this.sessionId < id,
+      // What the room cannot hear now is said again by heal().
+      send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
+    });
     this.emit('peerjoin', peer);
     return peer;
   }
 
   #suspend(): void {
     this.#signaling.stop();
+    clearTimeout(this.#graceTimer);
     this.#ahead?.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }

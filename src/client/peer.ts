@@ -1,5 +1,11 @@
 /** One other in the room: an RTCPeerConnection with perfect negotiation, a data channel, and media. */
-import { type Description, type IceCandidate, parseSignal, type Signal } from '../protocol/messages.ts';
+import {
+  type Description,
+  type IceCandidate,
+  parseSignal,
+  type RestartRequest,
+  type Signal,
+} from '../protocol/messages.ts';
 import { MAX_MESSAGE_BYTES, markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
 import { Emitter } from './events.ts';
 
@@ -12,11 +18,20 @@ const END_ALONE_AFTER_MS = 1_000;
 /** How long a connection may take before it is reported and tried again, in ms. */
 const CONNECT_WITHIN_MS = 20_000;
 
-/** How long an offer that was taken ahead may stay unanswered before it is sent in the ordinary way, in ms. */
-const ANSWER_WITHIN_MS = 2_000;
+/**
+ * How long after a signal by way of the room it is sent again if there is no connection yet, in ms; twice as long after
+ * each repetition, up to CONNECT_WITHIN_MS. The socket that took it may have been a dying one.
+ */
+const REPEAT_AFTER_MS = 2_000;
 
 /** How long to wait for the last candidates of an offer that is published ahead, in ms. */
 const GATHER_WITHIN_MS = 1_000;
+
+/**
+ * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
+ * (156), one that follows another at once loses the connection now and then (seen 2026-11).
+ */
+const RESTART_EVERY_MS = 2_000;
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -73,7 +88,7 @@ export interface Introduction {
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /** Carries a signal to the other by way of the room. */
-  send: (signal: Signal) => void;
+  send: (signal: Signal | RestartRequest) => void;
 }
 
 export class Peer extends Emitter<PeerEvents> {
@@ -98,15 +113,31 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #sendByRoom: Introduction['send'] | undefined;
   #isOffering = false;
+  /**
+   * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
+   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart.
+   */
+  #hasRestarted = false;
+  #isTheirsFirefox = false;
   #isIgnoring = false;
+  /** Our offer has not reached the other, who may offer without its being a collision. */
+  #isOfferLost = false;
   #offersAccepted = 0;
+  /** The other's last offer that we have answered. */
+  #answeredSdp: string | undefined;
+  /** Names this connection in signals: what belongs to one that was given up is dropped. */
+  #attempt = newAttempt();
+  /** Since it last was connected. */
+  #hasStartedOver = false;
   /** Our last description and all its candidates, for as long as it may have to be sent again. */
   #described: { description: Description; candidates: IceCandidate[] } | undefined;
   /** What of that has not been sent yet. */
   #unsent: { description?: Description; candidates: IceCandidate[] } = { candidates: [] };
   #batchTimer: ReturnType<typeof setTimeout> | undefined;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
-  #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  #repeatTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  #restartedAt = -RESTART_EVERY_MS;
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
   #incoming = Promise.resolve();
   #sending = Promise.resolve();
@@ -151,27 +182,31 @@ export class Peer extends Emitter<PeerEvents> {
     });
     const { description, candidates } = this.#unsent;
     this.#unsent = { candidates: [] };
-    return description && { ...description, candidates };
+    return description && { ...description, candidates, attempt: this.#attempt };
   }
 
-  /** Says who the other is. `wasTaken`: it has our complete offer and is expected to answer. */
-  introduce({ id, clientId, metadata, isPolite, send }: Introduction, wasTaken = false): void {
+  /** Says who the other is. It may have our complete offer already. */
+  introduce({ id, clientId, metadata, isPolite, send }: Introduction): void {
     this.id = id;
     this.client_id = clientId;
     this.metadata = metadata;
     this.#isPolite = isPolite;
     this.#sendByRoom = send;
     this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
-    if (wasTaken) this.#answerTimer = setTimeout(() => this.#sendAgain(), ANSWER_WITHIN_MS);
+    this.#repeatAfter(REPEAT_AFTER_MS);
     this.#flush();
   }
 
   /** Takes a signal from the other. One that makes no sense is dropped. */
   receive(signal: unknown): void {
-    const { description, candidates } = parseSignal(signal) ?? { candidates: [] };
+    if (Object(signal).restart === true) this.restart();
+    const parsed = parseSignal(signal);
+    if (!parsed) return;
+    const { description, candidates } = parsed;
     this.#incoming = this.#incoming.then(async () => {
-      if (description) await this.#acceptDescription(description);
-      if (this.#isIgnoring) return;
+      const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
+      if (description) await this.#acceptDescription(description, attempt);
+      if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
         // One that came too late for its description, or is of a kind this browser has no use for, does no harm.
         await this._pc.addIceCandidate(candidate).catch(() => undefined);
@@ -181,13 +216,24 @@ export class Peer extends Emitter<PeerEvents> {
     this.#incoming = this.#incoming.catch(() => undefined);
   }
 
+  /** The room can be heard again, and what was said meanwhile is lost: says it again if there is no connection. */
+  heal(): void {
+    if (this.#isUp) return;
+    if (!this.#described) this.initiate();
+    else this.#sendAgain();
+    if (this._pc.connectionState === 'failed') this.restart();
+    this.#repeatAfter(REPEAT_AFTER_MS);
+  }
+
+  /** What we last sent has not reached the other: should it offer, then that does not collide with our offer. */
+  missed(): void {
+    this.#isOfferLost = true;
+  }
+
   /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
   restart(): void {
-    try {
-      this._pc.restartIce();
-    } catch {
-      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
-    }
+    const delayMs = Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
+    this.#restartTimer ??= setTimeout(() => this.#restart(), delayMs);
   }
 
   /**
@@ -263,11 +309,28 @@ export class Peer extends Emitter<PeerEvents> {
     if (this.destroyed) return;
     this.destroyed = true;
     this.connected = false;
-    for (const timer of [this.#batchTimer, this.#connectTimer, this.#answerTimer]) clearTimeout(timer);
+    for (const timer of [this.#batchTimer, this.#connectTimer, this.#repeatTimer, this.#restartTimer])
+      clearTimeout(timer);
     this.#close();
     this.#setState('closed');
     if (error) this.emit('error', error);
     this.emit('close');
+  }
+
+  #restart(): void {
+    this.#restartTimer = undefined;
+    this.#restartedAt = performance.now();
+    // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
+    // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
+    if (this.#isTheirsFirefox && !isFirefox(this._pc.localDescription)) {
+      this.#sendByRoom?.({ restart: true });
+      return;
+    }
+    try {
+      this._pc.restartIce();
+    } catch {
+      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
+    }
   }
 
   #newConnection(): RTCPeerConnection {
@@ -286,15 +349,20 @@ export class Peer extends Emitter<PeerEvents> {
     return pc;
   }
 
+  get #isUp(): boolean {
+    return this.connected && this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
+  }
+
   /**
-   * Starts over with a new connection, to take the other's first offer in place of our own. Rolling back does not do:
-   * Chromium (156) then refuses the other's data channel, and never offers ours again.
+   * Starts over with a new connection, e.g. to take the other's first offer in place of our own. Rolling back does not
+   * do: Chromium (156) then refuses the other's data channel, and never offers ours again.
    */
   #renew(): void {
     this.#close();
-    this.initiator = this.#isOffering = false;
-    this.#described = undefined;
+    this.initiator = this.#isOffering = this.#isIgnoring = this.#isOfferLost = this.connected = false;
+    this.#described = this.#answeredSdp = undefined;
     this.#unsent = { candidates: [] };
+    this.#attempt = newAttempt();
     this._pc = this.#newConnection();
     const senders = this._senderMap;
     this._senderMap = new Map();
@@ -325,21 +393,30 @@ export class Peer extends Emitter<PeerEvents> {
     }
   }
 
-  async #acceptDescription(description: Description): Promise<void> {
+  async #acceptDescription(description: Description, attempt: string): Promise<void> {
     if (this.destroyed) return;
-    const isStable = this._pc.signalingState === 'stable' && !this.#isOffering;
+    const isNew = attempt !== this.#attempt;
+    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
     if (description.type === 'answer') {
-      if (this._pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
+      if (isNew || this._pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
       this.#isIgnoring = false;
-      clearTimeout(this.#answerTimer);
       await this._pc.setRemoteDescription(description);
       return;
     }
-    this.#isIgnoring = !isStable && !this.#isPolite;
+    if (!isNew && description.sdp === this.#answeredSdp) {
+      this.#sendAgain(); // the answer was lost
+      return;
+    }
+    const isOffering = this.#isOffering || this._pc.signalingState !== 'stable';
+    const hasRemote = this._pc.remoteDescription !== null;
+    // One who starts over has given up the connection our offer is about.
+    const isCollision = isOffering && !this.#isOfferLost && !(isNew && hasRemote);
+    this.#isIgnoring = isCollision && !this.#isPolite;
     if (this.#isIgnoring) return;
-    clearTimeout(this.#answerTimer);
     this.#offersAccepted++;
-    if (!isStable && !this._pc.remoteDescription) this.#renew();
+    if (isNew ? isOffering || hasRemote : isOffering && !hasRemote) this.#renew();
+    this.#attempt = attempt;
+    this.#answeredSdp = description.sdp;
     if (this.#unsent.description?.type === 'offer') this.#unsent = { candidates: [] }; // rolled back
     await this._pc.setRemoteDescription(description);
     const answer = await this._pc.createAnswer();
@@ -349,6 +426,8 @@ export class Peer extends Emitter<PeerEvents> {
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
     this.#flush(); // an answer that still waits for its candidates, when an offer follows on its heels
     const description = { type, sdp: this.#settings.sdpTransform(created ?? '') };
+    const current = this._pc.currentLocalDescription;
+    if (current && iceUfrag(current) !== iceUfrag(description)) this.#hasRestarted = true;
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
     await this._pc.setLocalDescription(description);
@@ -381,16 +460,26 @@ export class Peer extends Emitter<PeerEvents> {
     this.#signal(description ? { ...description, candidates } : { candidates });
   }
 
+  /** Of what the other has already it takes no harm. */
   #sendAgain(): void {
-    if (!this.#described) return;
+    if (!this.#described || !this.#sendByRoom) return;
     this.#unsent = { candidates: [] };
     this.#signal({ ...this.#described.description, candidates: this.#described.candidates });
+  }
+
+  #repeatAfter(ms: number): void {
+    clearTimeout(this.#repeatTimer);
+    this.#repeatTimer = setTimeout(() => {
+      if (this.#isUp) return;
+      this.#sendAgain();
+      this.#repeatAfter(Math.min(ms * 2, CONNECT_WITHIN_MS));
+    }, ms);
   }
 
   /** By the channel if it is up, which costs the server nothing; else by the room. */
   #signal(signal: Signal): void {
     this.emit('signal', signal);
-    if (this.connected && this._pc.connectionState === 'connected') {
+    if (this.connected && !this.#hasRestarted && this._pc.connectionState === 'connected') {
       const { candidates = [], ...description } = signal;
       const parts = 'type' in description ? [description] : [];
       const marked = [...parts, ...candidates.map((candidate) => ({ candidate }))].map(markSignal);
@@ -399,7 +488,8 @@ export class Peer extends Emitter<PeerEvents> {
         return;
       }
     }
-    this.#sendByRoom?.(signal);
+    if ('type' in signal) this.#isOfferLost = false;
+    this.#sendByRoom?.({ ...signal, attempt: this.#attempt });
   }
 
   #use(channel: RTCDataChannel): void {
@@ -416,8 +506,8 @@ export class Peer extends Emitter<PeerEvents> {
   #opened(channel: RTCDataChannel): void {
     if (this.destroyed || channel !== this._channel) return;
     clearTimeout(this.#connectTimer);
-    clearTimeout(this.#answerTimer);
     this.connected = true;
+    this.#hasStartedOver = false;
     this.#setState('connected');
     this.emit('connect');
   }
@@ -447,7 +537,9 @@ export class Peer extends Emitter<PeerEvents> {
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
       this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      if (this.destroyed) return;
       this.restart();
+      this.#repeatAfter(REPEAT_AFTER_MS);
     }
   }
 
@@ -461,11 +553,12 @@ export class Peer extends Emitter<PeerEvents> {
         : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
     this.#setState('failed', reason);
     this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
-    if (pc.signalingState === 'have-local-offer') this.#sendAgain();
-    else if (this.#isPolite)
-      return; // by rule it is the other's turn
-    else if (pc.remoteDescription) this.restart();
-    else this.initiate();
+    if (!this.#isPolite) this.#startOver(); // by rule one of the two, so that they do not collide
+  }
+
+  #startOver(): void {
+    this.#renew();
+    this.initiate();
   }
 
   async #send(data: Data, onProgress?: Progress): Promise<void> {
@@ -523,13 +616,20 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('state', state, reason);
   }
 
-  /** A negotiation that fails ends the connection, unless that connection has been given up already. */
+  /** A negotiation that fails is begun anew, once; then it ends the connection, if that has not been given up already. */
   #guard(work: Promise<void>): void {
     const pc = this._pc;
     work.catch((error: unknown) => {
-      if (pc === this._pc) this.destroy(error instanceof Error ? error : new Error(String(error)));
+      if (pc !== this._pc || this.destroyed) return;
+      if (this.#hasStartedOver) return this.destroy(error instanceof Error ? error : new Error(String(error)));
+      this.#hasStartedOver = true;
+      this.#startOver();
     });
   }
+}
+
+function newAttempt(): string {
+  return Math.random().toString(36).slice(2, 8);
 }
 
 /** Throws TypeError for what is neither bytes nor a string. */
@@ -545,4 +645,12 @@ function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (!ArrayBuffer.isView(data)) return undefined;
   const { buffer, byteOffset, byteLength } = data;
   return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+}
+
+function isFirefox(description: Description | RTCSessionDescription | null): boolean {
+  return description?.sdp.includes('o=mozilla') ?? false;
+}
+
+function iceUfrag({ sdp }: { sdp: string }): string | undefined {
+  return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
 }

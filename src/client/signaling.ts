@@ -1,5 +1,5 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
-import { isFinal } from '../protocol/close.ts';
+import { type Close, COMING_BACK, heldFor, isFinal } from '../protocol/close.ts';
 import { idFault } from '../protocol/ids.ts';
 import {
   type ClientMessage,
@@ -14,15 +14,17 @@ import {
 import { retryDelay } from './backoff.ts';
 import { Emitter } from './events.ts';
 
-/** How often to ping, and how long to wait for the answer, in ms. */
+/** How often to ping, in ms: half of what the most impatient of proxies wait. */
 const PING_EVERY_MS = 25_000;
-const PONG_WITHIN_MS = 10_000;
+
+/** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
+const ANSWER_WITHIN = 0.4;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
 
-/** Most messages that wait for a connection; the oldest go first when there are more. */
-const MAX_WAITING = 1_000;
+/** Most messages that wait for a connection, as many as the server takes at once; the oldest go first when there are more. */
+const MAX_WAITING = 500;
 
 /**
  * `connecting` until the room has answered for the first time, `open` while it can be spoken to, `reconnecting` between
@@ -41,6 +43,8 @@ export interface SignalingOptions {
   metadata?: unknown;
   /** Ask for the offers that others have published ahead. */
   ahead?: boolean;
+  /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
+  pingEveryMs?: number;
   /** For places without a global WebSocket. */
   WebSocket?: typeof WebSocket;
 }
@@ -64,8 +68,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   state: SignalingState = 'closed';
   /** Our id in the room, once the room has answered. */
   clientId: string | undefined;
-  readonly #url: string;
-  readonly #WebSocket: typeof WebSocket;
+  readonly #options: SignalingOptions;
+  /**
+   * Gives us back the place we left, and nobody else. Our own from the first attempt on, so that an answer lost on the
+   * way to us does not lock us out. In memory only: a copied tab would else throw out the one it was copied from.
+   */
+  readonly #resumeToken = hex(18);
   #socket: WebSocket | undefined;
   #started: PromiseWithResolvers<void> | undefined;
   #waiting: string[] = [];
@@ -74,18 +82,18 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #pongTimer: ReturnType<typeof setTimeout> | undefined;
+  #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Throws Error for an address, room id, client id or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
-    this.#url = roomUrl(options);
-    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    this.#options = options;
+    this.#url();
   }
 
   /**
    * Connects, and reconnects whenever the connection is lost. Resolves when the room has answered for the first time;
-   * rejects with Error only if it refuses for good (4000, 4003) or `stop` is called before it answers.
+   * rejects with Error only if it refuses for good (4000, 4003, 4009) or `stop` is called before it answers.
    */
   start(): Promise<void> {
     if (this.#started) return this.#started.promise;
@@ -103,7 +111,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /** Leaves the room. What waits to be sent is dropped. `start` may be called again. */
   stop(): void {
-    this.#end(new Error('Stopped.'), 1000);
+    this.#end(new Error('Stopped.'));
   }
 
   /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */
@@ -134,15 +142,29 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #connect(): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
-    const socket = new this.#WebSocket(this.#url);
+    const { WebSocket = globalThis.WebSocket } = this.#options;
+    const socket = new WebSocket(this.#url());
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
-    socket.onclose = ({ code, reason }) => this.#lost(code, reason);
+    socket.onclose = (event) => this.#lost(event);
+    socket.onerror = () => undefined; // close tells; the npm package ws throws an error nobody listens for
+    this.#expectAnswer();
+  }
+
+  /** A half-open connection says nothing, and its close event may take minutes: move on without it. */
+  #expectAnswer(): void {
+    clearTimeout(this.#answerTimer);
+    const withinMs = this.#pingEveryMs * ANSWER_WITHIN;
+    this.#answerTimer = setTimeout(() => this.#lost({ code: 1006, reason: '' }), withinMs);
+  }
+
+  get #pingEveryMs(): number {
+    return this.#options.pingEveryMs ?? PING_EVERY_MS;
   }
 
   #receive(text: string): void {
     if (text === PONG) {
-      clearTimeout(this.#pongTimer);
+      clearTimeout(this.#answerTimer);
       return;
     }
     const message: ServerMessage = JSON.parse(text);
@@ -171,28 +193,27 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #opened(message: Peers): void {
+    clearTimeout(this.#answerTimer);
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
-    this.#pingTimer = setInterval(() => this.#ping(), PING_EVERY_MS);
+    this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
+    for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
     this.emit('peers', message);
-    for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#started?.resolve();
   }
 
   #ping(): void {
     this.#socket?.send(PING);
-    // A half-open connection says nothing, and its close event may take minutes: move on without it.
-    clearTimeout(this.#pongTimer);
-    this.#pongTimer = setTimeout(() => this.#lost(1006, ''), PONG_WITHIN_MS);
+    this.#expectAnswer();
   }
 
-  #lost(code: number, reason: string): void {
-    if (isFinal(code)) {
-      this.#end(new Error(`The room refused: ${reason} (${code}).`));
+  #lost(close: Close): void {
+    if (isFinal(close)) {
+      this.#end(new Error(`The room refused: ${close.reason} (${close.code}).`));
       return;
     }
-    this.#letGo();
+    this.#letGo(COMING_BACK);
     const now = Date.now();
     if (this.state === 'open') {
       this.#lostAt = now;
@@ -202,12 +223,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       this.#lostAt ||= now;
     }
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
-    this.#retryTimer = setTimeout(() => this.#connect(), delay);
+    this.#retryTimer = setTimeout(() => this.#connect(), delay + (heldFor(close) ?? 0) * 1000);
   }
 
-  /** The network is back, or the user is: no need to wait any longer. */
+  /** The network is back or another, or the user is back: no need to wait any longer, or a need to look. */
   readonly #hurry = (): void => {
-    if (this.#retryTimer !== undefined && globalThis.document?.visibilityState !== 'hidden') this.#connect();
+    if (globalThis.document?.visibilityState === 'hidden') return;
+    if (this.#retryTimer !== undefined) this.#connect();
+    else if (this.state === 'open') this.#ping();
   };
 
   #listen(how: 'addEventListener' | 'removeEventListener'): void {
@@ -215,9 +238,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     globalThis.document?.[how]('visibilitychange', this.#hurry);
   }
 
-  #end(error: unknown, code?: number): void {
+  #end(error: unknown): void {
     if (!this.#started) return;
-    this.#letGo(code);
+    this.#letGo();
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
@@ -231,14 +254,25 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /** Is done with the present socket, whatever becomes of it. */
-  #letGo(code?: number): void {
+  #letGo(code = 1000): void {
     clearInterval(this.#pingTimer);
-    clearTimeout(this.#pongTimer);
+    clearTimeout(this.#answerTimer);
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
     socket.close(code);
+  }
+
+  #url(): string {
+    const url = roomUrl(this.#options);
+    const { searchParams } = url;
+    searchParams.set('resume', this.#resumeToken);
+    // The id the server made up is ours from then on.
+    if (this.clientId) searchParams.set('clientId', this.clientId);
+    // One that returns has its connections.
+    if (this.#options.ahead && this.state !== 'reconnecting') searchParams.set('ahead', '1');
+    return url.href;
   }
 
   #setState(state: SignalingState): void {
@@ -249,7 +283,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 }
 
 /** Throws Error with a sentence for what is wrong. */
-function roomUrl({ workerUrl, roomId, clientId, metadata, ahead }: SignalingOptions): string {
+function roomUrl({ workerUrl, roomId, clientId, metadata }: SignalingOptions): URL {
   if (!workerUrl) throw new Error('workerUrl is missing: pass the address of your server');
   const url = URL.canParse(workerUrl) ? new URL(workerUrl) : undefined;
   if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
@@ -263,6 +297,12 @@ function roomUrl({ workerUrl, roomId, clientId, metadata, ahead }: SignalingOpti
   url.pathname = url.pathname.replace(/\/*$/, `/ws/room/${encodeURIComponent(roomId)}`);
   if (clientId) url.searchParams.set('clientId', clientId);
   if (metadata !== undefined) url.searchParams.set('metadata', JSON.stringify(metadata));
-  if (ahead) url.searchParams.set('ahead', '1');
-  return url.href;
+  return url;
+}
+
+/** So many random bytes as hexadecimal digits. */
+function hex(bytes: number): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, '0')).join(
+    '',
+  );
 }

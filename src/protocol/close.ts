@@ -19,10 +19,28 @@ export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
 /** The client went on sending after rate_limited. It may come back, more slowly. */
 export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 
+/** The id belongs to another, who is connected and has a token for it. Final. */
+export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
+
+/** The id belongs to another, who dropped and may come back for so many seconds. Then the id is free. */
+export function held(seconds: number): Close {
+  return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
+}
+
+/** For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. */
+export function heldFor({ code, reason }: Close): number | undefined {
+  const seconds = code === TAKEN.code ? /\d+/.exec(reason) : null;
+  return seconds ? Number(seconds[0]) : undefined;
+}
+
+/** A client's own: it closes a connection that went silent, and is coming back on another. */
+export const COMING_BACK = 4010;
+
 /** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
 export const TOO_LARGE: Close = { code: 1009, reason: 'Message too large' };
 
-/** Whether a client should stay away after this code, because coming back could not help. */
-export function isFinal(code: number): boolean {
-  return code === DUPLICATE.code || code === FULL.code;
+/** Whether a client should stay away after this, because coming back could not help. */
+export function isFinal(close: Close): boolean {
+  const { code } = close;
+  return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
 }

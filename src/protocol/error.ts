@@ -6,6 +6,7 @@ export type ErrorCode =
   | 'binary'
   | 'too_large'
   | 'unknown_peer'
+  | 'peer_away'
   | 'rate_limited';
 
 /** Input from outside that breaks the protocol: a code for programs, a sentence for people. */

@@ -10,6 +10,9 @@ import { utf8Length } from './utf8.ts';
 export const PING = 'ping';
 export const PONG = 'pong';
 
+/** As the join URL's `resume`: give me a token by which to get my place back. Later the token itself stands there. */
+export const RESUME_NEXT_TIME = '1';
+
 /** As a `targetId`: everyone in the room but the sender. Refused as anybody's id. */
 export const BROADCAST_TARGET = '__broadcast__';
 
@@ -26,7 +29,15 @@ export const MAX_OFFER_BYTES = 8192;
  * What goes into `signal`, by convention between clients: the server carries it unread and never enforces this.
  * A description may bring the candidates known by then; later ones follow together.
  */
-export type Signal = (Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] };
+export type Signal = ((Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] }) & {
+  /** Which of the attempts to connect it belongs to: the offerer's choice, and what follows says the same. */
+  attempt?: string;
+};
+
+/** Goes into `signal` too: asks the other for an ICE restart, for one whose browser had better not offer it. */
+export interface RestartRequest {
+  restart: true;
+}
 
 /** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
 export interface Description {
@@ -76,6 +87,12 @@ export interface Peers {
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
+  /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the two below. */
+  resumeToken?: string;
+  /** Whether this was the return to a place that was held: then nobody else has heard of the absence. */
+  resumed?: boolean;
+  /** How long a place is held after the last sign of life, in seconds. */
+  graceSeconds?: number;
 }
 
 /** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */
@@ -89,11 +106,18 @@ export interface PeerJoin {
   offerTaken?: true;
 }
 
+/**
+ * `left`: it said goodbye. `timeout`: its connection was lost, or the server had to end it; what peers have between
+ * them may well go on.
+ */
+export type LeaveReason = 'left' | 'timeout';
+
 /** To the others: `clientId` is gone. `timestamp` in ms since the epoch. */
 export interface PeerLeave {
   type: 'peer_leave';
   clientId: string;
   timestamp: number;
+  reason: LeaveReason;
 }
 
 /** A signal from `fromId`, which the server vouches for. */
@@ -115,7 +139,7 @@ export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
   message: string;
-  /** unknown_peer: the id that is nobody's. */
+  /** unknown_peer: the id that is nobody's. peer_away: of one that has dropped and may come back. */
   targetId?: string;
   /** too_large: the most a message may have, in UTF-8 bytes. */
   maxBytes?: number;
@@ -173,18 +197,26 @@ export function parseClientMessage(text: string): ClientMessage {
   }
 }
 
+/** What a peer's signal says. */
+export interface ParsedSignal {
+  description?: Description;
+  candidates: IceCandidate[];
+  attempt?: string;
+}
+
 /**
  * Reads a peer's `signal`: its description, if it has one, and its candidates, if any. Besides Signal it takes the bare
  * forms `{candidate: …}`, `{sdp: {type, sdp}}` and an RTCIceCandidateInit as it is. Undefined if it is none of these.
  */
-export function parseSignal(signal: unknown): { description?: Description; candidates: IceCandidate[] } | undefined {
+export function parseSignal(signal: unknown): ParsedSignal | undefined {
   if (!isObject(signal)) return undefined;
   const description = asDescription(signal) ?? asDescription(signal['sdp']);
   const listed: unknown[] | undefined = Array.isArray(signal['candidates']) ? signal['candidates'] : undefined;
   const bare = typeof signal['candidate'] === 'string' ? signal : signal['candidate'];
   const candidates = (listed ?? [bare]).filter(isIceCandidate);
-  if (description) return { description, candidates };
-  return listed || candidates.length > 0 ? { candidates } : undefined;
+  if (!description && !listed && candidates.length === 0) return undefined;
+  const { attempt } = signal;
+  return { candidates, ...(description && { description }), ...(typeof attempt === 'string' && { attempt }) };
 }
 
 function asDescription(value: unknown): Description | undefined {

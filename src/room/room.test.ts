@@ -1,22 +1,45 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ServerMessage } from '../protocol/messages.ts';
-import { type Effect, join, type Limits, leave, type Member, type Roster, receive } from './room.ts';
+import {
+  drop,
+  type Effect,
+  join,
+  type Limits,
+  lapse,
+  leave,
+  type Member,
+  type Place,
+  type Roster,
+  receive,
+} from './room.ts';
 
-const LIMITS: Limits = { maxPeers: 4, maxMessageBytes: 1000, messagesPerSecond: 0 };
+const LIMITS: Limits = {
+  maxPeers: 4,
+  maxMessageBytes: 1000,
+  messagesPerSecond: 0,
+  graceSeconds: 30,
+  ghostAfterSeconds: 150,
+};
 
 /** A socket as a plain object: what it heard, and how it was closed. */
 class TestMember implements Member {
   readonly bucket = { spent: 0, at: 0 };
   readonly heard: ServerMessage[] = [];
   readonly id: string;
-  lastSeen: number | undefined;
-  metadata: unknown;
+  readonly token: string | undefined;
+  readonly metadata: unknown;
+  pings = false;
+  lastSeen: number;
   offer: unknown;
   closeCode: number | undefined;
+  closeReason: string | undefined;
 
-  constructor(id: string) {
+  constructor(id: string, { token, metadata }: Entry, now: number) {
     this.id = id;
+    this.token = token;
+    this.metadata = metadata;
+    this.lastSeen = now;
   }
 
   /** Who it thinks is here, by what it heard. */
@@ -31,39 +54,70 @@ class TestMember implements Member {
   }
 }
 
+/** How one joins. */
+interface Entry {
+  wantsOffers?: boolean;
+  metadata?: unknown;
+  token?: string | undefined;
+}
+
 /** A room whose sockets are an array. */
 class World implements Roster<TestMember> {
   now = 1_000_000;
   members: TestMember[] = [];
+  places: Place[] = [];
   touchedAll = 0;
 
   find(id: string): TestMember | undefined {
     return this.members.find((member) => member.id === id);
   }
 
-  others(than: TestMember): TestMember[] {
+  others(than?: TestMember): TestMember[] {
     this.touchedAll++;
     return this.members.filter((member) => member !== than);
+  }
+
+  held(): Place[] {
+    return this.places;
   }
 
   countOthers(): number {
     return this.members.length - 1;
   }
 
-  join(id: string, limits = LIMITS, wantsOffers = false, metadata?: unknown): TestMember {
-    const joiner = new TestMember(id);
-    joiner.metadata = metadata;
+  join(id: string, entry: Entry = {}, limits = LIMITS): TestMember {
+    const joiner = new TestMember(id, entry, this.now);
     this.members.push(joiner);
-    this.apply(join(joiner, this, limits, this.now, wantsOffers));
+    this.apply(join(joiner, this, limits, this.now, entry.wantsOffers));
     return joiner;
   }
 
   leave(member: TestMember): void {
     this.members = this.members.filter((other) => other !== member);
-    this.apply(leave(member, this, this.now));
+    this.apply(leave(member, 'left', this, LIMITS, this.now));
+  }
+
+  drop(member: TestMember): void {
+    this.members = this.members.filter((other) => other !== member);
+    this.apply(drop(member, this, LIMITS, this.now));
+  }
+
+  ping(member: TestMember): void {
+    member.pings = true;
+    member.lastSeen = this.now;
+  }
+
+  pass(seconds: number): void {
+    this.now += seconds * 1000;
+  }
+
+  /** What the alarm does. */
+  lapse(): void {
+    this.apply(lapse(this, LIMITS, this.now));
   }
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
+    sender.lastSeen = this.now;
     this.apply(
       receive(typeof message === 'string' ? message : JSON.stringify(message), sender, this, limits, this.now),
     );
@@ -73,9 +127,15 @@ class World implements Roster<TestMember> {
     for (const effect of effects) {
       if ('close' in effect) {
         effect.member.closeCode = effect.close.code;
+        effect.member.closeReason = effect.close.reason;
         this.members = this.members.filter((other) => other !== effect.member);
       } else if ('keep' in effect) {
         effect.member.offer = effect.keep;
+      } else if ('hold' in effect) {
+        this.places = [...this.places.filter(({ id }) => id !== effect.hold.id), effect.hold];
+      } else if ('release' in effect) {
+        expect(this.places).toContain(effect.release);
+        this.places = this.places.filter((place) => place !== effect.release);
       } else {
         for (const member of effect.to) member.heard.push(effect.send);
       }
@@ -84,46 +144,81 @@ class World implements Roster<TestMember> {
 }
 
 type Step =
-  | { do: 'join'; id: string }
-  | { do: 'leave'; who: number }
-  | { do: 'ping'; who: number }
+  | { do: 'join'; id: string; with: 'nothing' | 'a new token' | 'the last token' | 'a wrong token' }
+  | { do: 'leave' | 'drop' | 'ping' | 'broadcast'; who: number }
   | { do: 'wait'; seconds: number }
-  | { do: 'signal'; who: number; targetId: string }
-  | { do: 'broadcast'; who: number };
+  | { do: 'lapse' }
+  | { do: 'signal'; who: number; targetId: string };
 
 const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
 const who = fc.nat(10);
+const token = fc.constantFrom('nothing', 'a new token', 'the last token', 'a wrong token');
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('join' as const), id }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), who }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('ping' as const), who }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 100, 149, 151) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('signal' as const), who, targetId: id }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('broadcast' as const), who }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('join'), id, with: token }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), who }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('drop'), who }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('ping'), who }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), seconds: fc.constantFrom(1, 29, 31, 100, 149, 151) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lapse') }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('signal'), who, targetId: id }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('broadcast'), who }) },
 );
 
-test('whatever happens, everyone knows who is here, and signals reach whom they should', () => {
+test('whatever happens, everyone knows who is here, signals reach whom they should, and no place is taken', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
       const world = new World();
+      const lastToken = new Map<string, string>();
       for (const [n, step] of steps.entries()) {
         const before = new Map(world.members.map((member) => [member, member.heard.length]));
+        const newsOf = (member: TestMember): ServerMessage[] => member.heard.slice(before.get(member) ?? 0);
         const member = 'who' in step ? world.members[step.who % Math.max(1, world.members.length)] : undefined;
-        if (step.do === 'join') world.join(step.id);
-        if (step.do === 'wait') world.now += step.seconds * 1000;
+        if (step.do === 'join') {
+          const brought = { nothing: undefined, 'a new token': `new ${n}`, 'a wrong token': 'wrong' };
+          const token = step.with === 'the last token' ? lastToken.get(step.id) : brought[step.with];
+          const live = world.find(step.id);
+          const isGhost = live?.pings === true && world.now - live.lastSeen > 150_000;
+          const place = world.places.find(({ id, until }) => id === step.id && until > world.now);
+          const ownerToken = isGhost ? undefined : (live ?? place)?.token;
+          const joiner = world.join(step.id, { token });
+          const [welcome] = joiner.heard;
+          const isRefused = ownerToken !== undefined && ownerToken !== token;
+          expect(joiner.closeCode === 4009).toBe(isRefused);
+          if (isRefused) {
+            expect(world.find(step.id)).toBe(live);
+            expect(world.places.find(({ id }) => id === step.id)).toBe(place);
+            expect(joiner.closeReason).toBe(
+              live ? 'Id is taken' : `Id is held for ${Math.ceil(((place?.until ?? 0) - world.now) / 1000)} s`,
+            );
+          }
+          const isResumed = ownerToken !== undefined && ownerToken === token;
+          if (isResumed) expect(welcome).toMatchObject({ type: 'peers', resumed: true, resumeToken: token });
+          else if (token !== undefined && welcome)
+            expect(welcome).toMatchObject({ resumed: false, resumeToken: token });
+          else if (welcome) expect(Object.keys(welcome)).toEqual(['type', 'peers', 'yourId']);
+          if (joiner.closeCode === undefined && token !== undefined) lastToken.set(step.id, token);
+          for (const other of world.members.filter((member) => member !== joiner)) {
+            const heardOf = newsOf(other).filter((news) => 'clientId' in news && news.clientId === step.id);
+            expect(heardOf.some(({ type }) => type === 'peer_join')).toBe(joiner.closeCode === undefined && !isResumed);
+          }
+        }
+        if (step.do === 'wait') world.pass(step.seconds);
+        if (step.do === 'lapse') world.lapse();
         if (member && step.do === 'leave') world.leave(member);
-        if (member && step.do === 'ping') member.lastSeen = world.now;
+        if (member && step.do === 'drop') world.drop(member);
+        if (member && step.do === 'ping') world.ping(member);
         if (member && step.do === 'signal')
           world.receive(member, { type: 'signal', targetId: step.targetId, signal: n });
         if (member && step.do === 'broadcast') world.receive(member, { type: 'broadcast', data: n });
 
-        const ids = world.members.map(({ id }) => id);
-        expect(new Set(ids).size, 'one socket per id').toBe(ids.length);
+        const ids = [...world.members, ...world.places].map(({ id }) => id);
+        expect(new Set(ids).size, 'one socket or place per id').toBe(ids.length);
         expect(ids.length).toBeLessThanOrEqual(LIMITS.maxPeers);
+        if (step.do === 'lapse') expect(world.places.filter(({ until }) => until <= world.now)).toEqual([]);
         for (const present of world.members) {
           expect(present.closeCode).toBeUndefined();
           expect(present.view).toEqual(ids.filter((id) => id !== present.id).sort());
-          const news = present.heard.slice(before.get(present) ?? 0);
+          const news = newsOf(present);
           const carried = news.filter(({ type }) => type === 'signal' || type === 'broadcast');
           const isTarget = step.do === 'signal' && present.id === step.targetId;
           const isAddressed = isTarget || (step.do === 'broadcast' && present !== member);
@@ -131,11 +226,79 @@ test('whatever happens, everyone knows who is here, and signals reach whom they 
           expect(carried).toEqual(isAddressed && member ? [{ ...payload, fromId: member.id }] : []);
           const leaves = news.flatMap((message) => (message.type === 'peer_leave' ? [message.clientId] : []));
           expect(new Set(leaves).size, 'a departure is told once').toBe(leaves.length);
+          if (member === present && step.do === 'signal') {
+            const isHere = world.find(step.targetId) !== undefined;
+            const isAway = world.places.some(({ id, until }) => id === step.targetId && until > world.now);
+            const code = isAway ? 'peer_away' : 'unknown_peer';
+            const answers = news.filter(({ type }) => type === 'error');
+            expect(answers).toMatchObject(isHere ? [] : [{ code, targetId: step.targetId }]);
+          }
         }
       }
     }),
-    { numRuns: 1000 },
+    { numRuns: 2000 },
   );
+});
+
+test('one that drops and is back within the grace was never away, for the others', () => {
+  const world = new World();
+  const alice = world.join('alice');
+  const bob = world.join('bob', { token: 't1', metadata: 7 });
+  const heard = alice.heard.length;
+  world.pass(5);
+  world.drop(bob);
+  expect(world.places).toEqual([{ id: 'bob', token: 't1', metadata: 7, until: world.now + 25_000 }]);
+  world.pass(24);
+  world.receive(alice, { type: 'signal', targetId: 'bob', signal: 1 });
+  expect(alice.heard.splice(heard)).toMatchObject([{ type: 'error', code: 'peer_away', targetId: 'bob' }]);
+  const carol = world.join('carol');
+  expect(carol.heard).toEqual([{ type: 'peers', peers: ['alice', 'bob'], yourId: 'carol', metadata: { bob: 7 } }]);
+  expect(world.join('bob', { token: 't1' }).heard).toEqual([
+    { type: 'peers', peers: ['alice', 'carol'], yourId: 'bob', resumeToken: 't1', resumed: true, graceSeconds: 30 },
+  ]);
+  expect(world.places).toEqual([]);
+  expect(alice.heard.slice(heard)).toMatchObject([{ type: 'peer_join', clientId: 'carol' }]);
+  expect(carol.heard).toHaveLength(1);
+});
+
+test('one that does not come back has timed out, one that says goodbye has left', () => {
+  const world = new World();
+  const alice = world.join('alice');
+  const bob = world.join('bob', { token: 't1' });
+  world.drop(bob);
+  world.pass(31);
+  world.lapse();
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_leave', clientId: 'bob', reason: 'timeout' });
+  const back = world.join('bob', { token: 't1' });
+  expect(back.heard).toMatchObject([{ resumed: false, resumeToken: 't1' }]);
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_join', clientId: 'bob' });
+  world.leave(back);
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_leave', clientId: 'bob', reason: 'left' });
+});
+
+test('without a token, or after the grace, a drop is a departure at once', () => {
+  const world = new World();
+  const alice = world.join('alice');
+  for (const [bob, seconds] of [
+    [world.join('bob'), 0],
+    [world.join('bobby', { token: 't1' }), 30],
+  ] as const) {
+    world.pass(seconds);
+    world.drop(bob);
+    expect(world.places).toEqual([]);
+    expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_leave', clientId: bob.id, reason: 'timeout' });
+  }
+});
+
+test('held places count towards a full room, and a return is never refused for it', () => {
+  const world = new World();
+  for (const id of ['a', 'b', 'c', 'd']) world.join(id, { token: `token of ${id}` });
+  const d = world.find('d');
+  if (d) world.drop(d);
+  expect(world.join('e').closeCode).toBe(4003);
+  expect(world.join('d', { token: 'token of d' }).closeCode).toBeUndefined();
+  const limits = { ...LIMITS, maxPeers: 1 };
+  expect(world.join('a', { token: 'token of a' }, limits).closeCode).toBeUndefined();
 });
 
 test('a signal never looks at the whole room', () => {
@@ -163,15 +326,15 @@ test('a full room closes the newcomer 4003 and tells nobody, but replaces a dupl
 
 test('ghosts do not count towards a full room', () => {
   const world = new World();
-  for (const id of ['a', 'b', 'c', 'd']) world.join(id).lastSeen = world.now;
-  world.now += 150_001;
+  for (const id of ['a', 'b', 'c', 'd']) world.ping(world.join(id));
+  world.pass(151);
   expect(world.join('e').heard).toEqual([{ type: 'peers', peers: [], yourId: 'e' }]);
 });
 
 test('a broadcast costs one token per recipient', () => {
   const world = new World();
-  const limits = { maxPeers: 101, maxMessageBytes: 1000, messagesPerSecond: 50 };
-  const [alice, bob] = Array.from({ length: 101 }, (_, n) => world.join(`peer ${n}`, limits));
+  const limits = { ...LIMITS, maxPeers: 101, messagesPerSecond: 50 };
+  const [alice, bob] = Array.from({ length: 101 }, (_, n) => world.join(`peer ${n}`, {}, limits));
   if (!alice || !bob) throw new Error('no members');
   const burst = 500 + 20 * 100;
   for (let n = 0; n < burst / 100; n++) world.receive(alice, { type: 'broadcast', data: n }, limits);
@@ -203,12 +366,12 @@ test('an offer published ahead is handed out once, to one who asks, and its owne
   world.receive(alice, { type: 'ahead', offer: { sdp: 'new' } });
   expect(world.join('bare').heard).toEqual([{ type: 'peers', peers: ['alice', 'bob'], yourId: 'bare' }]);
   expect(alice.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'bare', timestamp: world.now });
-  const dora = world.join('dora', LIMITS, true);
+  const dora = world.join('dora', { wantsOffers: true });
   expect(dora.heard).toMatchObject([{ peers: ['alice', 'bob', 'bare'], offers: { alice: { sdp: 'new' } } }]);
   expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_join', clientId: 'dora', offerTaken: true });
   expect(bob.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'dora', timestamp: world.now });
   world.leave(dora);
-  expect(world.join('erin', LIMITS, true).heard).toEqual([
+  expect(world.join('erin', { wantsOffers: true }).heard).toEqual([
     { type: 'peers', peers: ['alice', 'bob', 'bare'], yourId: 'erin' },
   ]);
 });
@@ -216,11 +379,11 @@ test('an offer published ahead is handed out once, to one who asks, and its owne
 test('one joiner takes at most 32 offers', () => {
   const world = new World();
   const limits = { ...LIMITS, maxPeers: 100, maxMessageBytes: 100_000 };
-  const residents = Array.from({ length: 40 }, (_, n) => world.join(`peer ${n}`, limits));
+  const residents = Array.from({ length: 40 }, (_, n) => world.join(`peer ${n}`, {}, limits));
   for (const resident of residents) world.receive(resident, { type: 'ahead', offer: resident.id }, limits);
-  const [welcome] = world.join('first', limits, true).heard;
+  const [welcome] = world.join('first', { wantsOffers: true }, limits).heard;
   expect(Object.keys(Object(welcome).offers)).toEqual(residents.slice(0, 32).map(({ id }) => id));
-  const [next] = world.join('second', limits, true).heard;
+  const [next] = world.join('second', { wantsOffers: true }, limits).heard;
   expect(Object.keys(Object(next).offers)).toEqual(residents.slice(32).map(({ id }) => id));
 });
 
@@ -237,8 +400,8 @@ test('an offer too large to keep is refused, and the one before stays', () => {
 
 test('metadata is told to the others and to those who come later, whatever the id', () => {
   const world = new World();
-  const alice = world.join('__proto__', LIMITS, false, { name: 'Alice' });
-  const bob = world.join('bob', LIMITS, false, null);
+  const alice = world.join('__proto__', { metadata: { name: 'Alice' } });
+  const bob = world.join('bob', { metadata: null });
   expect(alice.heard.at(-1)).toEqual({ type: 'peer_join', clientId: 'bob', timestamp: world.now, metadata: null });
   expect(JSON.stringify(bob.heard)).toContain('"metadata":{"__proto__":{"name":"Alice"}}');
 });

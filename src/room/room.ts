@@ -2,11 +2,12 @@
  * What a room decides: who should get what, and whose socket should close. Pure: the caller brings the members, the
  * clock and the limits, and carries out the effects in their order.
  */
-import { type Close, DUPLICATE, FLOOD, FULL, SILENT, TOO_LARGE } from '../protocol/close.ts';
+import { type Close, DUPLICATE, FLOOD, FULL, held, SILENT, TAKEN, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import {
   BROADCAST_TARGET,
   type ErrorMessage,
+  type LeaveReason,
   type PeerJoin,
   type Peers,
   parseClientMessage,
@@ -15,19 +16,16 @@ import {
 import { utf8Length } from '../protocol/utf8.ts';
 import { type Bucket, spend } from './bucket.ts';
 
-/**
- * A member that has pinged before is taken for a ghost after this long without a ping or a message, in ms.
- * A page hidden for five minutes runs its timers once a minute (Chrome 88 and newer, 2026-11), so a client that means
- * to ping every 25 s may be 60 s late, twice in a row if the first was lost: less than this throws out the living.
- */
-const GHOST_AFTER_MS = 150_000;
-
 /** One open socket, as far as the room's decisions go. */
 export interface Member {
   /** The client id it joined under. */
   readonly id: string;
-  /** Last ping or message, in ms since the epoch; undefined for one that has never pinged: its silence means nothing. */
-  readonly lastSeen: number | undefined;
+  /** Whether it has ever pinged; the silence of one that has not means nothing. */
+  readonly pings: boolean;
+  /** Last sign of life, be it the join, a message or a ping, in ms since the epoch. */
+  readonly lastSeen: number;
+  /** What it can prove by that its place is its own; undefined for one that has not asked to have it held. */
+  readonly token: string | undefined;
   /** What it has sent lately. */
   readonly bucket: Bucket;
   /** What it brought when it joined; undefined for nothing. */
@@ -36,12 +34,23 @@ export interface Member {
   readonly offer: unknown;
 }
 
-/** The members as the sockets tell them. */
+/** A place held for a member whose connection was lost: it counts as present, and cannot be reached. */
+export interface Place {
+  readonly id: string;
+  readonly token: string;
+  readonly metadata: unknown;
+  /** When it lapses, in ms since the epoch. */
+  readonly until: number;
+}
+
+/** The members as the sockets tell them, and the places held. */
 export interface Roster<M extends Member> {
   /** The member with this id: one look-up, however large the room. */
   find(id: string): M | undefined;
   /** Every member but this one, longest there first. Touches every socket: for what concerns everyone, no more. */
-  others(than: M): readonly M[];
+  others(than?: M): readonly M[];
+  /** The places held, those that have lapsed without anybody's notice included. */
+  held(): readonly Place[];
   /** How many others there are, give or take what has changed within this very event. */
   countOthers(): number;
 }
@@ -53,6 +62,10 @@ export interface Limits {
   readonly maxMessageBytes: number;
   /** Sustained messages per second and socket; 0 for no limit. */
   readonly messagesPerSecond: number;
+  /** How long a place is held after the last sign of life, in seconds; 0 for not at all. */
+  readonly graceSeconds: number;
+  /** After how many silent seconds a member that has pinged before is taken for a ghost. */
+  readonly ghostAfterSeconds: number;
 }
 
 /** Most offers handed to one joiner: it makes a connection for each at once, and browsers make some hundreds at most. */
@@ -60,16 +73,18 @@ const MAX_OFFERS_TAKEN = 32;
 
 /**
  * One thing for the caller to do. A member that is closed is no member from then on. `keep` is the member's new
- * `offer`, undefined when it has been taken.
+ * `offer`, undefined when it has been taken. `hold` is a place to keep for `member`, `release` one to forget.
  */
 export type Effect<M> =
   | { send: ServerMessage; to: readonly M[] }
   | { close: Close; member: M }
-  | { keep: unknown; member: M };
+  | { keep: unknown; member: M }
+  | { hold: Place; member: M }
+  | { release: Place };
 
 /**
  * `joiner` has connected. The others hear of it, then the joiner hears who they are, and if it `wantsOffers` gets those
- * that were published ahead.
+ * that were published ahead. One that is back with the token of its place goes on as if it had never been away.
  */
 export function join<M extends Member>(
   joiner: M,
@@ -79,20 +94,44 @@ export function join<M extends Member>(
   wantsOffers = false,
 ): Effect<M>[] {
   const present = roster.others(joiner);
-  const twins = present.filter((member) => member.id === joiner.id);
+  const twin = present.find(({ id }) => id === joiner.id);
   const { living: others, effects } = layGhosts(
-    twins.length === 0 ? present : present.filter((member) => member.id !== joiner.id),
+    twin ? present.filter((member) => member !== twin) : present,
+    limits,
     now,
   );
-  if (others.length >= limits.maxPeers) return [...effects, { close: FULL, member: joiner }];
-  for (const member of twins) effects.push({ close: DUPLICATE, member });
+  const places = roster.held();
+  effects.push(...lapses(places, others, now));
+  const place = places.find(({ id, until }) => id === joiner.id && until > now);
+  const away = places.filter(({ id, until }) => id !== joiner.id && until > now);
+
+  const owner = twin && !isGhost(twin, limits, now) ? twin : place;
+  const isResumed = owner?.token !== undefined && isSame(owner.token, joiner.token);
+  if (owner?.token !== undefined && !isResumed) {
+    const refusal = owner === twin || !place ? TAKEN : held(Math.ceil((place.until - now) / 1000));
+    return [...effects, { close: refusal, member: joiner }];
+  }
+  if (!isResumed && others.length + away.length >= limits.maxPeers) {
+    return [...effects, { close: FULL, member: joiner }];
+  }
+  if (twin) effects.push({ close: DUPLICATE, member: twin });
+  if (place) effects.push({ release: place });
+
+  const listed = [...others, ...away];
+  const welcome: Peers = { type: 'peers', peers: listed.map(({ id }) => id), yourId: joiner.id };
+  const withMetadata = listed.filter(({ metadata }) => metadata !== undefined);
+  if (withMetadata.length > 0)
+    welcome.metadata = Object.fromEntries(withMetadata.map(({ id, metadata }) => [id, metadata]));
+  if (joiner.token !== undefined) {
+    welcome.resumeToken = joiner.token;
+    welcome.resumed = isResumed;
+    welcome.graceSeconds = limits.graceSeconds;
+  }
+  if (isResumed) return [...effects, { send: welcome, to: [joiner] }];
+
   const givers = wantsOffers ? others.filter(({ offer }) => offer !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: joiner.id, timestamp: now };
   if (joiner.metadata !== undefined) news.metadata = joiner.metadata;
-  const welcome: Peers = { type: 'peers', peers: others.map(({ id }) => id), yourId: joiner.id };
-  const withMetadata = others.filter(({ metadata }) => metadata !== undefined);
-  if (withMetadata.length > 0)
-    welcome.metadata = Object.fromEntries(withMetadata.map(({ id, metadata }) => [id, metadata]));
   if (givers.length > 0) {
     welcome.offers = Object.fromEntries(givers.map(({ id, offer }) => [id, offer]));
     effects.push({ send: { ...news, offerTaken: true }, to: givers });
@@ -105,10 +144,36 @@ export function join<M extends Member>(
   return effects;
 }
 
-/** `leaver`, whose socket has closed or failed, is gone: the others hear of it. */
-export function leave<M extends Member>(leaver: M, roster: Roster<M>, now: number): Effect<M>[] {
-  const { living, effects } = layGhosts(roster.others(leaver), now);
-  return [...effects, farewell(leaver, living, now)];
+/** `leaver` is gone: the others hear of it. */
+export function leave<M extends Member>(
+  leaver: M,
+  reason: LeaveReason,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+): Effect<M>[] {
+  const { living, effects } = layGhosts(roster.others(leaver), limits, now);
+  return [...effects, farewell(leaver.id, reason, living, now)];
+}
+
+/** The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. */
+export function drop<M extends Member>(member: M, roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+  const { id, token, metadata, lastSeen } = member;
+  const until = lastSeen + limits.graceSeconds * 1000;
+  if (token === undefined || until <= now) return leave(member, 'timeout', roster, limits, now);
+  return [{ hold: { id, token, metadata, until }, member }];
+}
+
+/** Time has passed: who has not come back to its place is gone. */
+export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+  const { living, effects } = layGhosts(roster.others(), limits, now);
+  return [...effects, ...lapses(roster.held(), living, now)];
+}
+
+function lapses<M>(places: readonly Place[], living: readonly M[], now: number): Effect<M>[] {
+  return places
+    .filter(({ until }) => until <= now)
+    .flatMap((place) => [{ release: place }, farewell(place.id, 'timeout', living, now)]);
 }
 
 /** `sender` sent `frame`. Bad input is answered with an `error` message; only our own bugs are thrown. */
@@ -122,7 +187,7 @@ export function receive<M extends Member>(
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
     const error: ErrorMessage = { type: 'error', code: 'too_large', message, maxBytes: limits.maxMessageBytes };
-    return [{ send: error, to: [sender] }, ...expel(sender, TOO_LARGE, roster, now)];
+    return [{ send: error, to: [sender] }, ...expel(sender, TOO_LARGE, roster, limits, now)];
   }
   const refusal = pay(1, sender, roster, limits, now);
   if (refusal) return refusal;
@@ -137,18 +202,26 @@ export function receive<M extends Member>(
     const delivery: ServerMessage = { type: 'signal', fromId: sender.id, signal: request.signal };
     if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, sender, roster, limits, now);
     const target = roster.find(request.targetId);
-    if (target && !isGhost(target, now)) return [{ send: delivery, to: [target] }];
-    const departure = target ? expel(target, SILENT, roster, now) : [];
-    return [...departure, unknownPeer(request.targetId, sender)];
+    if (target && !isGhost(target, limits, now)) return [{ send: delivery, to: [target] }];
+    const departure = target ? expel(target, SILENT, roster, limits, now) : [];
+    return [...departure, unreachable(request.targetId, sender, roster, now)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return [{ send: { type: 'error', code: error.code, message: error.message }, to: [sender] }];
   }
 }
 
-function unknownPeer<M>(targetId: string, sender: M): Effect<M> {
-  const message = 'No peer in this room has that targetId. It may have left: peer_leave tells.';
-  return { send: { type: 'error', code: 'unknown_peer', message, targetId }, to: [sender] };
+function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {
+  const isAway = roster.held().some(({ id, until }) => id === targetId && until > now);
+  const error: ErrorMessage = isAway
+    ? { type: 'error', code: 'peer_away', message: 'The peer has lost its connection and may come back.', targetId }
+    : {
+        type: 'error',
+        code: 'unknown_peer',
+        message: 'No peer in this room has that targetId. It may have left: peer_leave tells.',
+        targetId,
+      };
+  return { send: error, to: [sender] };
 }
 
 /** One token is paid for every message; one for each further recipient of a broadcast. */
@@ -159,7 +232,7 @@ function toOthers<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] {
-  const { living, effects } = layGhosts(roster.others(sender), now, sender);
+  const { living, effects } = layGhosts(roster.others(sender), limits, now, sender);
   const refusal = living.length > 1 ? pay(living.length - 1, sender, roster, limits, now) : undefined;
   return [...effects, ...(refusal ?? [{ send: message, to: living }])];
 }
@@ -182,17 +255,17 @@ function pay<M extends Member>(
       return [{ send: { type: 'error', code: 'rate_limited', message, retryAfterMs }, to: [sender] }];
     }
     case 'flood':
-      return expel(sender, FLOOD, roster, now);
+      return expel(sender, FLOOD, roster, limits, now);
   }
 }
 
 /** Closes a member and tells the others. */
-function expel<M extends Member>(member: M, close: Close, roster: Roster<M>, now: number): Effect<M>[] {
-  return [{ close, member }, ...leave(member, roster, now)];
+function expel<M extends Member>(member: M, close: Close, roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+  return [{ close, member }, ...leave(member, 'timeout', roster, limits, now)];
 }
 
-function farewell<M extends Member>(leaver: M, living: readonly M[], now: number): Effect<M> {
-  return { send: { type: 'peer_leave', clientId: leaver.id, timestamp: now }, to: living };
+function farewell<M>(clientId: string, reason: LeaveReason, living: readonly M[], now: number): Effect<M> {
+  return { send: { type: 'peer_leave', clientId, timestamp: now, reason }, to: living };
 }
 
 /**
@@ -201,20 +274,29 @@ function farewell<M extends Member>(leaver: M, living: readonly M[], now: number
  */
 function layGhosts<M extends Member>(
   members: readonly M[],
+  limits: Limits,
   now: number,
   witness?: M,
 ): { living: readonly M[]; effects: Effect<M>[] } {
-  const ghosts = members.filter((member) => isGhost(member, now));
+  const ghosts = members.filter((member) => isGhost(member, limits, now));
   if (ghosts.length === 0) return { living: members, effects: [] };
-  const living = members.filter((member) => !isGhost(member, now));
+  const living = members.filter((member) => !isGhost(member, limits, now));
   const effects: Effect<M>[] = ghosts.map((member) => ({ close: SILENT, member }));
   const audience = witness ? [...living, witness] : living;
-  for (const ghost of ghosts) effects.push(farewell(ghost, audience, now));
+  for (const ghost of ghosts) effects.push(farewell(ghost.id, 'timeout', audience, now));
   return { living, effects };
 }
 
-function isGhost(member: Member, now: number): boolean {
-  return member.lastSeen !== undefined && now - member.lastSeen > GHOST_AFTER_MS;
+function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
+  return member.pings && now - member.lastSeen > ghostAfterSeconds * 1000;
+}
+
+/** Compares in a time that depends on nothing but the lengths, so that a token cannot be guessed bit by bit. */
+function isSame(token: string, other: string | undefined): boolean {
+  if (token.length !== other?.length) return false;
+  let difference = 0;
+  for (let n = 0; n < token.length; n++) difference |= token.charCodeAt(n) ^ other.charCodeAt(n);
+  return difference === 0;
 }
 
 /** Whether a frame has more than `maxBytes` UTF-8 bytes; a UTF-16 unit becomes 1 to 3, so most need no counting. */

@@ -1,17 +1,20 @@
 import { asciiJson } from '../protocol/ascii-json.ts';
 import type { Close } from '../protocol/close.ts';
-import type { Member, Roster } from '../room/room.ts';
+import type { Member, Place, Roster } from '../room/room.ts';
+import { Places } from './places.ts';
 
-/** What outlives hibernation in a socket's attachment. A socket without one has said nothing yet. */
+/** What outlives hibernation in a socket's attachment. */
 interface Attachment {
   /** Shape of this record: two versions of the Worker may meet on one socket while a deploy is under way. */
   v: 1;
-  /** Last message, in ms since the epoch, at most STAMP_EVERY_MS too early. */
+  /** The join or the last message, in ms since the epoch, at most STAMP_EVERY_MS too early. */
   seenAt: number;
   /** The others have been told that it is gone, or need no telling. */
   left: boolean;
   /** What it brought when it joined, as JSON. */
   metadata?: string;
+  /** By this it can prove that its place is its own. */
+  token?: string;
   /** The offer it published ahead, as JSON, until it is taken. */
   offer?: string;
 }
@@ -47,9 +50,20 @@ export class SocketMember implements Member {
     return parsed(this.#attachment.offer);
   }
 
-  get lastSeen(): number | undefined {
-    const ping = this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
-    return ping ? Math.max(ping.getTime(), this.#attachment.seenAt) : undefined;
+  get token(): string | undefined {
+    return this.#attachment.token;
+  }
+
+  get pings(): boolean {
+    return this.#lastPing !== null;
+  }
+
+  get lastSeen(): number {
+    return Math.max(this.#lastPing?.getTime() ?? 0, this.#attachment.seenAt);
+  }
+
+  get #lastPing(): Date | null {
+    return this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
   }
 
   /** It has sent a message at `now`, a sign of life like a ping. */
@@ -59,9 +73,11 @@ export class SocketMember implements Member {
     this.#save();
   }
 
-  /** Takes note of what it brought, as JSON. */
-  introduce(metadata: string): void {
-    this.#attachment.metadata = metadata;
+  /** Takes note of what it brought when it joined: its metadata, as JSON, and its token. */
+  introduce(metadata: string | undefined, token: string | undefined, now: number): void {
+    this.#attachment.seenAt = now;
+    if (metadata !== undefined) this.#attachment.metadata = metadata;
+    if (token !== undefined) this.#attachment.token = token;
     this.#save();
   }
 
@@ -103,15 +119,21 @@ export class SocketMember implements Member {
   }
 }
 
-/** The open sockets are the roster: nothing here but what can be read off them again. */
+/** The open sockets are the roster, with the places held: nothing here but what can be read off them again. */
 export class SocketRoster implements Roster<SocketMember> {
   readonly #ctx: DurableObjectState;
+  readonly places: Places;
   /** The runtime hands out the same object for a socket as long as the room is awake (workerd, 2026-11). */
   readonly #members = new WeakMap<WebSocket, SocketMember>();
   #count: number | undefined;
 
   constructor(ctx: DurableObjectState) {
     this.#ctx = ctx;
+    this.places = new Places(ctx.storage);
+  }
+
+  held(): readonly Place[] {
+    return this.places.all;
   }
 
   member(socket: WebSocket): SocketMember {
@@ -131,7 +153,7 @@ export class SocketRoster implements Roster<SocketMember> {
     return undefined;
   }
 
-  others(than: SocketMember): readonly SocketMember[] {
+  others(than?: SocketMember): readonly SocketMember[] {
     const members: SocketMember[] = [];
     for (const socket of this.#ctx.getWebSockets().reverse()) {
       const member = this.#present(socket);

@@ -7,6 +7,8 @@ export interface Env {
   MAX_PEERS_PER_ROOM?: unknown;
   MAX_MESSAGE_BYTES?: unknown;
   MESSAGES_PER_SECOND?: unknown;
+  RESUME_GRACE_SECONDS?: unknown;
+  GHOST_AFTER_SECONDS?: unknown;
 }
 
 /** A setting makes no sense. The message names it and says what would. */
@@ -25,6 +27,10 @@ export function readLimits(env: Env): Limits {
     // A Durable Object is handed messages of up to 32 MiB (2026-11).
     maxMessageBytes: wholeNumber(env, 'MAX_MESSAGE_BYTES', 1, 32 * 1024 * 1024),
     messagesPerSecond: wholeNumber(env, 'MESSAGES_PER_SECOND', 0, 1_000_000),
+    graceSeconds: wholeNumber(env, 'RESUME_GRACE_SECONDS', 0, 3_600),
+    // A page hidden for five minutes runs its timers once a minute (Chrome 88 and newer, 2026-11), so a client that means
+    // to ping every 25 s may be 60 s late, twice in a row if the first was lost: less than 150 throws out the living.
+    ghostAfterSeconds: wholeNumber(env, 'GHOST_AFTER_SECONDS', 1, 86_400),
   };
 }
 

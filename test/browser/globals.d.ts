@@ -6,6 +6,7 @@ interface Window {
   p2pcf: import('../../src/client/index.ts').P2PCF;
   got: { from: string; length: number; sum: string; text: string }[];
   log: string[];
+  watched: Promise<string[]>;
 }
 
 /** P2PCF's own clients, as far as they are used here. */

@@ -1,8 +1,10 @@
 /** The library in real Chromium, against a real server. */
+import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Server, startWorkerd } from '../../scripts/server.ts';
 import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { connected, enter, heard, inPage, say, until, WAIT, watch } from './room-page.ts';
 
 let server: Server;
 let pages: PageServer;
@@ -38,47 +40,14 @@ describe.each([
     return page;
   }
 
-  /** A page that has joined. Its messages are in `got`, its events in `log`. */
+  /** A page that has joined. */
   async function join(room: string, name = 'MyUsername', options: object = {}): Promise<Page> {
     const page = await newPage();
-    await enter(page, room, name, options);
+    await enter(page, server.url, room, name, options);
     return page;
   }
 
-  async function enter(
-    page: Page,
-    room: string,
-    name = 'MyUsername',
-    options: object = {},
-    beforeStart: () => void = () => undefined,
-  ): Promise<void> {
-    await page.evaluate(
-      async ([url, room, name, options]) => {
-        window.got = [];
-        window.log = [];
-        window.room = new P2PCF(name, room, { workerUrl: url, stunIceServers: [], ...options });
-        const sumOf = async (data: ArrayBuffer): Promise<string> =>
-          Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', data)), (byte) => byte.toString(16)).join('');
-        window.room
-          .on('peerconnect', (peer) => window.log.push(`connect ${peer.client_id}`))
-          .on('peerclose', (peer) => window.log.push(`close ${peer.client_id}`))
-          .on('msg', async (peer, data) => {
-            const text = data.byteLength < 1000 ? new TextDecoder().decode(data) : '';
-            window.got.push({ from: peer.client_id, length: data.byteLength, sum: await sumOf(data), text });
-          });
-      },
-      [server.url, room, name, options] as const,
-    );
-    await page.evaluate(beforeStart);
-    await page.evaluate(() => window.room.start());
-  }
-
-  const connected = (page: Page, count: number): Promise<unknown> =>
-    page.waitForFunction((count) => window.room.connectedSessions.length === count, count);
   const newRoom = (): string => `room ${++rooms}`;
-  const say = (page: Page, text: string): Promise<void> => page.evaluate((text) => window.room.broadcast(text), text);
-  const heard = (page: Page, text: string): Promise<unknown> =>
-    page.waitForFunction((text) => window.got.some((message) => message.text === text), text);
 
   test.each([true, false])('two pages of one name meet and talk, offers ahead: %s', async (offersAhead) => {
     const room = newRoom();
@@ -99,7 +68,7 @@ describe.each([
   test('five pages that come at once all meet', async () => {
     const room = newRoom();
     const fresh = await Promise.all(Array.from({ length: 5 }, () => newPage()));
-    await Promise.all(fresh.map((page, n) => enter(page, room, `peer ${n}`)));
+    await Promise.all(fresh.map((page, n) => enter(page, server.url, room, `peer ${n}`)));
     for (const page of fresh) await connected(page, 4);
     await Promise.all(fresh.map((page, n) => say(page, `hello from ${n}`)));
     for (const [n, page] of fresh.entries()) {
@@ -123,7 +92,7 @@ describe.each([
             const bytes = new Uint8Array(length).map((_, n) => (n * 31 + (n >> 8)) & 0xff);
             if (length > 1) bytes.set([0xb9, 0x1f]); // begins like the header of a frame
             const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-            sums.push(Array.from(digest, (byte) => byte.toString(16)).join(''));
+            sums.push(Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''));
             await window.room.send(peer, bytes, () => {
               mostBuffered = Math.max(mostBuffered, peer._channel?.bufferedAmount ?? 0);
             });
@@ -151,32 +120,12 @@ describe.each([
       [alice, bob],
       [bob, alice],
     ] as const) {
-      const frames = receiver.evaluate(async () => {
-        const [peer] = window.room.peers.values();
-        if (!peer) throw new Error('no peer');
-        const kinds: string[] = [];
-        peer.on('track', (track) => kinds.push(track.kind));
-        const stream = await new Promise<MediaStream>((resolve) => peer.once('stream', resolve));
-        const video = document.createElement('video');
-        video.srcObject = stream;
-        video.muted = true;
-        await video.play();
-        await new Promise<void>((resolve) => {
-          const count = (_now: number, { presentedFrames }: { presentedFrames: number }): void => {
-            if (presentedFrames >= 5) resolve();
-            else video.requestVideoFrameCallback(count);
-          };
-          video.requestVideoFrameCallback(count);
-        });
-        return { kinds: kinds.sort(), width: video.videoWidth };
-      });
+      const seen = await watch(receiver);
       await sender.evaluate(async () => {
         const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
         for (const peer of window.room.peers.values()) peer.addStream(stream);
       });
-      const { kinds, width } = await frames;
-      expect(kinds).toEqual(['audio', 'video']);
-      expect(width).toBeGreaterThan(0);
+      expect(await seen()).toEqual(['audio', 'video']);
     }
   });
 
@@ -218,7 +167,7 @@ describe.each([
       for (let round = 0; round < 10; round++) {
         const room = newRoom();
         for (const [n, page] of both.entries()) {
-          await enter(page, room, `peer ${n}`, { offersAhead }, () => {
+          await enter(page, server.url, room, `peer ${n}`, { offersAhead }, () => {
             const stream = document.createElement('canvas').captureStream();
             window.room.on('peerjoin', (peer) => {
               peer.on('stream', () => window.log.push('stream'));
@@ -257,7 +206,7 @@ describe.each([
       const room = newRoom();
       const alice = await join(room, 'Alice');
       const bob = await openPage(cached, pages.url);
-      await enter(bob, room, 'Bobby');
+      await enter(bob, server.url, room, 'Bobby');
       for (const page of [alice, bob]) await connected(page, 1);
       await bob.goto(`${pages.url}?elsewhere`);
       await connected(alice, 0);
@@ -289,6 +238,41 @@ describe.each([
       await alice.waitForFunction(() => window.room.peers.size === 0);
     }
     expect(await alice.evaluate(() => window.log)).toEqual(Array(4).fill(['connect Bobby', 'close Bobby']).flat());
+  });
+
+  test.each<[string, (page: Page) => Promise<unknown>]>([
+    ['closed', (page) => page.close()],
+    ['crashed', (page) => page.goto('chrome://crash').catch(() => undefined)],
+  ])('a tab that is %s in the midst of 50 MB leaves nothing of them behind', async (_how, die) => {
+    const room = newRoom();
+    const alice = await join(room, 'Alice');
+    // What there is of a message is held by its peer.
+    await inPage(alice, () => {
+      window.room.once('peerconnect', (peer) => Object.assign(window, { sender: new WeakRef(peer) }));
+    });
+    const bob = await join(room, 'Bobby');
+    for (const page of [alice, bob]) await connected(page, 1);
+    await inPage(bob, async () => {
+      const [peer] = window.room.peers.values();
+      if (!peer) throw new Error('no peer');
+      await new Promise<void>((resolve) => {
+        peer.send(new Uint8Array(50_000_000), (sentBytes) => {
+          if (sentBytes > 5_000_000) resolve();
+        });
+      });
+    });
+    await die(bob);
+    await until(alice, ['connect Bobby', 'close Bobby'], () => window.log);
+    const isSenderGone = async (): Promise<unknown> => {
+      await alice.requestGC();
+      return await inPage(alice, () => Reflect.get(window, 'sender').deref() === undefined);
+    };
+    await expect.poll(isSenderGone, WAIT).toBe(true);
+    const again = await join(room, 'Bobby');
+    for (const page of [alice, again]) await connected(page, 1);
+    await inPage(again, () => window.room.broadcast(new Uint8Array(1_000_000).fill(7)));
+    const sum = createHash('sha256').update(new Uint8Array(1_000_000).fill(7)).digest('hex');
+    await until(alice, [{ from: 'Bobby', length: 1_000_000, sum, text: '' }], () => window.got);
   });
 
   test('ICE restarts without a new peer, and the channel stays open', async () => {
@@ -358,7 +342,7 @@ describe.each([
     const room = newRoom();
     const other = await join(room, 'Other');
     for (let round = 0; round < 5; round++) {
-      await enter(page, room, 'Alice');
+      await enter(page, server.url, room, 'Alice');
       await connected(page, 1);
       await page.evaluate(() => window.room.destroy());
       await connected(other, 0);

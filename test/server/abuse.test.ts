@@ -8,7 +8,12 @@ import { openSocket, placeOf } from './place.ts';
 let rooms = 0;
 const newRoom = (): string => `room ${++rooms}`;
 
-const peerLeave = (clientId: string) => ({ type: 'peer_leave', clientId, timestamp: expect.any(Number) });
+const peerLeave = (clientId: string) => ({
+  type: 'peer_leave',
+  clientId,
+  timestamp: expect.any(Number),
+  reason: 'timeout',
+});
 
 /** Alice and Bob, and Mallory's bare socket, whose joins have been read. */
 async function withMallory(

@@ -1,4 +1,4 @@
-import { evictDurableObject, runInDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Client } from '../client.ts';
@@ -18,6 +18,12 @@ async function join(clientId: string): Promise<Client> {
   return client;
 }
 
+async function settle(clientId: string): Promise<[client: Client, resumeToken: string]> {
+  const settled = await Client.settle(workerd, ROOM, clientId);
+  clients.push(settled[0]);
+  return settled;
+}
+
 afterEach(async () => {
   vi.useRealTimers();
   for (const client of clients) await client.close(1000);
@@ -32,19 +38,112 @@ test('a ping is answered without waking the room', async () => {
   await expect(sleep(), 'the room must still be asleep').rejects.toThrow('not currently running');
 });
 
-test('a session writes no storage and sets no alarm', async () => {
-  const alice = await join('alice');
+/** What the room has in its storage, and when it will be woken. */
+const stored = () =>
+  runInDurableObject(stub(), async (_room, { storage }) => ({
+    rows: [...(await storage.list()).keys()],
+    alarm: await storage.getAlarm(),
+    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
+  }));
+const NOTHING = { rows: [], alarm: null, tables: [] };
+
+test('a session that does not drop writes no storage and sets no alarm', async () => {
+  const [alice, token] = await settle('alice');
   const bob = await join('bob');
   await alice.signal('bob', { type: 'offer', sdp: 'v=0' });
   await bob.send({ type: 'broadcast', data: 1 });
   await alice.sendFrame('nonsense');
+  await alice.signal('nobody', 1);
+  const again = await Client.connect(workerd, ROOM, 'alice', { resume: token });
+  clients.push(again);
+  expect(await again.next()).toMatchObject({ resumed: true });
   await bob.close();
-  const found = await runInDurableObject(stub(), async (_room, { storage }) => ({
-    keys: (await storage.list()).size,
-    alarm: await storage.getAlarm(),
-    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
-  }));
-  expect(found).toEqual({ keys: 0, alarm: null, tables: [] });
+  await again.close();
+  expect(await stored()).toEqual(NOTHING);
+});
+
+test('a place held is a row and an alarm, and when it has lapsed the others hear of it and nothing is left', async () => {
+  const bob = await join('bob');
+  const joinedAt = Date.now();
+  const [alice] = await settle('alice');
+  const [carol] = await settle('carol');
+  for (const id of ['alice', 'carol']) expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: id });
+  await alice.close(4010);
+  await sleep();
+  const held = await stored();
+  expect(held.rows).toEqual(['place:alice']);
+  const alarm = held.alarm ?? 0;
+  expect(alarm - joinedAt).toBeGreaterThanOrEqual(30_000);
+  expect(alarm - joinedAt).toBeLessThan(35_000);
+  pass(10);
+  await carol.signal('bob', 'a sign of life');
+  expect(await bob.next()).toMatchObject({ type: 'signal' });
+  await carol.close(4010);
+  await sleep();
+  expect((await stored()).alarm, 'the later place needs no alarm of its own yet').toBe(alarm);
+  pass(21);
+  expect(await runDurableObjectAlarm(stub())).toBe(true);
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
+  const later = await stored();
+  expect(later.rows).toEqual(['place:carol']);
+  expect(later.alarm).toBeGreaterThan(alarm);
+  await sleep();
+  pass(10);
+  expect(await runDurableObjectAlarm(stub())).toBe(true);
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'carol', reason: 'timeout' });
+  expect(await stored()).toEqual(NOTHING);
+});
+
+test('an alarm that comes too early throws nobody out', async () => {
+  const [alice, token] = await settle('alice');
+  await alice.close(4010);
+  const before = await stored();
+  expect(await runDurableObjectAlarm(stub())).toBe(true);
+  expect(await stored()).toEqual(before);
+  const again = await Client.connect(workerd, ROOM, 'alice', { resume: token });
+  clients.push(again);
+  expect(await again.next()).toMatchObject({ resumed: true });
+  expect(await stored()).toEqual(NOTHING);
+});
+
+test('a place that has lapsed before the alarm came is gone for whoever joins', async () => {
+  const bob = await join('bob');
+  const [alice, token] = await settle('alice');
+  expect(await bob.next()).toMatchObject({ type: 'peer_join' });
+  await alice.close(4010);
+  await sleep();
+  pass(31);
+  await bob.signal('alice', 1);
+  expect(await bob.next()).toMatchObject({ code: 'unknown_peer' });
+  const again = await Client.connect(workerd, ROOM, 'alice', { resume: token });
+  clients.push(again);
+  expect(await again.next()).toMatchObject({ peers: ['bob'], resumed: false });
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  expect(await stored()).toEqual(NOTHING);
+});
+
+test('the grace is counted from the last sign of life', async () => {
+  const [alice] = await settle('alice');
+  const bob = await join('bob');
+  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+  pass(31);
+  await alice.close(4010);
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
+  expect(await stored()).toEqual(NOTHING);
+});
+
+test('past the day’s free writes a drop is a departure', async () => {
+  const [alice] = await settle('alice');
+  const bob = await join('bob');
+  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+  await runInDurableObject(stub(), (_room, { storage }) => {
+    storage.kv.put = () => {
+      throw new Error('Exceeded allowed rows written in Durable Objects free tier.');
+    };
+  });
+  await alice.close(4010);
+  expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
 });
 
 test('a duplicate that closes only after the room slept is not announced', async () => {

@@ -199,7 +199,8 @@ test('what is read: every row once when the room wakes, then nothing', async () 
   }
   pass(1);
   await alice.post();
-  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([1, 0, 0, 0]);
+  // One list of the pollers, one of the places held.
+  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([2, 0, 0, 0]);
 });
 
 test('the alarm comes for the first who lapses, and late rather than often', async () => {
@@ -241,6 +242,32 @@ describe('with sockets in the room', () => {
     expect(await stored()).toEqual(NOTHING);
     await sue.close(1000);
     await vi.waitFor(async () => expect(await new Poller('sue').post()).toMatchObject({ status: 200 }));
+  });
+
+  test('a place held and a posting share the alarm, and neither takes the other along when it goes', async () => {
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ['Date'], now });
+    const [sue] = await Client.settle(workerd, room, 'sue');
+    const alice = new Poller('alice');
+    await alice.post([], 300_000);
+    await runInDurableObject(stub(), (object, ctx) => {
+      const [socket] = ctx.getWebSockets('sue');
+      if (socket) object.webSocketError(socket);
+    });
+    const { alarm } = await stored();
+    expect(alarm).toBeLessThan(now + 300_000);
+    expect(await new Poller('sue').post()).toMatchObject({ status: 409 });
+    await alice.leave();
+    expect(await stored()).toMatchObject({ keys: 1, alarm });
+    await alice.post([], 300_000);
+    pass(((alarm ?? 0) - now) / 1000);
+    await runDurableObjectAlarm(stub());
+    expect(await stored()).toMatchObject({ keys: 1, alarm: now + 300_000 });
+    expect(idsIn(await send({ r: room }))).toEqual(['alice']);
+    pass(300);
+    await runDurableObjectAlarm(stub());
+    expect(await stored()).toEqual(NOTHING);
+    await sue.close(1000);
   });
 
   test('the sockets stay when the last poller lapses or leaves', async () => {

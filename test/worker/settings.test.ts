@@ -17,6 +17,9 @@ test.each([
   ['MESSAGES_PER_SECOND', Number.NaN],
   ['MESSAGES_PER_SECOND', true],
   ['MESSAGES_PER_SECOND', null],
+  ['RESUME_GRACE_SECONDS', -1],
+  ['RESUME_GRACE_SECONDS', undefined],
+  ['GHOST_AFTER_SECONDS', 0],
 ])('with %s = %j every request gets 500 and a sentence that names it', async (name, value) => {
   for (const path of ['/', '/health', '/nothing', '/ws/room/lobby']) {
     const response = await worker.fetch(new Request(`http://p2pcf-ws.test${path}`), { ...env, [name]: value });

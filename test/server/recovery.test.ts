@@ -1,0 +1,156 @@
+/** Signaling clients on a bad network, and under a server that dies. */
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startWorkerd, type Workerd } from '../../scripts/server.ts';
+import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
+import { Client } from '../client.ts';
+import { type FaultyProxy, startFaultyProxy } from './faults.ts';
+import { placeOf } from './place.ts';
+
+const WAIT = { timeout: 15_000, interval: 10 };
+
+let server: Workerd;
+let proxy: FaultyProxy;
+beforeAll(async () => {
+  server = await startWorkerd();
+  proxy = await startFaultyProxy(server.url);
+});
+afterAll(async () => {
+  await proxy.stop();
+  await server.stop();
+});
+let clients: SignalingClient[] = [];
+afterEach(() => {
+  for (const client of clients) client.stop();
+  clients = [];
+});
+
+let rooms = 0;
+const newRoom = (): string => `room of its own ${++rooms}`;
+
+/** A client that goes by way of the proxy, started, and what it has heard. */
+async function enter(roomId: string, options: Partial<SignalingOptions> = {}): Promise<[SignalingClient, unknown[]]> {
+  const client = new SignalingClient({ workerUrl: proxy.url, roomId, clientId: 'alice', ...options });
+  clients.push(client);
+  const log: unknown[] = [];
+  client
+    .on('state', (state) => log.push(state))
+    .on('peers', ({ peers, resumed }) => log.push({ peers, resumed }))
+    .on('signal', (from, signal) => log.push({ from, signal }));
+  await client.start();
+  return [client, log];
+}
+
+describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
+  test('one is back in its place, the others have heard nothing, and what it sent meanwhile arrives in order', async () => {
+    const room = newRoom();
+    const bob = await Client.join(placeOf(server), room, 'bob');
+    const [alice, log] = await enter(room, { pingEveryMs: 1000 });
+    expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+    proxy.refuse(true);
+    proxy[fault]();
+    await expect.poll(() => alice.state, WAIT).toBe('reconnecting');
+    for (let n = 0; n < 502; n++) alice.send('bob', n);
+    proxy.refuse(false);
+    await expect.poll(() => log.at(-1), WAIT).toEqual({ peers: ['bob'], resumed: true });
+    expect(log).toEqual([
+      'connecting',
+      'open',
+      { peers: ['bob'], resumed: false },
+      'reconnecting',
+      'open',
+      { peers: ['bob'], resumed: true },
+    ]);
+    alice.send('bob', 'the end');
+    // The newest 500: the oldest went when there were more.
+    for (let n = 2; n < 502; n++)
+      expect(await bob.next()).toMatchObject({ type: 'signal', fromId: 'alice', signal: n });
+    expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'the end' });
+  }, 40_000);
+});
+
+test('one whose join was answered into a dead connection comes back as itself', async () => {
+  const room = newRoom();
+  const bob = await Client.join(placeOf(server), room, 'bob');
+  proxy.delay(300);
+  const entering = enter(room, { pingEveryMs: 1000 });
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  proxy.halfOpen();
+  proxy.delay(0);
+  const [alice, log] = await entering;
+  expect(log.at(-1)).toEqual({ peers: ['bob'], resumed: true });
+  alice.send('bob', 'here');
+  expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'here' });
+});
+
+test('an id the server has made up is kept', async () => {
+  const client = new SignalingClient({ workerUrl: proxy.url, roomId: newRoom() });
+  clients.push(client);
+  await client.start();
+  const { clientId } = client;
+  proxy.drop();
+  const again = await new Promise((resolve) => client.once('peers', resolve));
+  expect(again).toMatchObject({ yourId: clientId, resumed: true });
+});
+
+test('an id that is held for another is waited for, one that is taken is not', async () => {
+  const hasty = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 2 } });
+  try {
+    const [alice] = await Client.settle(placeOf(hasty), 'room', 'alice');
+    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice' };
+    const tooEarly = new SignalingClient(options);
+    await expect(tooEarly.start()).rejects.toThrow('The room refused: Id is taken (4009).');
+    const log: string[] = [];
+    const patient = new SignalingClient(options).on('state', (state) => log.push(state));
+    clients.push(patient);
+    await alice.sendFrame('ping'); // a sign of life
+    expect(await alice.next()).toBe('pong');
+    await alice.close(4010);
+    const watch = await Client.connect(placeOf(hasty), 'room', 'alice');
+    expect(await watch.closed).toMatchObject({ code: 4009, reason: expect.stringMatching(/^Id is held for [12] s$/) });
+    await patient.start();
+    expect(log).toEqual(['connecting', 'open']);
+  } finally {
+    await hasty.stop();
+  }
+}, 60_000);
+
+test('200 clients of 20 rooms come back from each of ten crashes, not in step, and nobody is said to have left', async () => {
+  const roomIds = Array.from({ length: 20 }, (_, n) => `room ${n}`);
+  const leaves: unknown[] = [];
+  const waits: number[] = [];
+  let crashedAt = 0;
+  const members = roomIds.flatMap((roomId) =>
+    Array.from({ length: 10 }, (_, n) => {
+      const client = new SignalingClient({ workerUrl: server.url, roomId, clientId: `member ${n}` });
+      return client
+        .on('leave', (message) => leaves.push(message))
+        .on('peers', () => waits.push(Date.now() - crashedAt));
+    }),
+  );
+  clients = members;
+  await Promise.all(members.map((member) => member.start()));
+  const histogram = new Map<number, number>();
+  for (let crash = 1; crash <= 10; crash++) {
+    await Promise.all([
+      server.restart(),
+      expect.poll(() => members.every(({ state }) => state !== 'open'), WAIT).toBe(true),
+    ]);
+    crashedAt = Date.now();
+    waits.length = 0;
+    await expect.poll(() => members.filter(({ state }) => state === 'open').length, WAIT).toBe(members.length);
+    for (const wait of waits) histogram.set(Math.floor(wait / 100), (histogram.get(Math.floor(wait / 100)) ?? 0) + 1);
+  }
+  expect(leaves).toEqual([]);
+  const total = members.length * 10;
+  const bars = [...histogram].sort(([a], [b]) => a - b);
+  console.log('Back after a restart, clients for each 100 ms:');
+  for (const [slot, count] of bars)
+    console.log(`${String(slot * 100).padStart(6)} ms ${'#'.repeat(Math.ceil(count / 10))} ${count}`);
+  // In step would be all of them in one or two slots.
+  expect(Math.max(...histogram.values())).toBeLessThan(total / 4);
+  for (const roomId of roomIds) {
+    const witness = await Client.connect(placeOf(server), roomId, 'witness');
+    const { peers } = Object(await witness.next());
+    expect(peers.sort()).toEqual(Array.from({ length: 10 }, (_, n) => `member ${n}`));
+  }
+}, 200_000);

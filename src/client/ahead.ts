@@ -50,7 +50,7 @@ export class Ahead {
     this.prepare();
     const spare = this.#spare;
     this.#isPublished = true;
-    spare?.initiate();
+    void spare?.initiate();
     const offer = await spare?.completeOffer();
     if (offer && spare === this.#spare) this.#publish(offer);
   }

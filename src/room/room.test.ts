@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ServerMessage } from '../protocol/messages.ts';
+import type { Posting } from './board.ts';
+import type { Crossing } from './bridge.ts';
 import {
   drop,
   type Effect,
@@ -12,6 +14,7 @@ import {
   type Place,
   type Roster,
   receive,
+  turnOver,
 } from './room.ts';
 
 const LIMITS: Limits = {
@@ -66,6 +69,8 @@ class World implements Roster<TestMember> {
   now = 1_000_000;
   members: TestMember[] = [];
   places: Place[] = [];
+  board: Posting[] = [];
+  offers: Crossing[] = [];
   touchedAll = 0;
 
   find(id: string): TestMember | undefined {
@@ -79,6 +84,14 @@ class World implements Roster<TestMember> {
 
   held(): Place[] {
     return this.places;
+  }
+
+  pollers(): Posting[] {
+    return this.board;
+  }
+
+  crossings(pollerId: string): Crossing[] {
+    return this.offers.filter((crossing) => crossing.pollerId === pollerId);
   }
 
   countOthers(): number {
@@ -118,9 +131,27 @@ class World implements Roster<TestMember> {
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
     sender.lastSeen = this.now;
-    this.apply(
-      receive(typeof message === 'string' ? message : JSON.stringify(message), sender, this, limits, this.now),
-    );
+    const frame = typeof message === 'string' ? message : JSON.stringify(message);
+    this.apply(receive(frame, sender, this, limits, this.now, () => 'k'.repeat(32)));
+  }
+
+  /** Those who poll are these from now on. */
+  poll(...ids: string[]): void {
+    const before = this.board;
+    this.board = ids.map((sessionId) => ({
+      contextId: sessionId,
+      entry: {
+        sessionId,
+        clientId: 'MyUsername',
+        isSymmetric: false,
+        fingerprint: `${'A'.repeat(43)}=`,
+        startedAt: 1,
+        reflexiveIps: [],
+      },
+      postedAt: this.now,
+      packages: [],
+    }));
+    this.apply(turnOver(before, this.board, 'left', this, LIMITS, this.now));
   }
 
   apply(effects: Effect<TestMember>[]): void {
@@ -136,6 +167,13 @@ class World implements Roster<TestMember> {
       } else if ('release' in effect) {
         expect(this.places).toContain(effect.release);
         this.places = this.places.filter((place) => place !== effect.release);
+      } else if ('cross' in effect) {
+        const { socketId, pollerId } = effect.cross;
+        this.offers = this.offers.filter((each) => each.socketId !== socketId || each.pollerId !== pollerId);
+        this.offers.push(effect.cross);
+      } else if ('uncross' in effect) {
+        expect(this.offers).toContain(effect.uncross);
+        this.offers = this.offers.filter((each) => each !== effect.uncross);
       } else {
         for (const member of effect.to) member.heard.push(effect.send);
       }

@@ -199,8 +199,8 @@ test('what is read: every row once when the room wakes, then nothing', async () 
   }
   pass(1);
   await alice.post();
-  // One list of the pollers, one of the places held.
-  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([2, 0, 0, 0]);
+  // One list of the pollers, one of the places held, one of what sockets have offered to pollers.
+  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([3, 0, 0, 0]);
 });
 
 test('the alarm comes for the first who lapses, and late rather than often', async () => {
@@ -279,6 +279,10 @@ describe('with sockets in the room', () => {
     pass(120);
     await runDurableObjectAlarm(stub());
     expect(await stored()).toEqual(NOTHING);
+    for (const news of [{}, { reason: 'left' }, {}, { reason: 'timeout' }]) {
+      const type = 'reason' in news ? 'peer_leave' : 'peer_join';
+      expect(await sue.next()).toMatchObject({ ...news, type, clientId: 'alice' });
+    }
     await sue.signal('sue', 'still here');
     expect(await sue.next()).toMatchObject({ signal: 'still here' });
     await sue.close(1000);

@@ -36,11 +36,7 @@ declare const pollingClients: Record<
 interface Window {
   client: PollingClient;
 }
-declare const clients: Record<
-  'ours' | 'p2pcf',
-  new (
-    clientId: string,
-    roomId: string,
-    options: { workerUrl: string; stunIceServers: []; turnIceServers: [] },
-  ) => PollingClient
->;
+declare const clients: {
+  ours: typeof import('../../src/client/index.ts').P2PCF;
+  p2pcf: (typeof pollingClients)['p2pcf'];
+};

@@ -99,9 +99,10 @@ export function join<M extends Member>(
     twin ? present.filter((member) => member !== twin) : present,
     limits,
     now,
+    twin,
   );
   const places = roster.held();
-  effects.push(...lapses(places, others, now));
+  effects.push(...lapses(places, twin ? [...others, twin] : others, now));
   const place = places.find(({ id, until }) => id === joiner.id && until > now);
   const away = places.filter(({ id, until }) => id !== joiner.id && until > now);
 

@@ -8,7 +8,10 @@ export default defineConfig({
       { test: { name: 'pure', include: ['src/**/*.test.ts'], testTimeout: 20_000 } },
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
+        plugins: [
+          // The bucket is for P2PCF's own worker, which ours is compared with.
+          cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { r2Buckets: ['BUCKET'] } }),
+        ],
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 20_000 },
       },
       // Real sockets against a real server process.

@@ -3,6 +3,7 @@ import { description, version } from '../package.json';
 import { ProtocolError } from './protocol/error.ts';
 import { idFault } from './protocol/ids.ts';
 import { parseMetadata, RESUME_NEXT_TIME } from './protocol/messages.ts';
+import { answerPoll, answerPreflight } from './worker/polling.ts';
 import { type Env, readLimits, SettingsError } from './worker/settings.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
@@ -19,7 +20,7 @@ export default {
       throw error;
     }
     const url = new URL(request.url);
-    if (url.pathname === '/') return onlyGet(request) ?? Response.json(about());
+    if (url.pathname === '/') return atRoot(request, env);
     if (url.pathname === HEALTH) return onlyGet(request) ?? new Response('OK');
     const room = /^\/ws\/room\/([^/]*)$/.exec(url.pathname)?.[1];
     if (room !== undefined) return enterRoom(request, url, room, env);
@@ -27,12 +28,28 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
+/** P2PCF's clients poll the bare URL they are given. */
+function atRoot(request: Request, env: Env): Response | Promise<Response> {
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      return Response.json(about());
+    case 'POST':
+    case 'DELETE':
+      return answerPoll(request, env);
+    case 'OPTIONS':
+      return answerPreflight(request);
+    default:
+      return wrongMethod(request, 'GET, HEAD, POST, DELETE, OPTIONS');
+  }
+}
+
 function about(): object {
   return {
     name: 'P2PCF-WS Signaling Server',
     version,
     description,
-    endpoints: { websocket: `${ROOM}:roomId?clientId=xxx`, health: HEALTH },
+    endpoints: { websocket: `${ROOM}:roomId?clientId=xxx`, poll: 'POST /', health: HEALTH },
   };
 }
 

@@ -43,7 +43,7 @@ export function describeSignaling(name: string, place: Place): void {
         name: 'P2PCF-WS Signaling Server',
         version: packageJson.version,
         description: packageJson.description,
-        endpoints: { websocket: '/ws/room/:roomId?clientId=xxx', health: '/health' },
+        endpoints: { websocket: '/ws/room/:roomId?clientId=xxx', poll: 'POST /', health: '/health' },
       });
     });
 
@@ -56,7 +56,7 @@ export function describeSignaling(name: string, place: Place): void {
       ['GET', '/ws/room/lobby', 426, {}],
       ['GET', '/ws/room/lobby?clientId=alice', 426, {}],
       ['POST', '/health', 405, { Allow: 'GET, HEAD' }],
-      ['DELETE', '/', 405, { Allow: 'GET, HEAD' }],
+      ['PUT', '/', 405, { Allow: 'GET, HEAD, POST, DELETE, OPTIONS' }],
       ['POST', '/ws/room/lobby', 405, { Allow: 'GET' }],
       ['GET', '/nothing', 404, {}],
       ['GET', '/health/', 404, {}],

@@ -24,19 +24,15 @@ export class Places {
     const others = this.all.filter(({ id }) => id !== place.id);
     this.#storage.kv.put(PREFIX + place.id, place);
     this.#places = [...others, place];
-    // An alarm that comes too early sets the next one: a row is written for as few places as possible.
-    if (others.every(({ until }) => place.until < until)) this.wakeForNext();
   }
 
   release({ id }: Place): void {
     this.#places = this.all.filter((place) => place.id !== id);
     this.#storage.kv.delete(PREFIX + id);
-    // Takes the alarm, too, and leaves nothing that Cloudflare would bill for an empty room.
-    if (this.#places.length === 0) void this.#storage.deleteAll();
   }
 
-  /** Has the room woken when the first of the places lapses. */
-  wakeForNext(): void {
-    if (this.all.length > 0) void this.#storage.setAlarm(Math.min(...this.all.map(({ until }) => until)));
+  /** When the first of the places lapses, in ms since the epoch, be it overdue or not. Infinity when there is none. */
+  nextExpiry(): number {
+    return Math.min(...this.all.map(({ until }) => until));
   }
 }

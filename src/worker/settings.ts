@@ -1,8 +1,9 @@
 import type { Limits } from '../room/room.ts';
+import type { SignalingRoom } from './signaling-room.ts';
 
 /** What wrangler.toml gives the Worker. The limits are `unknown` because anyone may write anything there. */
 export interface Env {
-  SIGNALING_ROOM: DurableObjectNamespace;
+  SIGNALING_ROOM: DurableObjectNamespace<SignalingRoom>;
   MAX_PEERS_PER_ROOM?: unknown;
   MAX_MESSAGE_BYTES?: unknown;
   MESSAGES_PER_SECOND?: unknown;

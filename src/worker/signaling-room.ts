@@ -2,7 +2,11 @@ import { DurableObject } from 'cloudflare:workers';
 import { asciiJson } from '../protocol/ascii-json.ts';
 import { COMING_BACK } from '../protocol/close.ts';
 import { PING, PONG, RESUME_NEXT_TIME } from '../protocol/messages.ts';
+import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import { poll, unpoll } from '../room/board.ts';
 import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive } from '../room/room.ts';
+import { BoardRows } from './board-rows.ts';
+import type { Answer } from './polling.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
 
@@ -14,11 +18,13 @@ import { type Env, readLimits } from './settings.ts';
 export class SignalingRoom extends DurableObject<Env> {
   readonly #limits: Limits;
   readonly #roster: SocketRoster;
+  readonly #board: BoardRows;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#limits = readLimits(env);
     this.#roster = new SocketRoster(ctx);
+    this.#board = new BoardRows(ctx.storage);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
@@ -66,10 +72,60 @@ export class SignalingRoom extends DurableObject<Env> {
     this.#lose(this.#roster.member(socket));
   }
 
-  /** The first of the places held has lapsed. */
+  /** A poll of P2PCF's protocol that the Worker has read and found good. */
+  poll(request: PollRequest): Answer {
+    const now = Date.now();
+    const isAway = ({ until }: Place) => until > now;
+    const surroundings = {
+      isTaken: (id: string) =>
+        this.#roster.find(id) !== undefined || this.#roster.held().some((place) => place.id === id && isAway(place)),
+      count: () => this.#roster.countOthers() + 1 + this.#roster.held().filter(isAway).length,
+      maxPeers: this.#limits.maxPeers,
+      bridged: [],
+    };
+    const outcome = poll(request, this.#board.all(), surroundings, () => crypto.randomUUID(), now);
+    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
+    const { reply, write } = outcome;
+    if (write) this.#change(() => this.#board.save(write));
+    return { status: 200, body: JSON.stringify(reply) };
+  }
+
+  /** A poller leaves. */
+  unpoll(request: LeaveRequest): Answer {
+    const outcome = unpoll(request, this.#board.all(), Date.now());
+    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
+    this.#change(() => this.#board.remove(outcome.remove));
+    return { status: 200, body: '{}' };
+  }
+
+  /** A place held or a poller's posting has lapsed, or would have, had it not been posted anew. */
   override alarm(): void {
-    this.#apply(lapse(this.#roster, this.#limits, Date.now()));
-    this.#roster.places.wakeForNext();
+    const now = Date.now();
+    this.#apply(lapse(this.#roster, this.#limits, now));
+    this.#board.lapse(now);
+    this.#expect(Number.POSITIVE_INFINITY);
+  }
+
+  /** Changes what is stored, and sees to it that the alarm comes when, or before, something is due. */
+  #change(change: () => void): void {
+    const expected = this.#nextExpiry();
+    change();
+    this.#expect(expected);
+  }
+
+  /**
+   * Sets the alarm for what is due next, unless it is `expected` by then: it is never put off, which would be billed as a
+   * row each time, and finds what has been posted anew meanwhile when it comes. When nothing is stored nothing is left.
+   */
+  #expect(expected: number): void {
+    const next = this.#nextExpiry();
+    // The alarm goes with the rest (from compatibility date 2026-02-24).
+    if (next === Number.POSITIVE_INFINITY) void this.ctx.storage.deleteAll();
+    else if (next < expected) void this.ctx.storage.setAlarm(next);
+  }
+
+  #nextExpiry(): number {
+    return Math.min(this.#roster.places.nextExpiry(), this.#board.nextExpiry());
   }
 
   #apply(effects: readonly Effect<SocketMember>[]): void {
@@ -89,7 +145,7 @@ export class SignalingRoom extends DurableObject<Env> {
         continue;
       }
       if ('release' in effect) {
-        this.#roster.places.release(effect.release);
+        this.#change(() => this.#roster.places.release(effect.release));
         continue;
       }
       const text = JSON.stringify(effect.send);
@@ -107,7 +163,7 @@ export class SignalingRoom extends DurableObject<Env> {
   /** Past the day's free writes there is no place to hold: then a loss is a departure. */
   #hold(place: Place, member: SocketMember): void {
     try {
-      this.#roster.places.hold(place);
+      this.#change(() => this.#roster.places.hold(place));
     } catch {
       this.#apply(leave(member, 'timeout', this.#roster, this.#limits, Date.now()));
     }

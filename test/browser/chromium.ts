@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 const FLAGS = [
@@ -37,19 +37,20 @@ export async function launchChromium(flags: readonly string[] = [], withoutDefau
 }
 
 export interface PageServer {
-  /** Address of an empty page with `P2PCF` and `SignalingClient` as globals. */
+  /** Address of an empty page with the script in it. */
   url: string;
   stop(): Promise<void>;
 }
 
-/** Serves the page; localhost is a secure context, so cameras work. */
-export async function servePage(): Promise<PageServer> {
+/** What the page has as globals. */
+const LIBRARY = `import P2PCF from './src/client/index.ts'; import { SignalingClient } from './src/client/signaling.ts';
+  Object.assign(globalThis, { P2PCF, SignalingClient });`;
+
+/** Serves the page; localhost is a secure context, so cameras work. `contents` is its script, if not the library. */
+export async function servePage(contents = LIBRARY, options: BuildOptions = {}): Promise<PageServer> {
   const { outputFiles } = await build({
-    stdin: {
-      contents: `import P2PCF from './index.ts'; import { SignalingClient } from './signaling.ts';
-        Object.assign(globalThis, { P2PCF, SignalingClient });`,
-      resolveDir: fileURLToPath(new URL('../../src/client', import.meta.url)),
-    },
+    ...options,
+    stdin: { contents, resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
     bundle: true,
     format: 'iife',
     write: false,

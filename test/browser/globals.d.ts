@@ -10,3 +10,26 @@ interface Window {
   /** Numbers sent to and got from each peer, by session id; `sent` is how many. */
   counting: { sent: Record<string, number>; got: Record<string, number[]>; stop: () => void };
 }
+
+/** P2PCF's own clients, as far as they are used here. */
+interface PollingClient {
+  on(event: 'peerconnect' | 'peerclose', listener: () => void): void;
+  on(event: 'msg', listener: (peer: unknown, data: ArrayBuffer) => void): void;
+  start(): Promise<void>;
+  broadcast(data: ArrayBuffer): void;
+  destroy(): void;
+  /** Whom it knows of, connected or not: p2pcf's, and p2pcf.rn's. */
+  readonly peers?: ReadonlyMap<string, unknown>;
+  getPeers?(): unknown[];
+}
+declare const pollingClients: Record<
+  'p2pcf' | 'p2pcf.rn',
+  new (
+    clientId: string,
+    roomId: string,
+    options: object,
+  ) => PollingClient
+>;
+interface Window {
+  client: PollingClient;
+}

@@ -39,6 +39,7 @@ export class SignalingRoom extends Room {
 
   override alarm(): void {
     bill.alarms++;
+    super.alarm();
   }
 }
 

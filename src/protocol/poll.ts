@@ -1,0 +1,207 @@
+/**
+ * P2PCF's HTTP poll, as the npm packages `p2pcf` 1.3.14 and `p2pcf.rn` 0.7.0 speak it: its one-letter fields and
+ * positional arrays get their names here and nowhere else. PROTOCOL.md tells the same as a conversation.
+ */
+import { ProtocolError } from './error.ts';
+import { idFault } from './ids.ts';
+
+/** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
+export const MAX_POLL_BYTES = 64 * 1024;
+
+/** Longest a posting is kept without being posted anew, in ms, however long the poller asked for. */
+const MAX_KEPT_MS = 15 * 60_000;
+
+/** Longest a poller may ask for, in ms. */
+const MAX_ASKED_MS = 24 * 60 * 60_000;
+
+/** How far a poller's clock may be off, in ms. */
+const MAX_CLOCK_ERROR_MS = 10 * 60_000;
+
+/** Longest session, client and context id, in UTF-16 units. */
+const MAX_ID_UNITS = 64;
+
+/** What a poller tells of itself: `d` in its polls. */
+export interface Entry {
+  /** Unique to this page load; it is what packages are addressed to. */
+  readonly sessionId: string;
+  /** A label: several may share it. */
+  readonly clientId: string;
+  /** Whether its NAT is symmetric. */
+  readonly isSymmetric: boolean;
+  /** SHA-256 of its DTLS certificate, 44 characters of base64. */
+  readonly fingerprint: string;
+  /** In ms since the epoch, by its own clock. */
+  readonly startedAt: number;
+  /** Its addresses as a STUN server sees them. */
+  readonly reflexiveIps: readonly string[];
+}
+
+/** An entry as others are shown it: `d` and, after it, the `t` it was posted with. */
+export type ListedEntry = readonly [
+  sessionId: string,
+  clientId: string,
+  isSymmetric: boolean,
+  fingerprint: string,
+  startedAt: number,
+  reflexiveIps: readonly string[],
+  postedAt: number,
+];
+
+/** What one session has for another: carried without a look at its content, as a signal is. */
+export type Package = readonly [to: string, from: string, ...content: unknown[]];
+
+/** A poll. One that brings no session is a first look around. */
+export interface PollRequest {
+  readonly roomId: string;
+  /** What a page keeps when it is reloaded; the poller is not shown what was posted under it. */
+  readonly contextId: string;
+  readonly session?: Session;
+}
+
+/** The part of a poll that says who polls. */
+export interface Session {
+  readonly entry: Entry;
+  /** When it last changed what it posts, in ms since the epoch, by its own clock: `t`. */
+  readonly postedAt: number;
+  /** How long to keep what it posts, in ms. */
+  readonly keepMs: number;
+  /** What it posts for others, all of it. Absent: what it has posted stands. */
+  readonly packages?: readonly Package[];
+}
+
+/** A poller's farewell. */
+export interface LeaveRequest {
+  readonly roomId: string;
+  readonly contextId: string;
+  /** Empty for one that names no session: it has none to leave. */
+  readonly sessionId: string;
+  readonly deleteKey: string;
+}
+
+export interface PollReply {
+  /** The others. */
+  ps: ListedEntry[];
+  /** What they have posted for this session. */
+  pk: Package[];
+  /** What it takes to leave; for a poll that posts. */
+  dk?: string;
+}
+
+/**
+ * Reads the body of a poll that arrives at `now`, e.g. `{"r":"lobby","k":"a context"}`, or when it posts, with
+ * `"d":[…],"t":1790000000000,"x":120000,"p":[]`. Throws ProtocolError `bad_json` or `bad_message`; of several faults it
+ * tells the one that P2PCF's own worker tells.
+ */
+export function parsePoll(text: string, now: number): PollRequest {
+  return readPoll(parseBody(text), now);
+}
+
+/** Reads the body of a farewell: a poll's, and the `dk` its replies brought. Throws as parsePoll does. */
+export function parseLeave(text: string, now: number): LeaveRequest {
+  const body = parseBody(text);
+  const deleteKey = body['dk'];
+  if (typeof deleteKey !== 'string' || deleteKey === '')
+    throw fault('Missing delete key', 'dk must be what the replies to your polls brought.');
+  const { roomId, contextId, session } = readPoll(body, now);
+  return { roomId, contextId, sessionId: session?.entry.sessionId ?? '', deleteKey };
+}
+
+/** An entry as it goes on the wire. */
+export function listed(entry: Entry, postedAt: number): ListedEntry {
+  const { sessionId, clientId, isSymmetric, fingerprint, startedAt, reflexiveIps } = entry;
+  return [sessionId, clientId, isSymmetric, fingerprint, startedAt, reflexiveIps, postedAt];
+}
+
+/**
+ * Whether a session is p2pcf.rn's, which makes its id of a UUID without its hyphens; p2pcf's are shorter.
+ * Each of the two throws on the other's packages.
+ */
+export function isReactNative(sessionId: string): boolean {
+  return /^[0-9a-f]{32}$/.test(sessionId);
+}
+
+function parseBody(text: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // JSON.parse throws SyntaxError and nothing else; its own words would quote the text back.
+    throw new ProtocolError('bad_json', 'Bad JSON: the body must be a JSON object such as {"r":"lobby"}.');
+  }
+  return typeof body === 'object' ? { ...body } : {}; // what is no object lacks a room id
+}
+
+function readPoll(body: Record<string, unknown>, now: number): PollRequest {
+  const { r, k, d, p } = body;
+  if (typeof r !== 'string' || !/^[A-Za-z0-9_-]{4,64}$/.test(r))
+    throw fault('Bad room id', 'r must be 4 to 64 of the characters A to Z, a to z, 0 to 9, _ and -.');
+  if (!d) return { roomId: r, contextId: typeof k === 'string' ? k : '' };
+  const { contextId, ...session } = parseSession(body, now);
+  if (!p) return { roomId: r, contextId, session };
+  return { roomId: r, contextId, session: { ...session, packages: parsePackages(p, session.entry.sessionId) } };
+}
+
+function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Session & { contextId: string } {
+  if (typeof x !== 'number' || x <= 0 || x > MAX_ASKED_MS)
+    throw fault('Bad expiration', 'x must be a number of milliseconds, more than 0 and at most a day.');
+  if (typeof t !== 'number' || t === 0 || Math.abs(t - now) > MAX_CLOCK_ERROR_MS)
+    throw fault('Bad timestamp', 't must be in milliseconds since 1970, within ten minutes of the time here.');
+  const contextId = parseId('context', 'k', k);
+  if (!Array.isArray(d) || d.length !== 6) throw fault('Bad data length', 'd must be an array of six.');
+  const [session, client, isSymmetric, fingerprint, startedAt, ips]: unknown[] = d;
+  const sessionId = parseId('session', 'd[0]', session);
+  if (!isShortText(client)) throw fault('Bad client id', `d[1] must be a string of 1 to ${MAX_ID_UNITS} characters.`);
+  if (typeof isSymmetric !== 'boolean') throw fault('Bad is symmetric', 'd[2] must be true or false.');
+  if (typeof fingerprint !== 'string' || fingerprint.length !== 44)
+    throw fault('Bad dtls', 'd[3] must be 44 characters.');
+  if (typeof startedAt !== 'number' || startedAt === 0)
+    throw fault('Bad joined at timestamp', 'd[4] must be in milliseconds since 1970.');
+  const reflexiveIps = parseIps(ips);
+  if (!/^[A-Za-z0-9+/]{42}([A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)$/.test(fingerprint))
+    throw fault('Bad base64 encoding', 'd[3] must be base64.');
+  const entry = { sessionId, clientId: client, isSymmetric, fingerprint, startedAt, reflexiveIps };
+  return { contextId, entry, postedAt: t, keepMs: Math.min(x, MAX_KEPT_MS) };
+}
+
+function parseId(name: string, field: string, id: unknown): string {
+  if (!isShortText(id)) throw fault(`Bad ${name} id`, `${field} must be a string of 1 to ${MAX_ID_UNITS} characters.`);
+  const wrong = idFault(id);
+  if (wrong) throw fault(`Bad ${name} id`, `${field} ${wrong}.`);
+  return id;
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= MAX_ID_UNITS;
+}
+
+function parseIps(ips: unknown): string[] {
+  if (Array.isArray(ips)) {
+    const good = ips.filter(isIp);
+    if (good.length === ips.length) return good;
+  }
+  throw fault('Bad reflexive IPs', 'd[5] must be an array of IP addresses.');
+}
+
+/** Whether it has the shape of an address; who it belongs to is for those who are shown it. */
+function isIp(ip: unknown): ip is string {
+  return (
+    typeof ip === 'string' &&
+    (/^\d{1,3}(\.\d{1,3}){3}$/.test(ip) || /^(?=.*:.*:)[0-9a-fA-F:.]{2,45}(%\w{1,32})?$/.test(ip))
+  );
+}
+
+/** P2PCF's worker takes any `p`, keeps it, and fails at everyone's polls from then on; here it is read before that. */
+function parsePackages(packages: unknown, from: string): Package[] {
+  if (!Array.isArray(packages)) throw fault('Bad packages', 'p must be an array.');
+  return packages.map((each: unknown) => {
+    const [to, sender, ...content]: unknown[] = Array.isArray(each) ? each : [];
+    if (typeof to !== 'string' || sender !== from)
+      throw fault('Bad packages', 'each of p must be an array that begins with the session it is for and your own.');
+    return [to, from, ...content];
+  });
+}
+
+/** What P2PCF's worker calls the fault, for whoever looks for that, and a sentence. */
+function fault(name: string, sentence: string): ProtocolError {
+  return new ProtocolError('bad_message', `${name}: ${sentence}`);
+}

@@ -1,0 +1,65 @@
+/** P2PCF's HTTP protocol at `/`: what arrives is checked here, before a room is woken and billed. */
+import { ProtocolError } from '../protocol/error.ts';
+import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
+import type { Env } from './settings.ts';
+
+/** Pages of any origin may poll. */
+const CORS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Methods': 'GET,HEAD,POST,DELETE,OPTIONS',
+  'Access-Control-Max-Age': '86400',
+};
+
+/** What a room answers to a poll: for 200 the reply as JSON, else a sentence. */
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A `POST`, or a `DELETE`, which p2pcf sends as a `POST` that says so in a header. */
+export async function answerPoll(request: Request, env: Env): Promise<Response> {
+  if (request.headers.get('Content-Type') !== 'application/json')
+    return respond({ status: 400, body: 'Expected content-type application/json: exactly that.' });
+  const text = await readText(request.body);
+  if (text === undefined)
+    return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });
+  const leaves = request.method === 'DELETE' || request.headers.get('X-Worker-Method') === 'DELETE';
+  try {
+    if (leaves) {
+      const farewell = parseLeave(text, Date.now());
+      return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).unpoll(farewell));
+    }
+    const poll = parsePoll(text, Date.now());
+    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
+  } catch (error) {
+    if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
+    throw error;
+  }
+}
+
+/** Answers `OPTIONS`: to a browser that asks first, that its page may; to anyone else, what there is. */
+export function answerPreflight({ headers }: Request): Response {
+  const wanted = headers.get('Access-Control-Request-Headers');
+  if (wanted === null || !headers.has('Origin') || !headers.has('Access-Control-Request-Method'))
+    return new Response(null, { headers: { Allow: 'GET, POST, DELETE, OPTIONS' } });
+  return new Response(null, { headers: { ...CORS, 'Access-Control-Allow-Headers': wanted } });
+}
+
+function respond({ status, body }: Answer): Response {
+  const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
+  return new Response(body, { status, headers: { ...CORS, Vary: 'Origin', 'Content-Type': type } });
+}
+
+/** Undefined for a body of more than MAX_POLL_BYTES, which is not read to its end. */
+async function readText(body: ReadableStream<Uint8Array> | null): Promise<string | undefined> {
+  if (body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > MAX_POLL_BYTES) return undefined;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -216,7 +216,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** The room no longer has this peer. If it has not said goodbye, a connection that is open is none of the room's business. */
   #miss(id: string, hasLeft = false): void {
     const peer = this.peers.get(id);
-    if (peer?.connected && !hasLeft) this.#absent.add(id);
+    if (peer?.connected && peer.state !== 'failed' && !hasLeft) this.#absent.add(id);
     else peer?.destroy();
   }
 

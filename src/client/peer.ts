@@ -19,10 +19,12 @@ const END_ALONE_AFTER_MS = 1_000;
 const CONNECT_WITHIN_MS = 18_000;
 
 /**
- * How long after a signal by way of the room it is sent again if there is no connection yet, in ms; twice as long after
- * each repetition, up to CONNECT_WITHIN_MS. The socket that took it may have been a dying one.
+ * How long after a signal by way of the room it is sent again if there is no connection yet, in ms: first, then, and
+ * after a failure has been reported. The socket that took it may have been a dying one.
  */
 const REPEAT_AFTER_MS = 2_000;
+const REPEAT_EVERY_MS = 4_000;
+const REPEAT_LATER_MS = CONNECT_WITHIN_MS;
 
 /** As long again after each failure, up to this, in ms, with one who polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
@@ -133,8 +135,8 @@ export class Peer extends Emitter<PeerEvents> {
   /** Our offer has not reached the other, who may offer without its being a collision. */
   #isOfferLost = false;
   #offersAccepted = 0;
-  /** The other's last offer that we have answered. */
-  #answeredSdp: string | undefined;
+  /** The other's last description that we have taken. */
+  #theirSdp: string | undefined;
   /** Names this connection in signals: what belongs to one that was given up is dropped. */
   #attempt = newAttempt();
   /** Since it last was connected. */
@@ -394,7 +396,8 @@ export class Peer extends Emitter<PeerEvents> {
   #renew(): void {
     this.#close();
     this.initiator = this.#isOffering = this.#isIgnoring = this.#isOfferLost = this.connected = false;
-    this.#described = this.#answeredSdp = undefined;
+    this.#hasRestarted = false;
+    this.#described = this.#theirSdp = undefined;
     this.#unsent = { candidates: [] };
     this.#attempt = newAttempt();
     this._pc = this.#newConnection();
@@ -438,26 +441,34 @@ export class Peer extends Emitter<PeerEvents> {
     if (this.destroyed) return;
     const isNew = attempt !== this.#attempt;
     this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+    const isOffering = this.#isOffering || this._pc.signalingState !== 'stable';
     if (description.type === 'answer') {
-      if (isNew || this._pc.signalingState !== 'have-local-offer') return; // to an offer that was given up
+      if (isNew || this._pc.signalingState !== 'have-local-offer') {
+        // It is about a connection that one of us has given up, unknown to the other.
+        if (!isOffering && !this.connected && description.sdp !== this.#theirSdp) this.#startOver();
+        return;
+      }
       this.#isIgnoring = false;
+      this.#theirSdp = description.sdp;
       await this._pc.setRemoteDescription(description);
       return;
     }
-    if (!isNew && description.sdp === this.#answeredSdp) {
+    if (!isNew && description.sdp === this.#theirSdp) {
       this.#sendAgain(); // the answer was lost
       return;
     }
-    const isOffering = this.#isOffering || this._pc.signalingState !== 'stable';
     const hasRemote = this._pc.remoteDescription !== null;
     // One who starts over has given up the connection our offer is about.
     const isCollision = isOffering && !this.#isOfferLost && !(isNew && hasRemote);
     this.#isIgnoring = isCollision && !this.#isPolite;
-    if (this.#isIgnoring) return;
+    if (this.#isIgnoring) {
+      if (!this.#isOffering) this.#sendAgain(); // the other would not offer if it had ours, unless the two have crossed
+      return;
+    }
     this.#offersAccepted++;
     if (isNew ? isOffering || hasRemote : isOffering && !hasRemote) this.#renew();
     this.#attempt = attempt;
-    this.#answeredSdp = description.sdp;
+    this.#theirSdp = description.sdp;
     if (this.#unsent.description?.type === 'offer') this.#unsent = { candidates: [] }; // rolled back
     await this._pc.setRemoteDescription(description);
     const answer = await this._pc.createAnswer();
@@ -511,9 +522,10 @@ export class Peer extends Emitter<PeerEvents> {
   #repeatAfter(ms: number): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
-      if (this.#isUp) return;
+      // One who polls takes its time, and the room keeps our offer for it.
+      if (this.#isUp || this.#polls) return;
       this.#sendAgain();
-      this.#repeatAfter(Math.min(ms * 2, CONNECT_WITHIN_MS));
+      this.#repeatAfter(this.state === 'failed' ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
   }
 

@@ -12,6 +12,7 @@ import {
   type PollRequest,
   type Session,
 } from '../protocol/poll.ts';
+import { isSameSecret } from './secret.ts';
 
 /** What is on the board under one context id. */
 export interface Posting {
@@ -92,7 +93,7 @@ export function unpoll(request: LeaveRequest, rows: readonly Row[], now: number)
     !row ||
     isLapsed(row, now) ||
     row.entry.sessionId !== request.sessionId ||
-    !isSameKey(row.deleteKey, request.deleteKey)
+    !isSameSecret(row.deleteKey, request.deleteKey)
   )
     return { status: 404, sentence: 'No delete key: nothing was posted under this session, context and key.' };
   return { remove: row.contextId };
@@ -122,12 +123,4 @@ function isKnown({ entry, postedAt, packages, keepMs }: Session, row: Row, now: 
     row.expiresAt - now > keepMs / 2 &&
     JSON.stringify([entry, packages]) === JSON.stringify([row.entry, row.packages])
   );
-}
-
-/** In a time that tells nothing about where two keys of one length differ. */
-function isSameKey(a: string, b: string): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
 }

@@ -18,6 +18,7 @@ import { utf8Length } from '../protocol/utf8.ts';
 import type { Posting } from './board.ts';
 import { answer, type Crossing, carry } from './bridge.ts';
 import { type Bucket, spend } from './bucket.ts';
+import { isSameSecret } from './secret.ts';
 
 /** One open socket, as far as the room's decisions go. */
 export interface Member {
@@ -104,19 +105,21 @@ export function join<M extends Member>(
   wantsOffers = false,
 ): Effect<M>[] {
   const present = roster.others(joiner);
-  const places = roster.held();
   const twin = present.find(({ id }) => id === joiner.id);
+  const { living: others, effects } = layGhosts(
+    twin ? present.filter((member) => member !== twin) : present,
+    limits,
+    now,
+    twin,
+  );
+  const places = roster.held();
+  effects.push(...lapses(places, twin ? [...others, twin] : others, now));
   const place = places.find(({ id, until }) => id === joiner.id && until > now);
   const away = places.filter(({ id, until }) => id !== joiner.id && until > now);
 
   const owner = twin && !isGhost(twin, limits, now) ? twin : place;
-  const isResumed = owner?.token !== undefined && isSame(owner.token, joiner.token);
-  const isRefused = owner?.token !== undefined && !isResumed;
-  const staying = isRefused && owner === twin ? twin : undefined;
-  const rest = twin ? present.filter((member) => member !== twin) : present;
-  const { living: others, effects } = layGhosts(rest, limits, now, staying);
-  effects.push(...lapses(places, staying ? [...others, staying] : others, now));
-  if (isRefused) {
+  const isResumed = owner?.token !== undefined && isSameSecret(owner.token, joiner.token);
+  if (owner?.token !== undefined && !isResumed) {
     const refusal = owner === twin || !place ? TAKEN : held(Math.ceil((place.until - now) / 1000));
     return [...effects, { close: refusal, member: joiner }];
   }
@@ -360,14 +363,6 @@ function layGhosts<M extends Member>(
 
 function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
   return member.pings && now - member.lastSeen > ghostAfterSeconds * 1000;
-}
-
-/** Compares in a time that depends on nothing but the lengths, so that a token cannot be guessed bit by bit. */
-function isSame(token: string, other: string | undefined): boolean {
-  if (token.length !== other?.length) return false;
-  let difference = 0;
-  for (let n = 0; n < token.length; n++) difference |= token.charCodeAt(n) ^ other.charCodeAt(n);
-  return difference === 0;
 }
 
 /** Whether a frame has more than `maxBytes` UTF-8 bytes; a UTF-16 unit becomes 1 to 3, so most need no counting. */

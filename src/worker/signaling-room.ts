@@ -141,6 +141,7 @@ export class SignalingRoom extends DurableObject<Env> {
    */
   #expect(expected: number): void {
     const next = this.#nextExpiry();
+    if (next === expected) return;
     // The alarm goes with the rest (from compatibility date 2026-02-24).
     if (next === Number.POSITIVE_INFINITY) void this.ctx.storage.deleteAll();
     else if (next < expected) void this.ctx.storage.setAlarm(next);

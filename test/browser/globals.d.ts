@@ -7,6 +7,8 @@ interface Window {
   got: { from: string; length: number; sum: string; text: string }[];
   log: string[];
   watched: Promise<string[]>;
+  /** Numbers sent to and got from each peer, by session id; `sent` is how many. */
+  counting: { sent: Record<string, number>; got: Record<string, number[]>; stop: () => void };
 }
 
 /** P2PCF's own clients, as far as they are used here; ours is used like them. */

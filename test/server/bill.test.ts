@@ -5,7 +5,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freeTierTable } from '../../scripts/free-tier.ts';
 import { type Server, startWorkerd } from '../../scripts/server.ts';
 import { meet } from '../../scripts/two-peers.ts';
+import { SignalingClient } from '../../src/client/signaling.ts';
+import type { Peers } from '../../src/protocol/messages.ts';
 import { Client } from '../client.ts';
+import { startFaultyProxy } from './faults.ts';
 import { placeOf } from './place.ts';
 
 let server: Server;
@@ -16,7 +19,7 @@ afterEach(() => server.stop());
 
 const readBill = async (): Promise<Record<string, number>> => Object(await (await fetch(`${server.url}/bill`)).json());
 
-test('two peers who meet cost two requests at each stage and their messages; storage and alarms nothing', async () => {
+test('two peers who meet cost two requests at each stage and their messages; no row, no alarm, no timer', async () => {
   const meeting = await meet(server.url, 'room', new Uint8Array(randomBytes(1024)));
   const afterwards = await Client.join(placeOf(server), 'another room', 'pinger');
   for (let n = 0; n < 100; n++) await afterwards.sendFrame('ping');
@@ -26,9 +29,34 @@ test('two peers who meet cost two requests at each stage and their messages; sto
     roomRequests: 2 + 1,
     messages: meeting.messagesSent,
     alarms: 0,
-    storageUses: 0,
+    rowsRead: 0,
+    rowsWritten: 0,
+    timers: 0,
     wakes: 2,
   });
+});
+
+test('that a place would be held costs nothing; a drop costs a request to come back and three rows', async () => {
+  const proxy = await startFaultyProxy(server.url);
+  const alice = new SignalingClient({ workerUrl: proxy.url, roomId: 'room', clientId: 'alice', pingEveryMs: 100 });
+  const bob = new SignalingClient({ workerUrl: server.url, roomId: 'room', clientId: 'bob' });
+  await alice.start();
+  await bob.start();
+  bob.send('alice', 1);
+  await new Promise((resolve) => alice.once('signal', resolve));
+  const quiet = { alarms: 0, rowsRead: 0, rowsWritten: 0, timers: 0, wakes: 1 };
+  expect(await readBill()).toEqual({ ...quiet, workerRequests: 2, roomRequests: 2, messages: 1 });
+  proxy.refuse(true);
+  proxy.reset();
+  const away = { ...quiet, rowsWritten: 2, workerRequests: 2, roomRequests: 2, messages: 1 }; // the place, its alarm
+  await expect.poll(readBill).toEqual(away);
+  const back = new Promise<Peers>((resolve) => alice.once('peers', resolve));
+  proxy.refuse(false);
+  expect(await back).toMatchObject({ resumed: true });
+  expect(await readBill()).toEqual({ ...away, rowsWritten: 3, workerRequests: 3, roomRequests: 3 });
+  alice.stop();
+  bob.stop();
+  await proxy.stop();
 });
 
 test('a quiet room hibernates with its sockets open, pinged or not, and wakes as it was', async () => {

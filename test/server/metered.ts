@@ -8,21 +8,51 @@ const bill = {
   /** WebSocket messages that reached the room; 20 are billed as one request (2026-11). */
   messages: 0,
   alarms: 0,
-  /** Any use of the room's storage at all: without one, no row is read or written. */
-  storageUses: 0,
+  rowsRead: 0,
+  /** A row put or deleted, an alarm set (2026-11). */
+  rowsWritten: 0,
+  /** Timers set in the process, which would keep a room in memory. */
+  timers: 0,
   /** Times the room was made, for the first time or after hibernation. */
   wakes: 0,
 };
 
+for (const name of ['setTimeout', 'setInterval'] as const) {
+  globalThis[name] = new Proxy(globalThis[name], {
+    apply(set, global, parameters) {
+      bill.timers++;
+      return Reflect.apply(set, global, parameters);
+    },
+  });
+}
+
+/** Counts what is done with the rows of a room. */
+function meter(storage: DurableObjectStorage): void {
+  const { kv } = storage;
+  const [list, put, remove] = [kv.list.bind(kv), kv.put.bind(kv), kv.delete.bind(kv)];
+  const setAlarm = storage.setAlarm.bind(storage);
+  kv.list = <T>(options?: SyncKvListOptions) => {
+    const rows = [...list<T>(options)];
+    bill.rowsRead += rows.length;
+    return rows;
+  };
+  kv.put = (key, value) => {
+    bill.rowsWritten++;
+    put(key, value);
+  };
+  kv.delete = (key) => {
+    bill.rowsWritten++;
+    return remove(key);
+  };
+  storage.setAlarm = (at) => {
+    bill.rowsWritten++;
+    return setAlarm(at);
+  };
+}
+
 export class SignalingRoom extends Room {
   constructor(ctx: DurableObjectState, env: Env) {
-    const { storage } = ctx;
-    Object.defineProperty(ctx, 'storage', {
-      get() {
-        bill.storageUses++;
-        return storage;
-      },
-    });
+    meter(ctx.storage);
     super(ctx, env);
     bill.wakes++;
   }

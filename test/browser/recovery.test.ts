@@ -1,0 +1,231 @@
+/** What lost connections to the server, and lost servers, do to pages that talk: nothing. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startWorkerd, type Workerd } from '../../scripts/server.ts';
+import { Client } from '../client.ts';
+import { type FaultyProxy, startFaultyProxy } from '../server/faults.ts';
+import { placeOf } from '../server/place.ts';
+import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { connected, enter, heard, inPage, say, until, WAIT } from './room-page.ts';
+
+const GRACE_SECONDS = 3;
+
+let server: Workerd;
+let pages: PageServer;
+let browser: Browser;
+beforeAll(async () => {
+  [server, pages, browser] = await Promise.all([
+    startWorkerd({ vars: { RESUME_GRACE_SECONDS: GRACE_SECONDS } }),
+    servePage(),
+    launchChromium(),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([browser.close(), pages.stop(), server.stop()]);
+});
+
+let rooms = 0;
+let room = '';
+let lines: Line[] = [];
+beforeEach(() => {
+  room = `room ${++rooms}`;
+});
+afterEach(async () => {
+  const errors = lines.flatMap(({ page }) => page.errors);
+  for (const { page, proxy } of lines) {
+    await page.context().close();
+    await proxy.stop();
+  }
+  lines = [];
+  expect(errors).toEqual([]);
+});
+
+/** A page and its way to the server. */
+interface Line {
+  page: Page & { errors: string[] };
+  proxy: FaultyProxy;
+}
+
+async function newLine(): Promise<Line> {
+  const line = { page: await openPage(browser, pages.url), proxy: await startFaultyProxy(server.url) };
+  lines.push(line);
+  return line;
+}
+
+/** Joins by way of its proxy, as one that notices a silent connection within 1.4 s. */
+async function join({ page, proxy }: Line, name: string): Promise<void> {
+  await enter(page, proxy.url, room, name, { pingEveryMs: 1000 });
+}
+
+const state = (page: Page, state: string): Promise<void> => until(page, state, () => window.room.state);
+/** What the page saw of others than the one who looks in. */
+const events = (page: Page): Promise<string[]> =>
+  page.evaluate(() => window.log.filter((event) => !event.endsWith('witness')));
+
+/** Sends a number to every open peer 20 times a second, each in the peer's own sequence. */
+function count(): void {
+  const sent: Record<string, number> = {};
+  const got: Record<string, number[]> = {};
+  window.room.on('msg', (peer, data) => {
+    got[peer.id] ??= [];
+    got[peer.id]?.push(Number(new TextDecoder().decode(data)));
+  });
+  const timer = setInterval(() => {
+    for (const peer of window.room.peers.values()) {
+      if (!peer.connected) continue;
+      const number = sent[peer.id] ?? 0;
+      sent[peer.id] = number + 1;
+      void peer.send(String(number));
+    }
+  }, 50);
+  window.counting = { sent, got, stop: () => clearInterval(timer) };
+}
+
+describe.each([2, 5])('%i pages', (howMany) => {
+  test('through 100 faults every channel stays open and loses nothing, and in the end all know who is here', async () => {
+    const names = Array.from({ length: howMany }, (_, n) => `page ${n}`);
+    for (const _ of names) await newLine();
+    const random = <T>(choices: readonly T[]): T => {
+      const choice = choices[Math.floor(Math.random() * choices.length)];
+      if (choice === undefined) throw new Error('no choice');
+      return choice;
+    };
+    const upTo = (ms: number): number => Math.random() * ms;
+    const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+    const history: string[] = [];
+    const faults: Record<string, (proxy: FaultyProxy) => void | Promise<void>> = {
+      drop: (proxy) => proxy.drop(),
+      reset: (proxy) => proxy.reset(),
+      halfOpen: (proxy) => proxy.halfOpen(),
+      stall: (proxy) => proxy.stall(upTo(1500)),
+      delay: (proxy) => proxy.delay(upTo(200)),
+      async outage(proxy) {
+        proxy.refuse(true);
+        proxy.drop();
+        await pause(upTo(1000));
+        proxy.refuse(false);
+      },
+    };
+
+    const joining = lines.map((line, n) => join(line, names[n] ?? '').then(() => inPage(line.page, count)));
+    for (let n = 0; n < 100; n++) {
+      const kind = n % 20 === 19 ? 'crash' : random(Object.keys(faults));
+      history.push(kind);
+      if (kind === 'crash') await server.restart();
+      else {
+        const hit = lines.filter(() => Math.random() < 0.5);
+        await Promise.all((hit.length > 0 ? hit : [random(lines)]).map(({ proxy }) => faults[kind]?.(proxy)));
+      }
+      await pause(upTo(300));
+    }
+    for (const { proxy } of lines) proxy.delay(0);
+    const lastFaultAt = Date.now();
+    await Promise.all(joining);
+    for (const { page } of lines) await connected(page, howMany - 1);
+    for (const { page } of lines) await state(page, 'open');
+    expect(Date.now() - lastFaultAt, history.join()).toBeLessThan(15_000);
+
+    const ids = await Promise.all(lines.map(({ page }) => inPage(page, () => window.room.sessionId)));
+    for (const [n, { page }] of lines.entries()) {
+      const others = ids.filter((id) => id !== ids[n]).sort();
+      await until(page, others, () => [...window.room.peers.keys()].sort());
+    }
+    await expect.poll(async () => await listed(), WAIT).toEqual([...ids].sort());
+    for (const { page } of lines) await inPage(page, () => window.counting.stop());
+    for (const [n, { page }] of lines.entries()) {
+      const heard = await events(page);
+      for (const name of names.filter((name) => name !== names[n])) {
+        // One that was not yet connected may have been given up, and have come again.
+        const sinceMet = heard.slice(heard.indexOf(`connect ${name}`)).filter((event) => event.endsWith(name));
+        expect(sinceMet, history.join()).toEqual([`connect ${name}`]);
+      }
+      for (const [m, other] of lines.entries()) {
+        if (m === n) continue;
+        const sent = Number(await inPage(other.page, (id) => window.counting.sent[id], String(ids[n])));
+        const all = Array.from({ length: sent }, (_, number) => number);
+        await until(page, all, (id) => window.counting.got[id], String(ids[m]));
+      }
+    }
+  }, 180_000);
+});
+
+/** Who is in the room, for one who looks in. */
+async function listed(): Promise<string[]> {
+  const witness = await Client.connect(placeOf(server), room, 'witness');
+  const { peers } = Object(await witness.next());
+  await witness.close();
+  return peers.sort();
+}
+
+test('one who is away for longer than its place is held stays connected, and so it is when it is back', async () => {
+  const [alice, bob] = [await newLine(), await newLine()];
+  await join(alice, 'Alice');
+  await join(bob, 'Bobby');
+  for (const { page } of [alice, bob]) await connected(page, 1);
+  const witness = await Client.join(placeOf(server), room, 'witness');
+  alice.proxy.refuse(true);
+  alice.proxy.drop();
+  expect(await witness.next()).toMatchObject({ type: 'peer_leave', reason: 'timeout' });
+  await say(alice.page, 'nobody misses me');
+  await heard(bob.page, 'nobody misses me');
+  alice.proxy.refuse(false);
+  await state(alice.page, 'open');
+  expect(await witness.next()).toMatchObject({ type: 'peer_join' });
+  await witness.close();
+  await say(bob.page, 'were you away?');
+  await heard(alice.page, 'were you away?');
+  expect([await events(alice.page), await events(bob.page)]).toEqual([['connect Bobby'], ['connect Alice']]);
+});
+
+test('ICE that restarts while the server cannot be reached does so when it can', async () => {
+  const [alice, bob] = [await newLine(), await newLine()];
+  await join(alice, 'Alice');
+  await join(bob, 'Bobby');
+  for (const { page } of [alice, bob]) await connected(page, 1);
+  const ufrag = (page: Page): Promise<unknown> =>
+    inPage(page, () => {
+      const [peer] = window.room.peers.values();
+      return /a=ice-ufrag:(\S+)/.exec(peer?._pc.currentRemoteDescription?.sdp ?? '')?.[1];
+    });
+  const before = await ufrag(bob.page);
+  alice.proxy.refuse(true);
+  alice.proxy.drop();
+  await state(alice.page, 'reconnecting');
+  await inPage(alice.page, () => window.dispatchEvent(new Event('online')));
+  await until(alice.page, 'have-local-offer', () => [...window.room.peers.values()][0]?._pc.signalingState);
+  expect(await ufrag(bob.page)).toBe(before);
+  alice.proxy.refuse(false);
+  await expect.poll(() => ufrag(bob.page), WAIT).not.toBe(before);
+  await say(alice.page, 'here by another way');
+  await heard(bob.page, 'here by another way');
+  expect([await events(alice.page), await events(bob.page)]).toEqual([['connect Bobby'], ['connect Alice']]);
+});
+
+test('after a crash of the server those who were known are waited for as long as a place is held', async () => {
+  const alice = await newLine();
+  await join(alice, 'Alice');
+  const stays = await Client.join(placeOf(server), room, 'stays');
+  const goes = await Client.join(placeOf(server), room, 'goes');
+  const known = (...ids: string[]): Promise<void> => until(alice.page, ids, () => [...window.room.peers.keys()].sort());
+  await known('goes', 'stays');
+  await server.restart();
+  await Promise.all([stays.closed, goes.closed]);
+  await state(alice.page, 'open');
+  await known('goes', 'stays');
+  await Client.join(placeOf(server), room, 'stays');
+  await known('stays');
+  expect(await events(alice.page)).toEqual(['close goes']);
+});
+
+test('one who comes when another is away meets it when that is back', async () => {
+  const [alice, bob] = [await newLine(), await newLine()];
+  await join(alice, 'Alice');
+  alice.proxy.refuse(true);
+  alice.proxy.drop();
+  await state(alice.page, 'reconnecting');
+  await join(bob, 'Bobby');
+  await until(bob.page, 1, () => window.room.peers.size);
+  alice.proxy.refuse(false);
+  for (const { page } of [alice, bob]) await connected(page, 1);
+  expect([await events(alice.page), await events(bob.page)]).toEqual([['connect Bobby'], ['connect Alice']]);
+});

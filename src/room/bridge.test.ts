@@ -119,6 +119,7 @@ test('an offer is held back until its candidates have come, or a second has pass
   const more = after({ candidates: [{ candidate: HOST }] }, first, 1200);
   const most = after({ candidate: { candidate: SRFLX, sdpMid: '0' } }, more, 1300);
   expect(posting(most, '', false, 1999)).toBeUndefined();
+  expect(carry({ candidates: [{ candidate: null }] }, pair, most, makeKey, 1300)).toBeUndefined();
   const all = after({ candidates: [END] }, most, 1400);
   expect(posting(all, '', false, 1400)?.packages[0]?.[8]).toEqual([HOST, SRFLX]);
   expect(all.offeredAt).toBe(1000);
@@ -182,6 +183,8 @@ test.each<[name: string, signal: unknown]>([
   ['no ICE credentials', offer(CHROMIUM.filter((line) => !line.startsWith('a=ice')))],
   ['another hash', offer(CHROMIUM.map((line) => line.replace('sha-256', 'sha-384')))],
   ['a hash of another length', offer(CHROMIUM.map((line) => line.replace(HASH, HASH.slice(3))))],
+  ['no hash', offer(CHROMIUM.map((line) => line.replace(HASH, 'none')))],
+  ['more than a row would hold', { ...offer(), attempt: 'x'.repeat(600) }],
   ['nothing', { type: 'offer', sdp: '' }],
 ])('an offer with %s is refused', (_name, signal) => {
   expect(() => carry(signal, pair, undefined, makeKey, 0)).toThrow('data channel and nothing else');
@@ -197,6 +200,7 @@ test.each<unknown>([1, null, 'offer', {}, { type: 'answer', sdp: 'v=0' }, { rest
 test('no more candidates than a package can do with', () => {
   const candidates = Array.from({ length: 500 }, (_, n) => ({ candidate: `candidate:${n}` }));
   expect(after({ ...offer(), candidates }).candidates).toHaveLength(64);
+  expect(after({ ...offer(), candidates: [{ candidate: `candidate:${'x'.repeat(600)}` }] }).candidates).toEqual([]);
   const lines = candidates.map(({ candidate }) => `a=${candidate}`);
   expect(after(offer([...CHROMIUM, ...lines])).candidates).toHaveLength(64);
 });

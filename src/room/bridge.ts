@@ -14,6 +14,9 @@ const GATHER_WITHIN_MS = 1_000;
 /** Most candidates of one offer that are passed on; a browser with many networks has some thirty. */
 const MAX_CANDIDATES = 64;
 
+/** Longest candidate, and longest anything else that is kept of an offer, in UTF-16 units; ICE has nothing longer. */
+const MAX_UNITS = 512;
+
 /** Begins the name of a socket for pollers where it cannot be its id. */
 const ALIAS_MARK = '~';
 
@@ -63,19 +66,19 @@ export function carry(
 ): Carried | undefined {
   const { description, candidates = [], attempt } = parseSignal(signal) ?? {};
   if (description?.type === 'offer') {
-    const offer = { ...readOffer(description), ...(attempt !== undefined && { attempt }) };
+    const offer = readOffer(description, attempt);
     if (known && isSame(offer, known.offer)) return known.isTaken ? { answer: known } : extended(known, candidates);
     const crossing: Crossing = {
       socketId,
       pollerId,
       offer,
-      candidates: linesOf(description),
+      candidates: [],
       isComplete: /^a=end-of-candidates/m.test(description.sdp),
       theirs: { ufrag: makeKey().slice(0, 8), pwd: makeKey() },
       offeredAt: Math.max(now, (known?.offeredAt ?? 0) + 1),
       isTaken: false,
     };
-    return extended(crossing, candidates) ?? { keep: crossing };
+    return extended(crossing, [...candidatesIn(description), ...candidates]) ?? { keep: crossing };
   }
   const isCurrent = attempt === undefined || attempt === known?.offer.attempt;
   // A poller reads an offer once: what comes after that is lost on it, and its own candidates have to do.
@@ -150,7 +153,10 @@ export function toSocketId(sessionId: string): string {
 /** Undefined if that adds nothing. */
 function extended(crossing: Crossing, added: readonly IceCandidate[]): Carried | undefined {
   const lines = new Set(crossing.candidates);
-  for (const { candidate } of added) if (candidate?.startsWith('candidate:')) lines.add(candidate);
+  for (const { candidate } of added) {
+    // parseSignal lets null pass, as addIceCandidate does.
+    if (candidate?.startsWith('candidate:') && candidate.length <= MAX_UNITS) lines.add(candidate);
+  }
   const candidates = [...lines].slice(0, MAX_CANDIDATES);
   // An empty candidate is the end of them; some send it as null, which parseSignal does not take for one.
   const isComplete = crossing.isComplete || added.some(({ candidate }) => candidate === '');
@@ -158,23 +164,25 @@ function extended(crossing: Crossing, added: readonly IceCandidate[]): Carried |
   return isUnchanged ? undefined : { keep: { ...crossing, candidates, isComplete } };
 }
 
-function readOffer({ sdp }: Description): Offer {
+function readOffer({ sdp }: Description, attempt: string | undefined): Offer {
   const sections = sdp.match(/^m=\w+/gm);
   const [ufrag, pwd, mid, hash] = ['ice-ufrag', 'ice-pwd', 'mid', 'fingerprint:sha-256'].map(
     (name) => new RegExp(`^a=${name}[: ](\\S+)`, 'im').exec(sdp)?.[1],
   );
-  if (sections?.join() !== 'm=application' || !ufrag || !pwd || !mid || !hash || !/^(\w\w:){31}\w\w$/.test(hash)) {
+  const isLong = [ufrag, pwd, mid, attempt].some((each = '') => each.length > MAX_UNITS);
+  const isHash = hash && /^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i.test(hash);
+  if (sections?.join() !== 'm=application' || !ufrag || !pwd || !mid || !isHash || isLong) {
     throw new ProtocolError(
       'bad_message',
       'A peer that polls can be offered a data channel and nothing else. Add media when that is open, over it.',
     );
   }
-  return { ufrag, pwd, mid, fingerprint: toBase64(hash) };
+  return { ufrag, pwd, mid, fingerprint: toBase64(hash), ...(attempt !== undefined && { attempt }) };
 }
 
 /** The candidates that stand in an offer. */
-function linesOf({ sdp }: Description): string[] {
-  return Array.from(sdp.matchAll(/^a=(candidate:.*?)\r?$/gm), ([, line = '']) => line).slice(0, MAX_CANDIDATES);
+function candidatesIn({ sdp }: Description): IceCandidate[] {
+  return Array.from(sdp.matchAll(/^a=(candidate:.*?)\r?$/gm), ([, candidate = '']) => ({ candidate }));
 }
 
 function isSame(a: Offer, b: Offer): boolean {

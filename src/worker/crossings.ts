@@ -20,8 +20,12 @@ export class Crossings {
   }
 
   save(crossing: Crossing): void {
-    this.#storage.kv.put(keyOf(crossing), crossing);
     this.#read().set(keyOf(crossing), crossing);
+    try {
+      this.#storage.kv.put(keyOf(crossing), crossing);
+    } catch {
+      // Past the day's free writes it is kept for as long as the room is awake.
+    }
   }
 
   remove(crossing: Crossing): void {

@@ -27,12 +27,14 @@ export async function send(body: unknown, init: RequestInit = {}): Promise<Reply
 export class Poller {
   readonly #room: string;
   readonly #id: string;
+  readonly #context: string;
   #postedAt = 0;
   #deleteKey = '';
 
-  constructor(room: string, id: string) {
+  constructor(room: string, id: string, context = `context of ${id}`) {
     this.#room = room;
     this.#id = id;
+    this.#context = context;
   }
 
   async post(packages: unknown[] = [], keepMs = 120_000): Promise<Reply> {
@@ -53,6 +55,6 @@ export class Poller {
 
   #body(): object {
     const d = [this.#id, 'a label', false, `${'A'.repeat(43)}=`, 1, []];
-    return { r: this.#room, k: `context of ${this.#id}`, d, t: this.#postedAt || Date.now(), x: 120_000 };
+    return { r: this.#room, k: this.#context, d, t: this.#postedAt || Date.now(), x: 120_000 };
   }
 }

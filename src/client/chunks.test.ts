@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
+import { markSignal, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 
 const MAGIC_BYTES = [0xb9, 0x1f];
 const MARK_BYTES = [0xab, 0x82, 0xcd, 0x81, 0x95, 0x12, 0xcb, 0xa1];
@@ -109,4 +109,11 @@ test('a signal comes out as it went in', () => {
       expect(unmarkSignal({ message: marked, wasFramed: false })).toEqual({ type: 'offer', sdp });
     }),
   );
+});
+
+test.each([10, 15_000, 17_000, 100_000])('a signal of %i bytes arrives as one', (length) => {
+  const signal = { type: 'offer', sdp: 'x'.repeat(length) };
+  const reassembly = new Reassembly();
+  const wholes = [...signalFrames(signal, 1)].flatMap((frame) => reassembly.take(frame) ?? []);
+  expect(wholes.map(unmarkSignal)).toEqual([signal]);
 });

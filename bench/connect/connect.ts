@@ -21,22 +21,59 @@ import {
 } from './servers.ts';
 
 interface Stack {
+  /** Its name on the command line. */
+  id: string;
   name: string;
-  /** Its page, in stacks/. */
-  page: string;
+  /** Its pages, in stacks/: the joiner's and the residents'. */
+  pages: [joiner: string, residents: string];
   start(): Promise<SignalingServer>;
+  /** How long the room has to itself, in ms; SETTLE_MS, if not given. */
+  settleMs?: () => number;
   /** For one that takes so long that it gets fewer rounds than the others. */
   maxRounds?: number;
 }
 
+/** p2pcf polls every 1.5 s for its first ten seconds, then every 5 s: the joiner comes anywhere between two polls. */
+const settleMs = (): number => 12_000 + Math.random() * 5_000;
+
 const STACKS: Stack[] = [
-  { name: 'p2pcf 1.3.14', page: 'p2pcf', start: startP2pcf, maxRounds: 3 },
-  { name: 'simple-peer 9.11.1 + socket.io 4.8.4', page: 'simple-peer', start: startSocketIo },
-  { name: 'y-webrtc 10.3.0', page: 'y-webrtc', start: startYWebrtc },
-  { name: 'peerjs 1.5.5 + peer 1.0.2', page: 'peerjs', start: startPeerJs },
-  { name: 'no library, bare', page: 'bare', start: startBareRelay },
-  { name: 'no library, overlapped', page: 'overlap', start: startBareRelay },
-  { name: 'P2PCF-WS', page: 'ours', start: startOurs },
+  { id: 'p2pcf', name: 'p2pcf 1.3.14', pages: ['p2pcf', 'p2pcf'], start: startP2pcf, maxRounds: 3 },
+  {
+    id: 'p2pcf-settled',
+    name: 'p2pcf, the first one settled',
+    pages: ['p2pcf', 'p2pcf'],
+    start: startP2pcf,
+    maxRounds: 3,
+    settleMs,
+  },
+  {
+    id: 'p2pcf-here',
+    name: 'p2pcf on P2PCF-WS, settled',
+    pages: ['p2pcf', 'p2pcf'],
+    start: startOurs,
+    maxRounds: 3,
+    settleMs,
+  },
+  {
+    id: 'ours-joins-p2pcf',
+    name: 'P2PCF-WS joins a settled p2pcf',
+    pages: ['ours', 'p2pcf'],
+    start: startOurs,
+    maxRounds: 12,
+    settleMs,
+  },
+  { id: 'p2pcf-joins-ours', name: 'p2pcf joins P2PCF-WS', pages: ['p2pcf', 'ours'], start: startOurs, maxRounds: 12 },
+  {
+    id: 'simple-peer',
+    name: 'simple-peer 9.11.1 + socket.io 4.8.4',
+    pages: ['simple-peer', 'simple-peer'],
+    start: startSocketIo,
+  },
+  { id: 'y-webrtc', name: 'y-webrtc 10.3.0', pages: ['y-webrtc', 'y-webrtc'], start: startYWebrtc },
+  { id: 'peerjs', name: 'peerjs 1.5.5 + peer 1.0.2', pages: ['peerjs', 'peerjs'], start: startPeerJs },
+  { id: 'bare', name: 'no library, bare', pages: ['bare', 'bare'], start: startBareRelay },
+  { id: 'overlap', name: 'no library, overlapped', pages: ['overlap', 'overlap'], start: startBareRelay },
+  { id: 'ours', name: 'P2PCF-WS', pages: ['ours', 'ours'], start: startOurs },
 ];
 
 /** What the others are compared with. */
@@ -86,7 +123,7 @@ const { values, positionals } = parseArgs({
 const rounds = Number(values.rounds);
 /** How many are in the room already, each connected to all others. */
 const residents = Number(values.residents);
-const stacks = positionals.length === 0 ? STACKS : STACKS.filter(({ page }) => positionals.includes(page));
+const stacks = positionals.length === 0 ? STACKS : STACKS.filter(({ id }) => positionals.includes(id));
 
 const started: { stop(): Promise<void> }[] = [];
 try {
@@ -105,7 +142,7 @@ async function measure(): Promise<Track[]> {
     tracks.push({ stack, delayMs: 0, serverUrl: near.url, connections: [] });
     tracks.push({ stack, delayMs: DELAY_MS, serverUrl: far.url, connections: [] });
   }
-  const pages = await willStop(servePages(stacks.map(({ page }) => page)));
+  const pages = await willStop(servePages([...new Set(stacks.flatMap(({ pages }) => pages))]));
   const browser = await startBrowser();
   started.push({ stop: () => browser.close() });
   const initScript = values.timeline ? ((await bundle(['trace.ts'])).get('trace') ?? '') : '';
@@ -121,9 +158,10 @@ async function measure(): Promise<Track[]> {
         await first.context().close();
         first = await openPage(browser, initScript);
       }
-      await Promise.all([first, second].map((page) => page.goto(`${pages.url}/${stack.page}`)));
+      const [joiner, resident] = stack.pages;
+      await Promise.all([first.goto(`${pages.url}/${resident}`), second.goto(`${pages.url}/${joiner}`)]);
       const timeout = sleep(WITHIN_MS, undefined, { ref: false });
-      const connection = await Promise.race([connect(first, second, serverUrl), timeout]);
+      const connection = await Promise.race([connect(first, second, serverUrl, stack.settleMs?.()), timeout]);
       if (!connection) {
         const cause = [await first.pageErrors(), await second.pageErrors()];
         throw new Error(`${stack.name}: not connected within ${WITHIN_MS} ms`, { cause });
@@ -142,19 +180,21 @@ async function willStop<T extends { stop(): Promise<void> }>(starting: Promise<T
 }
 
 /** All residents share the first page. */
-async function connect(first: Page, second: Page, server: string): Promise<Connection> {
+async function connect(first: Page, second: Page, server: string, settleMs?: number): Promise<Connection> {
   const room = randomUUID();
   const residentId = `${room}-resident`;
   for (let n = 1; n <= residents; n++) {
     await join(first, { server, room, clientId: n === 1 ? residentId : `${residentId}-${n}` });
     if (n > 1) await connected(first, n * (n - 1));
   }
-  await sleep(SETTLE_MS);
-  await first.waitForFunction(
-    (settleMs) => performance.timeOrigin + performance.now() - (peer.sentAt.at(-1) ?? 0) > settleMs,
-    SETTLE_MS,
-    { polling: 100 },
-  );
+  await sleep(settleMs ?? SETTLE_MS);
+  if (settleMs === undefined) {
+    await first.waitForFunction(
+      (settleMs) => performance.timeOrigin + performance.now() - (peer.sentAt.at(-1) ?? 0) > settleMs,
+      SETTLE_MS,
+      { polling: 100 },
+    );
+  }
   const [startedAt, ...connectedAt] = await Promise.all([
     join(second, { server, room, clientId: `${room}-joiner`, residentId }),
     connected(first, residents * residents),
@@ -203,7 +243,7 @@ function table(tracks: Track[]): string {
     'rounds',
   ];
   const rows = stacks.map((stack) => {
-    const [near = [], far = []] = connectionsOf(tracks, stack.page);
+    const [near = [], far = []] = connectionsOf(tracks, stack.id);
     const [bareNear = [], bareFar = []] = connectionsOf(tracks, BASELINE);
     const messages = new Set([near, far].map((connections) => median(connections.map(({ messages }) => messages))));
     return [
@@ -222,8 +262,8 @@ function table(tracks: Track[]): string {
 }
 
 /** Those without a delay, and those with it. */
-function connectionsOf(tracks: Track[], page: string): Connection[][] {
-  return tracks.filter(({ stack }) => stack.page === page).map(({ connections }) => connections);
+function connectionsOf(tracks: Track[], id: string): Connection[][] {
+  return tracks.filter(({ stack }) => stack.id === id).map(({ connections }) => connections);
 }
 
 function spread(connections: Connection[]): string {

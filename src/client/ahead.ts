@@ -29,7 +29,7 @@ export class Ahead {
   prepare(): void {
     if (this.#spare) return;
     this.#spare = this.#make();
-    if (!this.#publish) this.#spare.initiate();
+    if (!this.#publish) void this.#spare.initiate();
   }
 
   /** Hands over the spare, for one whom we found in the room. Undefined if it is published: then it waits for a joiner. */
@@ -63,7 +63,7 @@ export class Ahead {
     this.prepare();
     const spare = this.#spare;
     this.#isPublished = true;
-    spare?.initiate();
+    void spare?.initiate();
     const offer = await spare?.completeOffer();
     if (offer && spare === this.#spare) this.#publish?.(offer);
   }

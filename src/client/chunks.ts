@@ -95,6 +95,13 @@ export class Reassembly {
   }
 }
 
+/** Yields what to send for a signal: it goes without a header, unless it is too long for that. */
+export function* signalFrames(signal: unknown, messageId: number): Generator<Uint8Array<ArrayBuffer>> {
+  const marked = markSignal(signal);
+  if (marked.length <= MAX_FRAME_BYTES) yield marked;
+  else yield* toFrames(marked, messageId);
+}
+
 /** A signal, marked for the channel. */
 export function markSignal(signal: unknown): Uint8Array<ArrayBuffer> {
   const json = new TextEncoder().encode(JSON.stringify(signal));

@@ -170,7 +170,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** The room has answered: connect to everyone in it. Who came last, or came back last, is the one to do so. */
-  #enter({ peers, metadata = {}, offers = {}, resumed, graceSeconds = 0 }: Peers): void {
+  #enter({ peers, metadata = {}, offers = {}, polling = [], resumed, graceSeconds = 0 }: Peers): void {
     for (const id of [...this.peers.keys()]) {
       if (peers.includes(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
@@ -189,21 +189,21 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         continue;
       }
       const introduction = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
-      const peer = this.#peer(id, introduction, this.#ahead.takeUnpublished());
+      const peer = this.#peer(id, introduction, polling.includes(id), this.#ahead.takeUnpublished());
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
-      else if (!peer.initiator) peer.initiate();
+      else if (!peer.initiator) void peer.initiate();
     }
     this.#ahead.publish(peers.length > 0);
   }
 
   /** Someone has joined, and offers to us or answers the offer we published. */
-  #greet({ clientId, metadata, offerTaken }: PeerJoin): void {
+  #greet({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
     this.#absent.delete(clientId);
     const taken = offerTaken && this.#ahead.takePublished();
     // Who takes an offer is new here, even if we have not noticed that it was away.
     if (taken) this.peers.get(clientId)?.destroy();
     const known = this.peers.get(clientId);
-    if (!known) this.#peer(clientId, metadata, taken || undefined);
+    if (!known) this.#peer(clientId, metadata, polling === true, taken || undefined);
     // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
     else known.missed();
     if (offerTaken) this.#ahead.publish(true);
@@ -220,11 +220,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const known = this.peers.get(fromId);
     if (known) known.receive(signal);
     // Candidates that come late, from one whose connection is closed, are no reason for another.
-    else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId, undefined).receive(signal);
+    else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId).receive(signal);
   }
 
   /** The peer with this session id, made if it is new. */
-  #peer(id: string, introduction: unknown, made = this.peers.get(id)): Peer {
+  #peer(id: string, introduction?: unknown, polls = false, made = this.peers.get(id)): Peer {
     if (made?.id === id) return made;
     const peer = made ?? new Peer(this.#settings);
     this.peers.set(id, peer);
@@ -248,11 +248,15 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
       metadata,
-      isPolite: this.sessionId < id,
+      isPolite: !polls && this.sessionId < id,
+      polls,
       // What the room cannot hear now is said again by heal().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
     });
-    this.emit('peerjoin', peer);
+    const greet = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);
+    // Tracks that the app adds must not get into the first offer to one who polls.
+    if (polls) void peer.initiate().then(greet);
+    else greet();
     return peer;
   }
 

@@ -6,7 +6,7 @@ import {
   type RestartRequest,
   type Signal,
 } from '../protocol/messages.ts';
-import { MAX_MESSAGE_BYTES, markSignal, Reassembly, toFrames, unmarkSignal } from './chunks.ts';
+import { MAX_MESSAGE_BYTES, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { Emitter } from './events.ts';
 
 /** Candidates, and the description they belong to, that come within this time share one message, in ms. */
@@ -15,8 +15,8 @@ const BATCH_MS = 5;
 /** How long the mere news that there are no more candidates waits for a connection to make it needless, in ms. */
 const END_ALONE_AFTER_MS = 1_000;
 
-/** How long a connection may take before it is reported and tried again, in ms. */
-const CONNECT_WITHIN_MS = 20_000;
+/** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
+const CONNECT_WITHIN_MS = 18_000;
 
 /**
  * How long after a signal by way of the room it is sent again if there is no connection yet, in ms: first, then, and
@@ -26,7 +26,10 @@ const REPEAT_AFTER_MS = 2_000;
 const REPEAT_EVERY_MS = 4_000;
 const REPEAT_LATER_MS = CONNECT_WITHIN_MS;
 
-/** How long to wait for the last candidates of an offer that is published ahead, in ms. */
+/** As long again after each failure, up to this, in ms, with one who polls: its browser may never take our offers. */
+const POLLING_RETRY_WITHIN_MS = 300_000;
+
+/** How long to wait for the last candidates of an offer that is published ahead, or is for one who polls, in ms. */
 const GATHER_WITHIN_MS = 1_000;
 
 /**
@@ -89,6 +92,11 @@ export interface Introduction {
   metadata: unknown;
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
+  /**
+   * It has P2PCF in place of this library, and no socket. So it reads one offer, with all its candidates, of nothing but
+   * a data channel, and never offers: it asks for what it needs over the channel.
+   */
+  polls: boolean;
   /** Carries a signal to the other by way of the room. */
   send: (signal: Signal | RestartRequest) => void;
 }
@@ -113,6 +121,8 @@ export class Peer extends Emitter<PeerEvents> {
 
   readonly #settings: PeerSettings;
   #isPolite = true;
+  #polls = false;
+  #connectWithinMs = CONNECT_WITHIN_MS;
   #sendByRoom: Introduction['send'] | undefined;
   #isOffering = false;
   /**
@@ -160,12 +170,17 @@ export class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
-  /** Makes the data channel, and with it the first offer. The other side takes the channel as it comes. */
-  initiate(): void {
+  /**
+   * Makes the data channel, and with it the first offer; resolves when that is made. The other side takes the channel as
+   * it comes.
+   */
+  initiate(): Promise<void> {
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
-    this.#guard(this.#offer());
+    const offered = this.#offer();
+    this.#guard(offered);
+    return offered.catch(() => undefined);
   }
 
   /** Our offer with all its candidates, or with those of the first second. For an initiator that is not introduced. */
@@ -188,25 +203,29 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** Says who the other is. It may have our complete offer already. */
-  introduce({ id, clientId, metadata, isPolite, send }: Introduction): void {
+  introduce({ id, clientId, metadata, isPolite, polls, send }: Introduction): void {
     this.id = id;
     this.client_id = clientId;
     this.metadata = metadata;
     this.#isPolite = isPolite;
+    this.#polls = polls;
     this.#sendByRoom = send;
-    this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
+    this.#expectConnection();
     this.#repeatAfter(REPEAT_AFTER_MS);
     this.#flush();
   }
 
   /** Takes a signal from the other. One that makes no sense is dropped. */
   receive(signal: unknown): void {
-    if (Object(signal).restart === true) this.restart();
+    const { restart, renegotiate, transceiverRequest } = Object(signal);
+    if (restart === true) this.restart();
     const parsed = parseSignal(signal);
-    if (!parsed) return;
-    const { description, candidates } = parsed;
+    const isRequest = this.#polls && (renegotiate || transceiverRequest);
+    if (!parsed && !isRequest) return;
+    const { description, candidates = [] } = parsed ?? {};
     this.#incoming = this.#incoming.then(async () => {
-      const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
+      if (isRequest) this.#grant(transceiverRequest?.kind);
+      const { attempt = this.#attempt } = parsed ?? {}; // within the channel, and from simpler clients, none is named
       if (description) await this.#acceptDescription(description, attempt);
       if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
@@ -319,9 +338,22 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('close');
   }
 
+  /** What P2PCF asks of the one who offers: a transceiver, or to see what it has to answer by now. */
+  #grant(kind: unknown): void {
+    if (kind === 'audio' || kind === 'video')
+      this._pc.addTransceiver(kind); // and negotiationneeded follows
+    else if (this._pc.signalingState === 'stable' && !this.#isOffering) this.#guard(this.#offer());
+    // Else our last offer is one that it has yet to answer.
+  }
+
   #restart(): void {
     this.#restartTimer = undefined;
     this.#restartedAt = performance.now();
+    // It goes on with the ICE credentials of its first answer.
+    if (this.#polls) {
+      if (this._pc.connectionState === 'failed') this.#startOver();
+      return;
+    }
     // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
     // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
     if (this.#isTheirsFirefox && !isFirefox(this._pc.localDescription)) {
@@ -339,8 +371,9 @@ export class Peer extends Emitter<PeerEvents> {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = this.#settings;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onnegotiationneeded = () => {
-      // The first offer is the initiator's alone: it has the data channel.
-      if (!this.#isOffering && (this.initiator || pc.remoteDescription)) this.#guard(this.#offer());
+      // The first offer is the initiator's alone: it has the data channel. For one who polls, and nothing else.
+      const mayOffer = this.#polls ? this.connected : this.initiator || pc.remoteDescription;
+      if (!this.#isOffering && mayOffer) this.#guard(this.#offer());
     };
     pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
     pc.ondatachannel = ({ channel }) => {
@@ -352,7 +385,8 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   get #isUp(): boolean {
-    return this.connected && this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
+    if (!this.connected || this.#polls) return this.connected;
+    return this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
   }
 
   /**
@@ -367,11 +401,18 @@ export class Peer extends Emitter<PeerEvents> {
     this.#unsent = { candidates: [] };
     this.#attempt = newAttempt();
     this._pc = this.#newConnection();
+    const pc = this._pc;
     const senders = this._senderMap;
     this._senderMap = new Map();
-    for (const [track, streams] of senders) {
-      for (const [stream, sender] of streams) if (sender.track === track) this.addTrack(track, stream);
-    }
+    const addTracks = (): void => {
+      if (pc !== this._pc || this.destroyed) return;
+      for (const [track, streams] of senders) {
+        for (const [stream, sender] of streams) if (sender.track === track) this.addTrack(track, stream);
+      }
+    };
+    // One who polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
+    if (this.#polls) void this.initiate().then(addTracks);
+    else addTracks();
   }
 
   #close(): void {
@@ -442,7 +483,7 @@ export class Peer extends Emitter<PeerEvents> {
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
     await this._pc.setLocalDescription(description);
-    this.#schedule(BATCH_MS);
+    this.#schedule();
   }
 
   #addOwnCandidate(candidate: RTCIceCandidate | null): void {
@@ -450,11 +491,11 @@ export class Peer extends Emitter<PeerEvents> {
     const init = candidate ? candidate.toJSON() : { candidate: '' };
     this.#unsent.candidates.push(init);
     this.#described?.candidates.push(init);
-    if (candidate) this.#schedule(BATCH_MS);
+    if (candidate) this.#schedule();
     else this.#flush();
   }
 
-  #schedule(delayMs: number): void {
+  #schedule(delayMs = this.#polls && !this.connected ? GATHER_WITHIN_MS : BATCH_MS): void {
     this.#batchTimer ??= setTimeout(() => this.#flush(true), delayMs);
   }
 
@@ -481,7 +522,8 @@ export class Peer extends Emitter<PeerEvents> {
   #repeatAfter(ms: number): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
-      if (this.#isUp) return;
+      // One who polls takes its time, and the room keeps our offer for it.
+      if (this.#isUp || this.#polls) return;
       this.#sendAgain();
       this.#repeatAfter(this.state === 'failed' ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
@@ -490,14 +532,16 @@ export class Peer extends Emitter<PeerEvents> {
   /** By the channel if it is up, which costs the server nothing; else by the room. */
   #signal(signal: Signal): void {
     this.emit('signal', signal);
-    if (this.connected && !this.#hasRestarted && this._pc.connectionState === 'connected') {
+    const isWayOpen = !this.#hasRestarted && this._pc.connectionState === 'connected';
+    if (this.connected && (isWayOpen || this.#polls)) {
       const { candidates = [], ...description } = signal;
       const parts = 'type' in description ? [description] : [];
-      const marked = [...parts, ...candidates.map((candidate) => ({ candidate }))].map(markSignal);
-      if (marked.every(({ length }) => length <= 16_000)) {
-        for (const bytes of marked) this._channel?.send(bytes);
-        return;
+      // P2PCF throws at an end of candidates.
+      const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
+      for (const part of [...parts, ...ways]) {
+        for (const frame of signalFrames(part, this.#nextMessageId())) this._channel?.send(frame);
       }
+      return;
     }
     if ('type' in signal) this.#isOfferLost = false;
     this.#sendByRoom?.({ ...signal, attempt: this.#attempt });
@@ -519,8 +563,10 @@ export class Peer extends Emitter<PeerEvents> {
     clearTimeout(this.#connectTimer);
     this.connected = true;
     this.#hasStartedOver = false;
+    this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
     this.emit('connect');
+    if (this.#polls && this._pc.getTransceivers().length > 0) this.#guard(this.#offer());
   }
 
   #receiveData(data: unknown): void {
@@ -548,7 +594,8 @@ export class Peer extends Emitter<PeerEvents> {
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
       this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
-      if (this.destroyed) return;
+      // The one time that one who polls reads our offer was in vain: it is left to the connect timer.
+      if (this.destroyed || (this.#polls && !this.connected)) return;
       this.restart();
       this.#repeatAfter(REPEAT_AFTER_MS);
     }
@@ -561,15 +608,24 @@ export class Peer extends Emitter<PeerEvents> {
       ? 'The other has not answered.'
       : pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed'
         ? 'ICE connected, but the data channel did not open.'
-        : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
+        : this.#polls
+          ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
+          : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
     this.#setState('failed', reason);
-    this.#connectTimer = setTimeout(() => this.#reportFailure(), CONNECT_WITHIN_MS);
+    if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
+    this.#expectConnection();
     if (!this.#isPolite) this.#startOver(); // by rule one of the two, so that they do not collide
   }
 
+  #expectConnection(): void {
+    clearTimeout(this.#connectTimer);
+    this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
+  }
+
   #startOver(): void {
+    this.#expectConnection();
     this.#renew();
-    this.initiate();
+    if (!this.initiator) this.initiate();
   }
 
   async #send(data: Data, onProgress?: Progress): Promise<void> {
@@ -587,9 +643,8 @@ export class Peer extends Emitter<PeerEvents> {
 
   async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
     try {
-      this.#messageId = (this.#messageId + 1) % 65_536;
       let sent = 0;
-      for (const frame of toFrames(message, this.#messageId)) {
+      for (const frame of toFrames(message, this.#nextMessageId())) {
         if (!this.#hasRoom(frame)) await this.#room(frame);
         if (!this.connected || !this._channel) throw new Error(`The peer ${this.id} is not connected.`);
         this._channel.send(frame);
@@ -599,6 +654,11 @@ export class Peer extends Emitter<PeerEvents> {
     } finally {
       this.#sendsUnderWay--;
     }
+  }
+
+  #nextMessageId(): number {
+    this.#messageId = (this.#messageId + 1) % 65_536;
+    return this.#messageId;
   }
 
   #hasRoom(frame: Uint8Array): boolean {

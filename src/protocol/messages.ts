@@ -87,6 +87,8 @@ export interface Peers {
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
+  /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
+  polling?: string[];
   /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the two below. */
   resumeToken?: string;
   /** Whether this was the return to a place that was held: then nobody else has heard of the absence. */
@@ -104,6 +106,8 @@ export interface PeerJoin {
   metadata?: unknown;
   /** It has been handed the offer you published ahead: expect its answer, and publish the next. */
   offerTaken?: true;
+  /** It polls: offer it a data channel, although it came later. */
+  polling?: true;
 }
 
 /**

@@ -37,7 +37,7 @@ export interface Row extends Posting {
 export interface Surroundings {
   /** Whether another kind of peer goes by this id: a socket, or one whose place is held. */
   isTaken(id: string): boolean;
-  /** How many peers of other kinds there are. Asked for a newcomer only. */
+  /** How many peers of other kinds there are. Asked for a newcomer only, and for one who looks around first. */
   count(): number;
   /** Most peers of one room, of all kinds together. */
   readonly maxPeers: number;
@@ -65,7 +65,9 @@ export function poll(
   const living = rows.filter((row) => !isLapsed(row, now)).sort((a, b) => a.since - b.since);
   const mine = living.find((row) => row.contextId === contextId);
   const others = living.filter((row) => row !== mine);
-  if (!session) return { reply: show('', others, bridged) };
+  // Told that nobody is there, p2pcf posts itself at once, which saves it a second or two: with a peer on a socket it
+  // takes no more than that to be offered a connection. Who else polls it hears at its next poll.
+  if (!session) return { reply: count() > 0 ? { ps: [], pk: [] } : show('', others) };
   const { sessionId } = session.entry;
   // P2PCF trusts whatever session a poll names. Who has another's id would be handed its packages.
   if (isTaken(sessionId) || others.some(({ entry }) => entry.sessionId === sessionId))

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { ServerMessage } from '../protocol/messages.ts';
+import type { Posting } from './board.ts';
+import type { Crossing } from './bridge.ts';
 import {
   drop,
   type Effect,
@@ -12,6 +14,7 @@ import {
   type Place,
   type Roster,
   receive,
+  turnOver,
 } from './room.ts';
 
 const LIMITS: Limits = {
@@ -66,6 +69,8 @@ class World implements Roster<TestMember> {
   now = 1_000_000;
   members: TestMember[] = [];
   places: Place[] = [];
+  board: Posting[] = [];
+  offers: Crossing[] = [];
   touchedAll = 0;
 
   find(id: string): TestMember | undefined {
@@ -79,6 +84,14 @@ class World implements Roster<TestMember> {
 
   held(): Place[] {
     return this.places;
+  }
+
+  pollers(): Posting[] {
+    return this.board;
+  }
+
+  crossings(pollerId: string): Crossing[] {
+    return this.offers.filter((crossing) => crossing.pollerId === pollerId);
   }
 
   countOthers(): number {
@@ -118,9 +131,27 @@ class World implements Roster<TestMember> {
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
     sender.lastSeen = this.now;
-    this.apply(
-      receive(typeof message === 'string' ? message : JSON.stringify(message), sender, this, limits, this.now),
-    );
+    const frame = typeof message === 'string' ? message : JSON.stringify(message);
+    this.apply(receive(frame, sender, this, limits, this.now, () => 'k'.repeat(32)));
+  }
+
+  /** Those who poll are these from now on. */
+  poll(...ids: string[]): void {
+    const before = this.board;
+    this.board = ids.map((sessionId) => ({
+      contextId: sessionId,
+      entry: {
+        sessionId,
+        clientId: 'MyUsername',
+        isSymmetric: false,
+        fingerprint: `${'A'.repeat(43)}=`,
+        startedAt: 1,
+        reflexiveIps: [],
+      },
+      postedAt: this.now,
+      packages: [],
+    }));
+    this.apply(turnOver(before, this.board, 'left', this, LIMITS, this.now));
   }
 
   apply(effects: Effect<TestMember>[]): void {
@@ -136,6 +167,13 @@ class World implements Roster<TestMember> {
       } else if ('release' in effect) {
         expect(this.places).toContain(effect.release);
         this.places = this.places.filter((place) => place !== effect.release);
+      } else if ('cross' in effect) {
+        const { socketId, pollerId } = effect.cross;
+        this.offers = this.offers.filter((each) => each.socketId !== socketId || each.pollerId !== pollerId);
+        this.offers.push(effect.cross);
+      } else if ('uncross' in effect) {
+        expect(this.offers).toContain(effect.uncross);
+        this.offers = this.offers.filter((each) => each !== effect.uncross);
       } else {
         for (const member of effect.to) member.heard.push(effect.send);
       }
@@ -148,7 +186,8 @@ type Step =
   | { do: 'leave' | 'drop' | 'ping' | 'broadcast'; who: number }
   | { do: 'wait'; seconds: number }
   | { do: 'lapse' }
-  | { do: 'signal'; who: number; targetId: string };
+  | { do: 'signal'; who: number; targetId: string }
+  | { do: 'poll'; ids: string[] };
 
 const id = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
 const who = fc.nat(10);
@@ -162,6 +201,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lapse') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('signal'), who, targetId: id }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('broadcast'), who }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('poll'), ids: fc.uniqueArray(id, { maxLength: 2 }) }) },
 );
 
 test('whatever happens, everyone knows who is here, signals reach whom they should, and no place is taken', () => {
@@ -182,8 +222,9 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           const ownerToken = isGhost ? undefined : (live ?? place)?.token;
           const joiner = world.join(step.id, { token });
           const [welcome] = joiner.heard;
+          const isPoller = world.board.some(({ entry }) => entry.sessionId === step.id);
           const isRefused = ownerToken !== undefined && ownerToken !== token;
-          expect(joiner.closeCode === 4009).toBe(isRefused);
+          expect(joiner.closeCode === 4009).toBe(isRefused || isPoller);
           if (isRefused) {
             expect(world.find(step.id)).toBe(live);
             expect(world.places.find(({ id }) => id === step.id)).toBe(place);
@@ -195,7 +236,10 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           if (isResumed) expect(welcome).toMatchObject({ type: 'peers', resumed: true, resumeToken: token });
           else if (token !== undefined && welcome)
             expect(welcome).toMatchObject({ resumed: false, resumeToken: token });
-          else if (welcome) expect(Object.keys(welcome)).toEqual(['type', 'peers', 'yourId']);
+          else if (welcome) {
+            const more = world.board.length > 0 ? ['metadata', 'polling'] : [];
+            expect(Object.keys(welcome)).toEqual(['type', 'peers', 'yourId', ...more]);
+          }
           if (joiner.closeCode === undefined && token !== undefined) lastToken.set(step.id, token);
           for (const other of world.members.filter((member) => member !== joiner)) {
             const heardOf = newsOf(other).filter((news) => 'clientId' in news && news.clientId === step.id);
@@ -204,6 +248,11 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
         }
         if (step.do === 'wait') world.pass(step.seconds);
         if (step.do === 'lapse') world.lapse();
+        if (step.do === 'poll') {
+          const free = LIMITS.maxPeers - world.members.length - world.places.length;
+          const taken = [...world.members, ...world.places].map(({ id }) => id);
+          world.poll(...step.ids.filter((id) => !taken.includes(id)).slice(0, free));
+        }
         if (member && step.do === 'leave') world.leave(member);
         if (member && step.do === 'drop') world.drop(member);
         if (member && step.do === 'ping') world.ping(member);
@@ -211,7 +260,8 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           world.receive(member, { type: 'signal', targetId: step.targetId, signal: n });
         if (member && step.do === 'broadcast') world.receive(member, { type: 'broadcast', data: n });
 
-        const ids = [...world.members, ...world.places].map(({ id }) => id);
+        const polling = world.board.map(({ entry }) => entry.sessionId);
+        const ids = [...[...world.members, ...world.places].map(({ id }) => id), ...polling];
         expect(new Set(ids).size, 'one socket or place per id').toBe(ids.length);
         expect(ids.length).toBeLessThanOrEqual(LIMITS.maxPeers);
         if (step.do === 'lapse') expect(world.places.filter(({ until }) => until <= world.now)).toEqual([]);
@@ -227,7 +277,7 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           const leaves = news.flatMap((message) => (message.type === 'peer_leave' ? [message.clientId] : []));
           expect(new Set(leaves).size, 'a departure is told once').toBe(leaves.length);
           if (member === present && step.do === 'signal') {
-            const isHere = world.find(step.targetId) !== undefined;
+            const isHere = world.find(step.targetId) !== undefined || polling.includes(step.targetId);
             const isAway = world.places.some(({ id, until }) => id === step.targetId && until > world.now);
             const code = isAway ? 'peer_away' : 'unknown_peer';
             const answers = news.filter(({ type }) => type === 'error');
@@ -413,4 +463,14 @@ test('our own bugs are not answered as bad input', () => {
     throw new TypeError('a bug');
   };
   expect(() => world.receive(alice, { type: 'signal', targetId: 'bob', signal: 1 })).toThrow('a bug');
+});
+
+test('those who poll count towards the fullness of a room', () => {
+  const world = new World();
+  world.poll('p1', 'p2', 'p3');
+  const alice = world.join('alice');
+  expect(alice.heard).toMatchObject([{ type: 'peers', peers: ['p1', 'p2', 'p3'], polling: ['p1', 'p2', 'p3'] }]);
+  expect(world.join('bob').closeCode).toBe(4003);
+  world.poll('p1', 'p2');
+  expect(world.join('bob').closeCode).toBeUndefined();
 });

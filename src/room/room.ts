@@ -13,7 +13,10 @@ import {
   parseClientMessage,
   type ServerMessage,
 } from '../protocol/messages.ts';
+import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
+import type { Posting } from './board.ts';
+import { answer, type Crossing, carry } from './bridge.ts';
 import { type Bucket, spend } from './bucket.ts';
 import { isSameSecret } from './secret.ts';
 
@@ -52,6 +55,10 @@ export interface Roster<M extends Member> {
   others(than?: M): readonly M[];
   /** The places held, those that have lapsed without anybody's notice included. */
   held(): readonly Place[];
+  /** The peers that poll. Asked only when somebody joins, or for one who is no member. */
+  pollers(): readonly Posting[];
+  /** What members have offered to a poller. */
+  crossings(pollerId: string): readonly Crossing[];
   /** How many others there are, give or take what has changed within this very event. */
   countOthers(): number;
 }
@@ -74,14 +81,17 @@ const MAX_OFFERS_TAKEN = 32;
 
 /**
  * One thing for the caller to do. A member that is closed is no member from then on. `keep` is the member's new
- * `offer`, undefined when it has been taken. `hold` is a place to keep for `member`, `release` one to forget.
+ * `offer`, undefined when it has been taken. `hold` is a place to keep for `member`, `release` one to forget. `cross` is
+ * to be kept for a poller, in place of what was between the same two, and `uncross` to be forgotten.
  */
 export type Effect<M> =
   | { send: ServerMessage; to: readonly M[] }
   | { close: Close; member: M }
   | { keep: unknown; member: M }
   | { hold: Place; member: M }
-  | { release: Place };
+  | { release: Place }
+  | { cross: Crossing }
+  | { uncross: Crossing };
 
 /**
  * `joiner` has connected. The others hear of it, then the joiner hears who they are, and if it `wantsOffers` gets those
@@ -113,17 +123,21 @@ export function join<M extends Member>(
     const refusal = owner === twin || !place ? TAKEN : held(Math.ceil((place.until - now) / 1000));
     return [...effects, { close: refusal, member: joiner }];
   }
-  if (!isResumed && others.length + away.length >= limits.maxPeers) {
+  const pollers = roster.pollers();
+  if (pollers.some(({ entry }) => entry.sessionId === joiner.id)) return [...effects, { close: TAKEN, member: joiner }];
+  if (!isResumed && others.length + away.length + pollers.length >= limits.maxPeers) {
     return [...effects, { close: FULL, member: joiner }];
   }
   if (twin) effects.push({ close: DUPLICATE, member: twin });
   if (place) effects.push({ release: place });
 
-  const listed = [...others, ...away];
+  const polling = introductions(pollers);
+  const listed = [...others, ...away, ...polling];
   const welcome: Peers = { type: 'peers', peers: listed.map(({ id }) => id), yourId: joiner.id };
   const withMetadata = listed.filter(({ metadata }) => metadata !== undefined);
   if (withMetadata.length > 0)
     welcome.metadata = Object.fromEntries(withMetadata.map(({ id, metadata }) => [id, metadata]));
+  if (polling.length > 0) welcome.polling = polling.map(({ id }) => id);
   if (joiner.token !== undefined) {
     welcome.resumeToken = joiner.token;
     welcome.resumed = isResumed;
@@ -172,19 +186,57 @@ export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: 
   return [...effects, ...lapses(roster.held(), living, now)];
 }
 
+/** Those who poll are others than they were: the members hear who has gone, for this `reason`, and who has come. */
+export function turnOver<M extends Member>(
+  before: readonly Posting[],
+  after: readonly Posting[],
+  reason: LeaveReason,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+): Effect<M>[] {
+  const gone = missing(before, after);
+  const come = missing(after, before);
+  if (gone.length + come.length === 0) return [];
+  const { living, effects } = layGhosts(roster.others(), limits, now);
+  for (const { entry } of gone) {
+    effects.push(...roster.crossings(entry.sessionId).map((crossing) => ({ uncross: crossing })));
+  }
+  for (const { id } of introductions(gone)) effects.push(farewell(id, reason, living, now));
+  for (const { id, metadata } of introductions(come)) {
+    effects.push({ send: { type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true }, to: living });
+  }
+  return effects;
+}
+
+function missing(from: readonly Posting[], to: readonly Posting[]): Posting[] {
+  return from.filter(({ entry }) => to.every((other) => other.entry.sessionId !== entry.sessionId));
+}
+
+/** Pollers as members are told of them, their labels where the library has its own. p2pcf.rn is left to itself. */
+function introductions(pollers: readonly Posting[]): { id: string; metadata: unknown }[] {
+  return pollers
+    .filter(({ entry }) => !isReactNative(entry.sessionId))
+    .map(({ entry }) => ({ id: entry.sessionId, metadata: { client_id: entry.clientId } }));
+}
+
 function lapses<M>(places: readonly Place[], living: readonly M[], now: number): Effect<M>[] {
   return places
     .filter(({ until }) => until <= now)
     .flatMap((place) => [{ release: place }, farewell(place.id, 'timeout', living, now)]);
 }
 
-/** `sender` sent `frame`. Bad input is answered with an `error` message; only our own bugs are thrown. */
+/**
+ * `sender` sent `frame`. Bad input is answered with an `error` message; only our own bugs are thrown. `makeKey` makes
+ * random keys of at least 22 characters that a UUID may have, hyphens aside.
+ */
 export function receive<M extends Member>(
   frame: string | ArrayBuffer,
   sender: M,
   roster: Roster<M>,
   limits: Limits,
   now: number,
+  makeKey: () => string,
 ): Effect<M>[] {
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
@@ -205,12 +257,32 @@ export function receive<M extends Member>(
     if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, sender, roster, limits, now);
     const target = roster.find(request.targetId);
     if (target && !isGhost(target, limits, now)) return [{ send: delivery, to: [target] }];
+    const poller = roster.pollers().find(({ entry }) => entry.sessionId === request.targetId);
+    if (poller && !isReactNative(request.targetId)) return cross(request.signal, sender, poller, roster, makeKey, now);
     const departure = target ? expel(target, SILENT, roster, limits, now) : [];
     return [...departure, unreachable(request.targetId, sender, roster, now)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return [{ send: { type: 'error', code: error.code, message: error.message }, to: [sender] }];
   }
+}
+
+/** `sender` has a signal for one who polls. */
+function cross<M extends Member>(
+  signal: unknown,
+  sender: M,
+  poller: Posting,
+  roster: Roster<M>,
+  makeKey: () => string,
+  now: number,
+): Effect<M>[] {
+  const pair = { socketId: sender.id, pollerId: poller.entry.sessionId };
+  const known = roster.crossings(pair.pollerId).find(({ socketId }) => socketId === pair.socketId);
+  const carried = carry(signal, pair, known, makeKey, now);
+  if (!carried) return [];
+  if ('keep' in carried) return [{ cross: carried.keep }];
+  const again = answer(carried.answer, poller.entry, poller.packages);
+  return [{ send: { type: 'signal', fromId: pair.pollerId, signal: again }, to: [sender] }];
 }
 
 function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {

@@ -16,6 +16,11 @@ export class BoardRows {
     return [...this.#read().values()];
   }
 
+  /** What a session has posted. */
+  find(sessionId: string | undefined): Row | undefined {
+    return this.all().find(({ entry }) => entry.sessionId === sessionId);
+  }
+
   save(row: Row): void {
     this.#storage.kv.put(PREFIX + row.contextId, row);
     this.#read().set(row.contextId, row);

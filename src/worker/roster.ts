@@ -1,6 +1,10 @@
 import { asciiJson } from '../protocol/ascii-json.ts';
 import type { Close } from '../protocol/close.ts';
+import type { Posting } from '../room/board.ts';
+import type { Crossing } from '../room/bridge.ts';
 import type { Member, Place, Roster } from '../room/room.ts';
+import { BoardRows } from './board-rows.ts';
+import { Crossings } from './crossings.ts';
 import { Places } from './places.ts';
 
 /** What outlives hibernation in a socket's attachment. */
@@ -119,10 +123,12 @@ export class SocketMember implements Member {
   }
 }
 
-/** The open sockets are the roster, with the places held: nothing here but what can be read off them again. */
+/** The open sockets are the roster, with the places held and those who poll: nothing here but what can be read off them again. */
 export class SocketRoster implements Roster<SocketMember> {
   readonly #ctx: DurableObjectState;
   readonly places: Places;
+  readonly board: BoardRows;
+  readonly offers: Crossings;
   /** The runtime hands out the same object for a socket as long as the room is awake (workerd, 2026-11). */
   readonly #members = new WeakMap<WebSocket, SocketMember>();
   #count: number | undefined;
@@ -130,10 +136,20 @@ export class SocketRoster implements Roster<SocketMember> {
   constructor(ctx: DurableObjectState) {
     this.#ctx = ctx;
     this.places = new Places(ctx.storage);
+    this.board = new BoardRows(ctx.storage);
+    this.offers = new Crossings(ctx.storage);
   }
 
   held(): readonly Place[] {
     return this.places.all;
+  }
+
+  pollers(): readonly Posting[] {
+    return this.board.all();
+  }
+
+  crossings(pollerId: string): readonly Crossing[] {
+    return this.offers.of(pollerId);
   }
 
   member(socket: WebSocket): SocketMember {

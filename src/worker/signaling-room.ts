@@ -1,11 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import { asciiJson } from '../protocol/ascii-json.ts';
 import { COMING_BACK } from '../protocol/close.ts';
-import { PING, PONG, RESUME_NEXT_TIME } from '../protocol/messages.ts';
+import { type LeaveReason, PING, PONG, RESUME_NEXT_TIME } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { poll, unpoll } from '../room/board.ts';
-import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive } from '../room/room.ts';
-import { BoardRows } from './board-rows.ts';
+import { toSocketId } from '../room/bridge.ts';
+import { membersFor, polled } from '../room/mixed.ts';
+import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive, turnOver } from '../room/room.ts';
 import type { Answer } from './polling.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
@@ -18,13 +19,11 @@ import { type Env, readLimits } from './settings.ts';
 export class SignalingRoom extends DurableObject<Env> {
   readonly #limits: Limits;
   readonly #roster: SocketRoster;
-  readonly #board: BoardRows;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#limits = readLimits(env);
     this.#roster = new SocketRoster(ctx);
-    this.#board = new BoardRows(ctx.storage);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
@@ -46,6 +45,7 @@ export class SignalingRoom extends DurableObject<Env> {
       resume === RESUME_NEXT_TIME ? crypto.randomUUID() : (resume ?? undefined),
       now,
     );
+    this.#lapsePollers(now);
     const wantsOffers = searchParams.get('ahead') === '1';
     this.#apply(join(joiner, this.#roster, this.#limits, now, wantsOffers));
     return new Response(null, { status: 101, webSocket: client });
@@ -56,7 +56,7 @@ export class SignalingRoom extends DurableObject<Env> {
     if (sender.left) return; // a socket we closed may go on delivering until its handshake ends (workerd, 2026-11)
     const now = Date.now();
     sender.sawMessage(now);
-    this.#apply(receive(frame, sender, this.#roster, this.#limits, now));
+    this.#apply(receive(frame, sender, this.#roster, this.#limits, now, makeKey));
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
@@ -75,26 +75,35 @@ export class SignalingRoom extends DurableObject<Env> {
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
   poll(request: PollRequest): Answer {
     const now = Date.now();
+    const roster = this.#roster;
     const isAway = ({ until }: Place) => until > now;
+    const isPresent = (id: string) =>
+      roster.find(id) !== undefined || roster.held().some((place) => place.id === id && isAway(place));
+    const sessionId = request.session?.entry.sessionId;
     const surroundings = {
-      isTaken: (id: string) =>
-        this.#roster.find(id) !== undefined || this.#roster.held().some((place) => place.id === id && isAway(place)),
-      count: () => this.#roster.countOthers() + 1 + this.#roster.held().filter(isAway).length,
+      isTaken: (id: string) => isPresent(id) || isPresent(toSocketId(id)),
+      count: () => roster.countOthers() + 1 + roster.held().filter(isAway).length,
       maxPeers: this.#limits.maxPeers,
-      bridged: [],
+      bridged: sessionId === undefined ? [] : membersFor(sessionId, roster, now),
     };
-    const outcome = poll(request, this.#board.all(), surroundings, () => crypto.randomUUID(), now);
+    const before = roster.board.find(sessionId)?.packages ?? [];
+    const outcome = poll(request, roster.board.all(), surroundings, () => crypto.randomUUID(), now);
     if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
     const { reply, write } = outcome;
-    if (write) this.#change(() => this.#board.save(write));
+    // A page that is back under another session has left the first.
+    if (write) this.#turnOver(() => roster.board.save(write), 'left', now);
+    const poller = roster.board.find(sessionId);
+    if (poller) this.#apply(polled(poller, before, surroundings.bridged, roster, now));
     return { status: 200, body: JSON.stringify(reply) };
   }
 
   /** A poller leaves. */
   unpoll(request: LeaveRequest): Answer {
-    const outcome = unpoll(request, this.#board.all(), Date.now());
+    const now = Date.now();
+    const { board } = this.#roster;
+    const outcome = unpoll(request, board.all(), now);
     if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
-    this.#change(() => this.#board.remove(outcome.remove));
+    this.#turnOver(() => board.remove(outcome.remove), 'left', now);
     return { status: 200, body: '{}' };
   }
 
@@ -102,8 +111,21 @@ export class SignalingRoom extends DurableObject<Env> {
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
-    this.#board.lapse(now);
+    this.#lapsePollers(now);
     this.#expect(Number.POSITIVE_INFINITY);
+  }
+
+  #lapsePollers(now: number): void {
+    this.#turnOver(() => this.#roster.board.lapse(now), 'timeout', now);
+  }
+
+  /** Changes the board. The sockets hear who has come, and who has gone and why. */
+  #turnOver(change: () => void, reason: LeaveReason, now: number): void {
+    const before = this.#roster.pollers();
+    this.#change(() => {
+      change();
+      this.#apply(turnOver(before, this.#roster.pollers(), reason, this.#roster, this.#limits, now));
+    });
   }
 
   /** Changes what is stored, and sees to it that the alarm comes when, or before, something is due. */
@@ -119,13 +141,14 @@ export class SignalingRoom extends DurableObject<Env> {
    */
   #expect(expected: number): void {
     const next = this.#nextExpiry();
+    if (next === expected) return;
     // The alarm goes with the rest (from compatibility date 2026-02-24).
     if (next === Number.POSITIVE_INFINITY) void this.ctx.storage.deleteAll();
     else if (next < expected) void this.ctx.storage.setAlarm(next);
   }
 
   #nextExpiry(): number {
-    return Math.min(this.#roster.places.nextExpiry(), this.#board.nextExpiry());
+    return Math.min(this.#roster.places.nextExpiry(), this.#roster.board.nextExpiry());
   }
 
   #apply(effects: readonly Effect<SocketMember>[]): void {
@@ -146,6 +169,14 @@ export class SignalingRoom extends DurableObject<Env> {
       }
       if ('release' in effect) {
         this.#change(() => this.#roster.places.release(effect.release));
+        continue;
+      }
+      if ('cross' in effect) {
+        this.#roster.offers.save(effect.cross);
+        continue;
+      }
+      if ('uncross' in effect) {
+        this.#roster.offers.remove(effect.uncross);
         continue;
       }
       const text = JSON.stringify(effect.send);
@@ -175,6 +206,11 @@ export class SignalingRoom extends DurableObject<Env> {
     this.#roster.changed();
     this.#apply(effects());
   }
+}
+
+/** 122 random bits. */
+function makeKey(): string {
+  return crypto.randomUUID().replaceAll('-', '');
 }
 
 /**

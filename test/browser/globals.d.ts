@@ -11,16 +11,21 @@ interface Window {
   counting: { sent: Record<string, number>; got: Record<string, number[]>; stop: () => void };
 }
 
-/** P2PCF's own clients, as far as they are used here. */
+/** P2PCF's own clients, as far as they are used here; ours is used like them. */
 interface PollingClient {
-  on(event: 'peerconnect' | 'peerclose', listener: () => void): void;
-  on(event: 'msg', listener: (peer: unknown, data: ArrayBuffer) => void): void;
+  on(event: 'peerconnect' | 'peerclose', listener: (peer: PollingPeer) => void): unknown;
+  on(event: 'msg', listener: (peer: PollingPeer, data: ArrayBuffer) => void): unknown;
   start(): Promise<void>;
-  broadcast(data: ArrayBuffer): void;
+  broadcast(data: ArrayBuffer): unknown;
   destroy(): void;
   /** Whom it knows of, connected or not: p2pcf's, and p2pcf.rn's. */
-  readonly peers?: ReadonlyMap<string, unknown>;
+  readonly peers?: ReadonlyMap<string, PollingPeer>;
   getPeers?(): unknown[];
+}
+interface PollingPeer {
+  readonly client_id: string;
+  readonly _pc: RTCPeerConnection;
+  addStream(stream: MediaStream): void;
 }
 declare const pollingClients: Record<
   'p2pcf' | 'p2pcf.rn',
@@ -33,3 +38,7 @@ declare const pollingClients: Record<
 interface Window {
   client: PollingClient;
 }
+declare const clients: {
+  ours: typeof import('../../src/client/index.ts').P2PCF;
+  p2pcf: (typeof pollingClients)['p2pcf'];
+};

@@ -1,5 +1,7 @@
 /** The Worker with a meter: what Cloudflare would bill is counted here, in the process, and told at GET /bill. */
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
+import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
+import type { Answer } from '../../src/worker/polling.ts';
 import type { Env } from '../../src/worker/settings.ts';
 
 const bill = {
@@ -65,6 +67,16 @@ export class SignalingRoom extends Room {
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     bill.messages++;
     super.webSocketMessage(socket, frame);
+  }
+
+  override poll(request: PollRequest): Answer {
+    bill.roomRequests++;
+    return super.poll(request);
+  }
+
+  override unpoll(request: LeaveRequest): Answer {
+    bill.roomRequests++;
+    return super.unpoll(request);
   }
 
   override alarm(): void {

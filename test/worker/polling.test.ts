@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { Client } from '../client.ts';
 import { workerd } from './place.ts';
+import { JSON_TYPE, Poller, type Reply, send } from './poller.ts';
 
 let room = '';
 let rooms = 0;
@@ -20,59 +21,6 @@ const stub = () => env.SIGNALING_ROOM.getByName(room);
 /** Moves the clock of the Worker and the room; the runtime's, which rings alarms, stays. */
 const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
 
-interface Reply {
-  status: number;
-  text: string;
-  ps: unknown[][];
-  pk: unknown[][];
-  dk: string;
-}
-
-async function send(body: unknown, init: RequestInit = {}): Promise<Reply> {
-  const response = await exports.default.fetch('http://p2pcf-ws.test/', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-    ...init,
-  });
-  const text = await response.text();
-  const { ps = [], pk = [], dk = '' } = response.ok ? JSON.parse(text) : {};
-  return { status: response.status, text, ps, pk, dk };
-}
-
-/** A page with p2pcf in it, as far as the server can tell. */
-class Poller {
-  readonly #id: string;
-  #postedAt = 0;
-  #deleteKey = '';
-
-  constructor(id: string) {
-    this.#id = id;
-  }
-
-  async post(packages: unknown[] = [], keepMs = 120_000): Promise<Reply> {
-    this.#postedAt = Date.now();
-    return await this.repost(packages, keepMs);
-  }
-
-  async repost(packages: unknown[] = [], keepMs = 120_000): Promise<Reply> {
-    const reply = await send({ ...this.#body(), x: keepMs, p: packages });
-    this.#deleteKey = reply.dk;
-    return reply;
-  }
-
-  listen = (): Promise<Reply> => send(this.#body());
-
-  leave = (deleteKey = this.#deleteKey): Promise<Reply> =>
-    send({ ...this.#body(), dk: deleteKey }, { headers: { ...JSON_TYPE, 'X-Worker-Method': 'DELETE' } });
-
-  #body(): object {
-    const d = [this.#id, 'a label', false, `${'A'.repeat(43)}=`, 1, []];
-    return { r: room, k: `context of ${this.#id}`, d, t: this.#postedAt || Date.now(), x: 120_000 };
-  }
-}
-
-const JSON_TYPE = { 'Content-Type': 'application/json' };
 const idsIn = ({ ps }: Reply): unknown[] => ps.map(([sessionId]) => sessionId);
 
 /** What is stored in the room. */
@@ -101,8 +49,8 @@ describe.each([
   ['asleep before every poll', () => evictDurableObject(stub(), { webSockets: 'hibernate' }).catch(stillAsleep)],
 ])('pollers alone, the room %s', (_name, between) => {
   test('two meet, exchange packages and leave, and nothing is left', async () => {
-    const alice = new Poller('alice');
-    const bob = new Poller('bob');
+    const alice = new Poller(room, 'alice');
+    const bob = new Poller(room, 'bob');
     await between();
     expect(await send({ r: room, k: 'context of alice' })).toMatchObject({ status: 200, text: '{"ps":[],"pk":[]}' });
     await between();
@@ -131,8 +79,8 @@ describe.each([
   });
 
   test('who says nothing more lapses, and nothing is left', async () => {
-    const alice = new Poller('alice');
-    const bob = new Poller('bob');
+    const alice = new Poller(room, 'alice');
+    const bob = new Poller(room, 'bob');
     await alice.post([], 60_000);
     await between();
     await bob.post([], 120_000);
@@ -159,8 +107,8 @@ function stillAsleep(error: unknown): void {
 
 test('what is written: a row and an alarm for the first, a row for the next, nothing for an idle poll', async () => {
   const written = await meter();
-  const alice = new Poller('alice');
-  const bob = new Poller('bob');
+  const alice = new Poller(room, 'alice');
+  const bob = new Poller(room, 'bob');
   await send({ r: room });
   await alice.listen();
   expect(written()).toBe(0);
@@ -183,7 +131,7 @@ test('what is written: a row and an alarm for the first, a row for the next, not
 });
 
 test('what is read: every row once when the room wakes, then nothing', async () => {
-  const [alice, bob] = [new Poller('alice'), new Poller('bob')];
+  const [alice, bob] = [new Poller(room, 'alice'), new Poller(room, 'bob')];
   await alice.post();
   await bob.post();
   await evictDurableObject(stub(), { webSockets: 'hibernate' });
@@ -199,19 +147,19 @@ test('what is read: every row once when the room wakes, then nothing', async () 
   }
   pass(1);
   await alice.post();
-  // One list of the pollers, one of the places held.
-  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([2, 0, 0, 0]);
+  // One list of the pollers, one of the places held, one of what sockets have offered to pollers.
+  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([3, 0, 0, 0]);
 });
 
 test('the alarm comes for the first who lapses, and late rather than often', async () => {
   const now = Date.now();
   vi.useFakeTimers({ toFake: ['Date'], now });
   const alarm = async () => ((await stored()).alarm ?? 0) - now;
-  await new Poller('alice').post([], 120_000);
+  await new Poller(room, 'alice').post([], 120_000);
   expect(await alarm()).toBe(120_000);
-  await new Poller('bob').post([], 300_000);
+  await new Poller(room, 'bob').post([], 300_000);
   expect(await alarm()).toBe(120_000);
-  const carol = new Poller('carol');
+  const carol = new Poller(room, 'carol');
   await carol.post([], 60_000);
   expect(await alarm()).toBe(60_000);
   pass(30);
@@ -227,7 +175,7 @@ test('the alarm comes for the first who lapses, and late rather than often', asy
 });
 
 test('an alarm that rings early only sets the next', async () => {
-  const alice = new Poller('alice');
+  const alice = new Poller(room, 'alice');
   await alice.post();
   expect(await runDurableObjectAlarm(stub())).toBe(true);
   expect(await stored()).toMatchObject({ keys: 1, alarm: expect.any(Number) });
@@ -237,18 +185,21 @@ test('an alarm that rings early only sets the next', async () => {
 describe('with sockets in the room', () => {
   test('nobody polls under the id of a socket', async () => {
     const sue = await Client.join(workerd, room, 'sue');
-    expect(await new Poller('sue').post()).toMatchObject({ status: 409, text: expect.stringMatching(/^Taken: /) });
-    expect(await new Poller('sue').listen()).toMatchObject({ status: 409 });
+    expect(await new Poller(room, 'sue').post()).toMatchObject({
+      status: 409,
+      text: expect.stringMatching(/^Taken: /),
+    });
+    expect(await new Poller(room, 'sue').listen()).toMatchObject({ status: 409 });
     expect(await stored()).toEqual(NOTHING);
     await sue.close(1000);
-    await vi.waitFor(async () => expect(await new Poller('sue').post()).toMatchObject({ status: 200 }));
+    await vi.waitFor(async () => expect(await new Poller(room, 'sue').post()).toMatchObject({ status: 200 }));
   });
 
   test('a place held and a posting share the alarm, and neither takes the other along when it goes', async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });
     const [sue] = await Client.settle(workerd, room, 'sue');
-    const alice = new Poller('alice');
+    const alice = new Poller(room, 'alice');
     await alice.post([], 300_000);
     await runInDurableObject(stub(), (object, ctx) => {
       const [socket] = ctx.getWebSockets('sue');
@@ -256,7 +207,7 @@ describe('with sockets in the room', () => {
     });
     const { alarm } = await stored();
     expect(alarm).toBeLessThan(now + 300_000);
-    expect(await new Poller('sue').post()).toMatchObject({ status: 409 });
+    expect(await new Poller(room, 'sue').post()).toMatchObject({ status: 409 });
     await alice.leave();
     expect(await stored()).toMatchObject({ keys: 1, alarm });
     await alice.post([], 300_000);
@@ -272,13 +223,17 @@ describe('with sockets in the room', () => {
 
   test('the sockets stay when the last poller lapses or leaves', async () => {
     const sue = await Client.join(workerd, room, 'sue');
-    const alice = new Poller('alice');
+    const alice = new Poller(room, 'alice');
     await alice.post();
     await alice.leave();
     await alice.post();
     pass(120);
     await runDurableObjectAlarm(stub());
     expect(await stored()).toEqual(NOTHING);
+    for (const news of [{}, { reason: 'left' }, {}, { reason: 'timeout' }]) {
+      const type = 'reason' in news ? 'peer_leave' : 'peer_join';
+      expect(await sue.next()).toMatchObject({ ...news, type, clientId: 'alice' });
+    }
     await sue.signal('sue', 'still here');
     expect(await sue.next()).toMatchObject({ signal: 'still here' });
     await sue.close(1000);

@@ -1,0 +1,242 @@
+import { Buffer } from 'node:buffer';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseSignal } from '../protocol/messages.ts';
+import type { Entry } from '../protocol/poll.ts';
+import { answer, type Crossing, carry, posting, toSessionId, toSocketId, trickle } from './bridge.ts';
+
+const HASH = Array.from({ length: 32 }, (_, n) => (n * 8 + 7).toString(16).padStart(2, '0').toUpperCase()).join(':');
+const FINGERPRINT = Buffer.from(HASH.replaceAll(':', ''), 'hex').toString('base64');
+const HOST = 'candidate:1 1 udp 2113937151 192.0.2.1 51000 typ host generation 0 ufrag Wufr';
+const SRFLX = 'candidate:2 1 udp 1677729535 198.51.100.1 51000 typ srflx raddr 192.0.2.1 rport 51000';
+
+/** As Chromium makes it. */
+const CHROMIUM = [
+  'v=0',
+  'o=- 3524170374128529712 2 IN IP4 127.0.0.1',
+  's=-',
+  't=0 0',
+  'a=group:BUNDLE 0',
+  'a=extmap-allow-mixed',
+  'a=msid-semantic: WMS',
+  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+  'c=IN IP4 0.0.0.0',
+  'a=ice-ufrag:Wufr',
+  'a=ice-pwd:Wpwd/Wpwd+Wpwd/Wpwd+Wpwd',
+  'a=ice-options:trickle',
+  `a=fingerprint:sha-256 ${HASH}`,
+  'a=setup:actpass',
+  'a=mid:0',
+  'a=sctp-port:5000',
+  'a=max-message-size:262144',
+];
+
+/** As Firefox makes it once it has gathered, where no candidates are signaled beside it. */
+const FIREFOX = [
+  'v=0',
+  'o=mozilla...THIS_IS_SDPARTA-99.0 7233834271417143432 0 IN IP4 0.0.0.0',
+  's=-',
+  't=0 0',
+  `a=fingerprint:sha-256 ${HASH.toLowerCase()}`,
+  'a=group:BUNDLE data',
+  'a=ice-options:trickle',
+  'a=msid-semantic:WMS *',
+  'm=application 9 UDP/DTLS/SCTP webrtc-datachannel',
+  'c=IN IP4 0.0.0.0',
+  `a=${HOST}`,
+  `a=${SRFLX}`,
+  'a=end-of-candidates',
+  'a=ice-pwd:Wpwd/Wpwd+Wpwd/Wpwd+Wpwd',
+  'a=ice-ufrag:Wufr',
+  'a=mid:data',
+  'a=setup:actpass',
+];
+
+const sdpOf = (lines: string[]): string => `${lines.join('\r\n')}\r\n`;
+const offer = (lines = CHROMIUM) => ({ type: 'offer', sdp: sdpOf(lines) });
+const END = { candidate: '' };
+
+const POLLER: Entry = {
+  sessionId: 'P',
+  clientId: 'MyUsername',
+  isSymmetric: false,
+  fingerprint: FINGERPRINT,
+  startedAt: 1_790_000_000_000,
+  reflexiveIps: ['203.0.113.1', '2001:db8::1'],
+};
+
+const pair = { socketId: 'W', pollerId: 'P' };
+let keys = 0;
+const makeKey = (): string => String(++keys).padStart(32, 'k');
+
+/** What comes of a signal of W's. */
+function after(signal: unknown, known?: Crossing, now = 1000): Crossing {
+  const carried = carry(signal, pair, known, makeKey, now);
+  if (!carried || !('keep' in carried)) throw new Error('nothing to keep');
+  return carried.keep;
+}
+
+test('an offer becomes an entry and a package of P2PCF’s', () => {
+  const crossing = after({ ...offer(), candidates: [{ candidate: HOST, sdpMid: '0' }, END], attempt: 'a1' });
+  const { ufrag, pwd } = crossing.theirs;
+  expect(posting(crossing, 'our name', false, 1000)).toEqual({
+    contextId: '',
+    entry: {
+      sessionId: 'W',
+      clientId: 'our name',
+      isSymmetric: false,
+      fingerprint: FINGERPRINT,
+      startedAt: 1,
+      reflexiveIps: [],
+    },
+    postedAt: 1000,
+    packages: [['P', 'W', 'Wufr', 'Wpwd/Wpwd+Wpwd/Wpwd+Wpwd', FINGERPRINT, ufrag, pwd, 1000, [HOST]]],
+  });
+  // RFC 8445, section 5.3: at least 4 characters and 22.
+  expect([ufrag, pwd]).toEqual([expect.stringMatching(/^[a-z0-9]{4,}$/), expect.stringMatching(/^[a-z0-9]{22,}$/)]);
+});
+
+test.each([
+  [
+    'in messages',
+    {
+      ...offer(FIREFOX.filter((line) => !/cand/.test(line))),
+      candidates: [{ candidate: HOST }, { candidate: SRFLX }, END],
+    },
+  ],
+  ['in the description', offer(FIREFOX)],
+  ['in both', { ...offer(FIREFOX), candidates: [{ candidate: SRFLX }, { candidate: HOST }] }],
+  ['within a description within the signal', { sdp: offer(FIREFOX) }],
+])('candidates %s are shown once each', (_where, signal) => {
+  const [each] = posting(after(signal), '', false, 1000)?.packages ?? [];
+  expect(each?.slice(4, 5).concat(each.slice(8))).toEqual([FINGERPRINT, [HOST, SRFLX]]);
+});
+
+test('an offer is held back until its candidates have come, or a second has passed', () => {
+  const first = after(offer());
+  expect(posting(first, '', false, 1999)).toBeUndefined();
+  expect(posting(first, '', false, 2000)).toBeDefined();
+  const more = after({ candidates: [{ candidate: HOST }] }, first, 1200);
+  const most = after({ candidate: { candidate: SRFLX, sdpMid: '0' } }, more, 1300);
+  expect(posting(most, '', false, 1999)).toBeUndefined();
+  expect(carry({ candidates: [{ candidate: null }] }, pair, most, makeKey, 1300)).toBeUndefined();
+  const all = after({ candidates: [END] }, most, 1400);
+  expect(posting(all, '', false, 1400)?.packages[0]?.[8]).toEqual([HOST, SRFLX]);
+  expect(all.offeredAt).toBe(1000);
+  expect(carry({ candidates: [END] }, pair, all, makeKey, 1500)).toBeUndefined();
+});
+
+test('one who could not be told that its offer was taken does not offer; taken, it stays', () => {
+  const crossing = after({ ...offer(), candidates: [END] });
+  expect(posting(crossing, '', true, 5000)).toBeUndefined();
+  const taken = { ...crossing, isTaken: true };
+  expect(posting(taken, '', true, 5000)).toEqual(posting(taken, '', false, 5000));
+});
+
+test('the answer is one to that very offer, in terms that the poller will use', () => {
+  const crossing = after({ ...offer(FIREFOX), attempt: 'a1' });
+  const signal = answer(crossing, POLLER, [
+    ['W', 'P', null, null, null, null, null, 1, [HOST, 7]],
+    ['someone else', 'P', null, null, null, null, null, 1, [SRFLX]],
+    ['W', 'P'],
+  ]);
+  expect(signal).toMatchObject({
+    type: 'answer',
+    attempt: 'a1',
+    candidates: [{ candidate: HOST, sdpMid: 'data', sdpMLineIndex: 0 }],
+  });
+  const lines = parseSignal(signal)?.description?.sdp.split('\r\n');
+  for (const line of [
+    'a=group:BUNDLE data',
+    'a=mid:data',
+    'a=setup:active',
+    `a=ice-ufrag:${crossing.theirs.ufrag}`,
+    `a=ice-pwd:${crossing.theirs.pwd}`,
+    `a=fingerprint:sha-256 ${HASH}`,
+    'a=candidate:0 1 udp 2 2001:db8::1 30000 typ srflx raddr 0.0.0.0 rport 0',
+  ]) {
+    expect(lines).toContain(line);
+  }
+  expect(answer(after(offer()), POLLER, [])).not.toHaveProperty('attempt');
+});
+
+test('an offer that is sent again changes nothing, or is answered again', () => {
+  const crossing = after({ ...offer(), candidates: [{ candidate: HOST }, END], attempt: 'a1' });
+  expect(carry({ ...offer(), attempt: 'a1' }, pair, crossing, makeKey, 3000)).toBeUndefined();
+  const taken = { ...crossing, isTaken: true };
+  expect(carry({ ...offer(), attempt: 'a1' }, pair, taken, makeKey, 3000)).toEqual({ answer: taken });
+  expect(carry({ candidates: [{ candidate: SRFLX }], attempt: 'a1' }, pair, taken, makeKey, 3000)).toBeUndefined();
+});
+
+test('another offer is shown as a new one', () => {
+  const taken = { ...after({ ...offer(), candidates: [{ candidate: HOST }, END], attempt: 'a1' }), isTaken: true };
+  const other = offer(CHROMIUM.map((line) => line.replace('Wufr', 'Xufr')));
+  const next = after({ ...other, attempt: 'a2' }, taken, 1000);
+  expect(next).toMatchObject({ offeredAt: 1001, isTaken: false, isComplete: false, candidates: [] });
+  expect(next.theirs).not.toEqual(taken.theirs);
+  expect(carry({ candidates: [{ candidate: HOST }], attempt: 'a1' }, pair, next, makeKey, 1001)).toBeUndefined();
+});
+
+test.each<[name: string, signal: unknown]>([
+  ['media', offer([...CHROMIUM, 'm=audio 9 UDP/TLS/RTP/SAVPF 111', 'a=mid:1'])],
+  ['media alone', offer(CHROMIUM.map((line) => line.replace(/m=application.*/, 'm=audio 9 UDP/TLS/RTP/SAVPF 111')))],
+  ['no ICE credentials', offer(CHROMIUM.filter((line) => !line.startsWith('a=ice')))],
+  ['another hash', offer(CHROMIUM.map((line) => line.replace('sha-256', 'sha-384')))],
+  ['a hash of another length', offer(CHROMIUM.map((line) => line.replace(HASH, HASH.slice(3))))],
+  ['no hash', offer(CHROMIUM.map((line) => line.replace(HASH, 'none')))],
+  ['more than a row would hold', { ...offer(), attempt: 'x'.repeat(600) }],
+  ['nothing', { type: 'offer', sdp: '' }],
+])('an offer with %s is refused', (_name, signal) => {
+  expect(() => carry(signal, pair, undefined, makeKey, 0)).toThrow('data channel and nothing else');
+});
+
+test.each<unknown>([1, null, 'offer', {}, { type: 'answer', sdp: 'v=0' }, { restart: true }, { candidates: [END] }])(
+  'what no poller could use is dropped: %j',
+  (signal) => {
+    expect(carry(signal, pair, undefined, makeKey, 0)).toBeUndefined();
+  },
+);
+
+test('no more candidates than a package can do with', () => {
+  const candidates = Array.from({ length: 500 }, (_, n) => ({ candidate: `candidate:${n}` }));
+  expect(after({ ...offer(), candidates }).candidates).toHaveLength(64);
+  expect(after({ ...offer(), candidates: [{ candidate: `candidate:${'x'.repeat(600)}` }] }).candidates).toEqual([]);
+  const lines = candidates.map(({ candidate }) => `a=${candidate}`);
+  expect(after(offer([...CHROMIUM, ...lines])).candidates).toHaveLength(64);
+});
+
+test('what the poller posts of its own candidates goes to the socket they are for', () => {
+  const crossing = after({ ...offer(), attempt: 'a1' });
+  const packages = [['W', 'P', null, null, null, null, null, 1, [HOST, SRFLX]]] as const;
+  expect(trickle(crossing, packages)).toEqual({
+    candidates: [HOST, SRFLX].map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 })),
+    attempt: 'a1',
+  });
+  expect(trickle(crossing, [['X', 'P', null, null, null, null, null, 1, [HOST]]])).toBeUndefined();
+});
+
+test('an id that p2pcf would take for p2pcf.rn’s goes by another name, and no two by the same', () => {
+  const hex = '0123456789abcdef0123456789abcdef';
+  expect([hex, '~x', 'x'].map(toSessionId)).toEqual([`~${hex}`, '~~x', 'x']);
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.constantFrom(hex, `~${hex}`, `~~${hex}`)), (id) => {
+      expect(toSocketId(toSessionId(id))).toBe(id);
+    }),
+  );
+});
+
+test('fingerprints survive the way from hexadecimal to base64 and back', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      const hash = Buffer.from(bytes)
+        .toString('hex')
+        .toUpperCase()
+        .replace(/..(?=.)/g, '$&:');
+      const crossing = after(offer(CHROMIUM.map((line) => line.replace(HASH, hash))));
+      const base64 = Buffer.from(bytes).toString('base64');
+      expect(crossing.offer.fingerprint).toBe(base64);
+      const { description } = parseSignal(answer(crossing, { ...POLLER, fingerprint: base64 }, [])) ?? {};
+      expect(description?.sdp).toContain(`a=fingerprint:sha-256 ${hash}\r\n`);
+    }),
+  );
+});

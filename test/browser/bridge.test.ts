@@ -1,0 +1,307 @@
+/**
+ * Rooms where some have this library, some P2PCF's own client, unmodified as npm has it, and some neither. Polling takes
+ * its time, so everything here goes on at once.
+ */
+import { createHash } from 'node:crypto';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Server, startWorkerd } from '../../scripts/server.ts';
+import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+
+const LIBRARIES = `import ours from './src/client/index.ts'; import p2pcf from 'p2pcf';
+  globalThis.clients = { ours, p2pcf };`;
+
+/** Twice the slowest that was seen where the machine had nothing else to do. */
+const WITHIN = { timeout: 60_000 };
+
+let server: Server;
+let pages: PageServer;
+let browser: Browser;
+beforeAll(async () => {
+  [server, pages, browser] = await Promise.all([startWorkerd(), servePage(LIBRARIES), launchChromium()]);
+});
+afterAll(async () => {
+  await Promise.all([server.stop(), pages.stop(), browser.close()]);
+});
+
+type Kind = 'ours' | 'p2pcf';
+
+/** A page whose client has joined. */
+async function join(kind: Kind, room: string, name: string, within = browser): Promise<Page & { errors: string[] }> {
+  const page = await openPage(within, pages.url);
+  await enter(page, kind, room, name);
+  return page;
+}
+
+/** Its events are in `log`, its messages in `got`. */
+async function enter(page: Page, kind: Kind, room: string, name: string): Promise<void> {
+  await page.evaluate(
+    async ([kind, room, name, workerUrl]) => {
+      window.log = [];
+      window.got = [];
+      const options = { workerUrl, stunIceServers: [], turnIceServers: [] };
+      const client: PollingClient = new clients[kind](name, room, options);
+      window.client = client;
+      const known = new Set<unknown>();
+      client.on('peerconnect', (peer) => {
+        known.add(peer);
+        window.log.push(`connect ${peer.client_id}`);
+      });
+      client.on('peerclose', ({ client_id }) => window.log.push(`close ${client_id}`));
+      client.on('msg', async (peer, data) => {
+        const isKnown = known.has(peer) || kind === 'p2pcf'; // which has a message now and then before its peerconnect
+        const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
+        const sum = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+        const text = isKnown ? new TextDecoder().decode(data.slice(0, 20)) : 'too early';
+        window.got.push({ from: peer.client_id, length: data.byteLength, sum, text });
+      });
+      await client.start();
+    },
+    [kind, room, name, server.url] as const,
+  );
+}
+
+/** Waits until this is the page's log, in any order, which is then empty. */
+async function logged(page: Page, ...entries: string[]): Promise<void> {
+  const expected = JSON.stringify(entries.sort());
+  await page.waitForFunction((expected) => JSON.stringify([...window.log].sort()) === expected, expected, WITHIN);
+  await page.evaluate(() => {
+    window.log = [];
+  });
+}
+
+const bytesOf = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251);
+
+/** Sends messages of these lengths, and checks what the others get. */
+async function exchange(from: Page, to: Page[], lengths: number[]): Promise<void> {
+  for (const page of to) {
+    await page.evaluate(() => {
+      window.got = [];
+    });
+  }
+  for (const length of lengths) {
+    await from.evaluate((length) => {
+      void window.client.broadcast(Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251).buffer);
+    }, length);
+  }
+  for (const page of to) {
+    await page.waitForFunction((count) => window.got.length === count, lengths.length, WITHIN);
+    const got = await page.evaluate(() => window.got.map(({ length, sum }) => ({ length, sum })));
+    expect(await page.evaluate(() => window.got.some(({ text }) => text === 'too early'))).toBe(false);
+    expect(got.sort((a, b) => a.length - b.length)).toEqual(
+      lengths.map((length) => ({ length, sum: createHash('sha256').update(bytesOf(length)).digest('hex') })),
+    );
+  }
+}
+
+/** One page shows the others its microphone or camera: they play what they get. */
+async function show(from: Page, to: Page[], constraints: { audio?: true; video?: true }): Promise<void> {
+  const kinds = Object.keys(constraints);
+  await from.evaluate(async (constraints) => {
+    const stream = await navigator.mediaDevices.getUserMedia(constraints);
+    for (const peer of window.client.peers?.values() ?? []) peer.addStream(stream);
+  }, constraints);
+  for (const page of to) {
+    await page.waitForFunction(
+      async (kinds) => {
+        const reports = await Promise.all(Array.from(window.client.peers?.values() ?? [], ({ _pc }) => _pc.getStats()));
+        const received = reports.flatMap((report) => [...report.values()]).filter(({ type }) => type === 'inbound-rtp');
+        return kinds.every((kind) =>
+          received.some(
+            (each) => each.kind === kind && (kind === 'audio' ? each.packetsReceived : each.framesDecoded) > 5,
+          ),
+        );
+      },
+      kinds,
+      WITHIN,
+    );
+  }
+}
+
+describe.concurrent('one of ours and one of P2PCF’s', () => {
+  const lengths = [2, 3, 11, 12, 1000, 15_999, 16_000, 16_001, 1_000_000]; // p2pcf cannot send fewer than two bytes
+
+  test('ours comes second', { timeout: 120_000 }, async ({ expect }) => {
+    const old = await join('p2pcf', 'second', 'old name');
+    const ours = await join('ours', 'second', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await exchange(old, [ours], lengths);
+    await exchange(ours, [old], [0, 1, ...lengths]);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
+  test('ours comes first', { timeout: 120_000 }, async ({ expect }) => {
+    const ours = await join('ours', 'first', 'our name');
+    const old = await join('p2pcf', 'first', 'old name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await exchange(ours, [old], [0, 1, ...lengths]);
+    await exchange(old, [ours], lengths);
+    await show(ours, [old], { audio: true });
+    await show(old, [ours], { audio: true, video: true });
+    await show(ours, [old], { video: true });
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
+  test('either may show its camera or microphone at any time', { timeout: 120_000 }, async ({ expect }) => {
+    const old = await join('p2pcf', 'media', 'old name');
+    const ours = await join('ours', 'media', 'our name');
+    // Before they are connected: ours has to keep it for later.
+    await ours.waitForFunction(() => window.client.peers?.size === 1, WITHIN);
+    await Promise.all([show(ours, [old], { audio: true }), logged(ours, 'connect old name')]);
+    await show(old, [ours], { audio: true, video: true });
+    await show(ours, [old], { video: true });
+    await exchange(ours, [old], lengths);
+    await exchange(old, [ours], lengths);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
+  test('both at once, with their cameras', { timeout: 120_000 }, async ({ expect }) => {
+    const [old, ours] = await Promise.all([join('p2pcf', 'both', 'old name'), join('ours', 'both', 'our name')]);
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await Promise.all([
+      show(ours, [old], { audio: true, video: true }),
+      show(old, [ours], { audio: true, video: true }),
+    ]);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
+  test.for<[Kind, Kind]>([
+    ['ours', 'p2pcf'],
+    ['p2pcf', 'ours'],
+  ])(
+    '%s goes and comes back: by reload, by destroy, in a new tab, after a crash',
+    { timeout: 150_000 },
+    async ([goer, stayer], { expect }) => {
+      const room = `${goer}-goes`;
+      const stays = await join(stayer, room, 'stays');
+      let goes = await join(goer, room, 'goes');
+      const meet = () => Promise.all([logged(stays, 'connect goes'), logged(goes, 'connect stays')]);
+      await meet();
+
+      await goes.reload();
+      await logged(stays, 'close goes');
+      await enter(goes, goer, room, 'goes');
+      await meet();
+
+      await goes.evaluate(() => window.client.destroy());
+      await Promise.all([logged(stays, 'close goes'), logged(goes, 'close stays')]);
+      await enter(goes, goer, room, 'goes');
+      await meet();
+
+      await goes.close({ runBeforeUnload: true });
+      await logged(stays, 'close goes');
+      goes = await join(goer, room, 'goes');
+      await meet();
+
+      const session = await goes.context().newCDPSession(goes);
+      session.send('Page.crash').catch(() => undefined); // nobody is left to answer
+      await goes.waitForEvent('crash');
+      goes = await join(goer, room, 'goes');
+      await logged(goes, 'connect stays');
+      await exchange(goes, [stays], [1000]);
+      await exchange(stays, [goes], [1000]);
+      expect([...stays.errors, ...goes.errors]).toEqual([]);
+    },
+  );
+});
+
+test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', {
+  timeout: 120_000,
+}, async ({ expect }) => {
+  const room = 'five';
+  const bare = await openPage(browser, pages.url);
+  const [first, old] = await Promise.all([join('ours', room, 'first'), join('p2pcf', room, 'MyUsername')]);
+  await bare.evaluate(
+    (url) => {
+      window.log = [];
+      window.got = [];
+      const socket = new WebSocket(url);
+      const connections = new Map<string, RTCPeerConnection>();
+      const connect = (id: string): RTCPeerConnection => {
+        const connection = new RTCPeerConnection();
+        connections.set(id, connection);
+        const signal = (signal: unknown): void => socket.send(JSON.stringify({ type: 'signal', targetId: id, signal }));
+        const use = (channel: RTCDataChannel): void => {
+          channel.binaryType = 'arraybuffer';
+          channel.onopen = () => {
+            window.log.push('open');
+            channel.send(new TextEncoder().encode('from bare'));
+          };
+          channel.onmessage = ({ data }) => {
+            const text = new TextDecoder().decode(data);
+            window.got.push({ from: id, length: data.byteLength, sum: '', text });
+          };
+        };
+        connection.onicecandidate = ({ candidate }) => signal({ candidate });
+        connection.ondatachannel = ({ channel }) => use(channel);
+        connection.onnegotiationneeded = async () => {
+          await connection.setLocalDescription();
+          signal(connection.localDescription);
+        };
+        Object.assign(connection, { begin: () => use(connection.createDataChannel('bare')) });
+        return connection;
+      };
+      const offerTo = (id: string): unknown => Object(connect(id)).begin();
+      socket.onmessage = async ({ data }) => {
+        const { type, peers, clientId, polling, fromId, signal } = JSON.parse(data);
+        if (type === 'peers') for (const id of peers) offerTo(id);
+        if (type === 'peer_join' && polling) offerTo(clientId);
+        if (type !== 'signal') return;
+        const connection = connections.get(fromId) ?? connect(fromId);
+        if (signal.sdp) await connection.setRemoteDescription(signal);
+        for (const each of signal.candidates ?? []) await connection.addIceCandidate(each);
+        if (signal.type !== 'offer') return;
+        await connection.setLocalDescription();
+        socket.send(JSON.stringify({ type: 'signal', targetId: fromId, signal: connection.localDescription }));
+      };
+    },
+    `${server.url.replace('http', 'ws')}/ws/room/${room}?clientId=0123456789abcdef0123456789abcdef`,
+  );
+  const others = await Promise.all([join('ours', room, 'second'), join('p2pcf', room, 'MyUsername')]);
+  const libraries = [first, old, ...others];
+  const all = [...libraries, bare];
+  for (const page of all) await page.waitForFunction(() => window.log.length === 4, undefined, WITHIN);
+  for (const page of libraries) {
+    await page.evaluate(() => window.client.broadcast(new TextEncoder().encode('from all').buffer));
+  }
+  for (const page of all) {
+    await page.waitForFunction(() => window.got.length === 4, undefined, WITHIN);
+    const from = page === bare ? 'from all' : 'from bare';
+    expect(await page.evaluate(() => window.got.map(({ text }) => text).sort())).toEqual([
+      ...['from all', 'from all', 'from all'],
+      from,
+    ]);
+    expect(await page.evaluate(() => window.log.every((entry) => /^(connect|open)/.test(entry)))).toBe(true);
+  }
+  expect(all.flatMap((page) => page.errors)).toEqual([]);
+});
+
+test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', { timeout: 120_000 }, async ({
+  expect,
+}) => {
+  const strict = await launchChromium(['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/']);
+  try {
+    const old = await join('p2pcf', 'strict', 'old name', strict);
+    const alice = await join('ours', 'strict', 'Alice', strict);
+    const failed = alice.evaluate(
+      () =>
+        new Promise<[string | undefined, number]>((resolve) => {
+          const start = performance.now();
+          const { client } = window;
+          if (client instanceof clients.ours) {
+            client.on('peerstate', ({ client_id }, state, reason) => {
+              if (client_id === 'old name' && state === 'failed') resolve([reason, performance.now() - start]);
+            });
+          }
+        }),
+    );
+    const bob = await join('ours', 'strict', 'Bobby', strict);
+    await Promise.all([logged(alice, 'connect Bobby'), logged(bob, 'connect Alice')]);
+    const [reason, afterMs] = await failed;
+    expect(reason).toMatch(/P2PCF/);
+    expect(afterMs).toBeLessThan(20_000);
+    expect(await old.evaluate(() => window.log.filter((entry) => entry.startsWith('connect')))).toEqual([]);
+  } finally {
+    await strict.close();
+  }
+});

@@ -7,20 +7,29 @@ const AFTER_ANOTHER_MS = 250;
 
 export class Ahead {
   readonly #make: () => Peer;
-  readonly #publish: (offer: Signal) => void;
+  readonly #publish: ((offer: Signal) => void) | undefined;
   #spare: Peer | undefined;
   #isPublished = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `make` makes a peer that no one has been introduced to; `publish` tells the room of its offer. */
-  constructor(make: () => Peer, publish: (offer: Signal) => void) {
+  /**
+   * `make` makes a peer that no one has been introduced to; `publish` tells the room of its offer, and is undefined where
+   * none are published, nor those of others taken.
+   */
+  constructor(make: () => Peer, publish: ((offer: Signal) => void) | undefined) {
     this.#make = make;
     this.#publish = publish;
   }
 
-  /** Makes the spare, unless there is one. */
+  /**
+   * Makes the spare, unless there is one, while the socket opens. Its offer, too, if it is for whom we find in the room.
+   * But where others have published theirs it is to answer one, and our own would cost more time than it saves where they
+   * have not (bench/connect).
+   */
   prepare(): void {
-    this.#spare ??= this.#make();
+    if (this.#spare) return;
+    this.#spare = this.#make();
+    if (!this.#publish) void this.#spare.initiate();
   }
 
   /** Hands over the spare, for one whom we found in the room. Undefined if it is published: then it waits for a joiner. */
@@ -36,6 +45,10 @@ export class Ahead {
   /** Publishes the spare's complete offer; a little later if `isBusy` with another connection. */
   publish(isBusy: boolean): void {
     clearTimeout(this.#timer);
+    if (!this.#publish) {
+      this.discard(); // nobody has needed it
+      return;
+    }
     this.#timer = setTimeout(() => void this.#publishNow(), isBusy ? AFTER_ANOTHER_MS : 0);
   }
 
@@ -52,7 +65,7 @@ export class Ahead {
     this.#isPublished = true;
     void spare?.initiate();
     const offer = await spare?.completeOffer();
-    if (offer && spare === this.#spare) this.#publish(offer);
+    if (offer && spare === this.#spare) this.#publish?.(offer);
   }
 
   #take(): Peer | undefined {

@@ -49,6 +49,16 @@ export class Emitter<Events extends EventMap<Events>> {
     return this;
   }
 
+  /** How many listeners an event has. */
+  listenerCount(name: keyof Events): number {
+    return this.#listeners[name]?.length ?? 0;
+  }
+
+  /** Without effect: there is no limit that Node would warn of. Returns this object. */
+  setMaxListeners(_most: number): this {
+    return this;
+  }
+
   /** Calls the listeners in the order they were added. */
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
     for (const { listener, once } of this.#listeners[name] ?? []) {

@@ -83,7 +83,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   nextStepTime = 0;
   readonly #signaling: SignalingClient;
   readonly #settings: PeerSettings;
-  readonly #ahead: Ahead | undefined;
+  readonly #ahead: Ahead;
   /** Session ids of peers that the room no longer lists. A connection that is open may well go on. */
   readonly #absent = new Set<string>();
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
@@ -119,15 +119,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       RTCPeerConnection: wrtc.RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
     };
-    this.#ahead = offersAhead
-      ? new Ahead(
-          () => new Peer(this.#settings),
-          (offer) => this.#signaling.publish(offer),
-        )
-      : undefined;
+    this.#ahead = new Ahead(
+      () => new Peer(this.#settings),
+      offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
+    );
     this.#signaling
       .on('state', (state) => {
-        if (state === 'reconnecting') this.#ahead?.discard(); // its offer is lost with the socket
+        if (state === 'reconnecting') this.#ahead.discard(); // its offer is lost with the socket
         this.emit('state', state);
       })
       .on('peers', (message) => this.#enter(message))
@@ -146,9 +144,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   start(): Promise<void> {
     this.#listen('addEventListener');
     const started = this.#signaling.start();
-    // While the socket opens. Not the offer, too: where others have published theirs, it would be made in vain, and
-    // cost more time than it saves where they have not (bench/connect).
-    this.#ahead?.prepare();
+    this.#ahead.prepare();
     return started;
   }
 
@@ -193,24 +189,24 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         continue;
       }
       const introduction = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
-      const peer = this.#peer(id, introduction, polling.includes(id), this.#ahead?.takeUnpublished());
+      const peer = this.#peer(id, introduction, polling.includes(id), this.#ahead.takeUnpublished());
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
     }
-    this.#ahead?.publish(peers.length > 0);
+    this.#ahead.publish(peers.length > 0);
   }
 
   /** Someone has joined, and offers to us or answers the offer we published. */
   #greet({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
     this.#absent.delete(clientId);
-    const taken = offerTaken && this.#ahead?.takePublished();
+    const taken = offerTaken && this.#ahead.takePublished();
     // Who takes an offer is new here, even if we have not noticed that it was away.
     if (taken) this.peers.get(clientId)?.destroy();
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, metadata, polling === true, taken || undefined);
     // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
     else known.missed();
-    if (offerTaken) this.#ahead?.publish(true);
+    if (offerTaken) this.#ahead.publish(true);
   }
 
   /** The room no longer has this peer. If it has not said goodbye, a connection that is open is none of the room's business. */
@@ -267,7 +263,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #suspend(): void {
     this.#signaling.stop();
     clearTimeout(this.#graceTimer);
-    this.#ahead?.discard();
+    this.#ahead.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }
 
@@ -287,8 +283,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   readonly #onNetworkChange = (): void => {
     for (const peer of this.peers.values()) peer.restart();
-    this.#ahead?.discard();
-    if (this.state === 'open') this.#ahead?.publish(true);
+    this.#ahead.discard();
+    if (this.state === 'open') this.#ahead.publish(true);
   };
 }
 

@@ -473,7 +473,7 @@ export function describeSignaling(name: string, place: Place): void {
       const { room, alice, token, bob } = await settled();
       const returned = await back(room, token);
       expect(await returned.next()).toMatchObject({ peers: ['bob'], resumed: true, resumeToken: token });
-      expect(await alice.closed).toMatchObject({ code: 4000 });
+      expect(await alice.closed).toMatchObject({ code: 4010, reason: 'Back on another connection' });
       await expectSilence(returned, bob, 'bob');
       await expectSilence(bob, returned, 'alice');
     });

@@ -27,7 +27,9 @@ export interface P2PCFOptions {
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
-  WebSocket?: typeof WebSocket;
+  WebSocket?: new (
+    url: string,
+  ) => object;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -87,6 +89,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Session ids of peers that the room no longer lists. A connection that is open may well go on. */
   readonly #absent = new Set<string>();
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What each peer in the room brought when it joined: it may come back without being announced. */
+  readonly #introductions = new Map<string, unknown>();
 
   /**
    * `clientId` and `roomId` have at least 4 characters. Throws Error for these, and for options that cannot work.
@@ -125,7 +129,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     );
     this.#signaling
       .on('state', (state) => {
-        if (state === 'reconnecting') this.#ahead.discard(); // its offer is lost with the socket
+        if (state === 'reconnecting' || state === 'closed') this.#ahead.discard(); // its offer is lost with the socket
         this.emit('state', state);
       })
       .on('peers', (message) => this.#enter(message))
@@ -179,31 +183,34 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     }
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
+      this.#graceTimer = undefined;
       for (const id of this.#absent) this.#miss(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
+      if (this.state !== 'open') return; // a listener has had enough
       this.#absent.delete(id);
+      if (Object.hasOwn(metadata, id)) this.#introductions.set(id, metadata[id]);
       const known = this.peers.get(id);
       if (known) {
         known.heal();
         continue;
       }
-      const introduction = Object.hasOwn(metadata, id) ? metadata[id] : undefined;
-      const peer = this.#peer(id, introduction, polling.includes(id), this.#ahead.takeUnpublished());
+      const peer = this.#peer(id, polling.includes(id), this.#ahead.takeUnpublished());
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
     }
-    this.#ahead.publish(peers.length > 0);
+    if (this.state === 'open') this.#ahead.publish(peers.length > 0);
   }
 
   /** Someone has joined, and offers to us or answers the offer we published. */
   #greet({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
     this.#absent.delete(clientId);
+    this.#introductions.set(clientId, metadata);
     const taken = offerTaken && this.#ahead.takePublished();
     // Who takes an offer is new here, even if we have not noticed that it was away.
     if (taken) this.peers.get(clientId)?.destroy();
     const known = this.peers.get(clientId);
-    if (!known) this.#peer(clientId, metadata, polling === true, taken || undefined);
+    if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
     else known.missed();
     if (offerTaken) this.#ahead.publish(true);
@@ -212,6 +219,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** The room no longer has this peer. If it has not said goodbye, a connection that is open is none of the room's business. */
   #miss(id: string, hasLeft = false): void {
     const peer = this.peers.get(id);
+    this.#introductions.delete(id);
     if (peer?.connected && peer.state !== 'failed' && !hasLeft) this.#absent.add(id);
     else peer?.destroy();
   }
@@ -224,16 +232,17 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** The peer with this session id, made if it is new. */
-  #peer(id: string, introduction?: unknown, polls = false, made = this.peers.get(id)): Peer {
+  #peer(id: string, polls = false, made = this.peers.get(id)): Peer {
     if (made?.id === id) return made;
     const peer = made ?? new Peer(this.#settings);
     this.peers.set(id, peer);
-    const { client_id, metadata } = Object(introduction);
+    const { client_id, metadata } = Object(this.#introductions.get(id));
     peer
       .on('state', (state, reason) => {
         this.emit('peerstate', peer, state, reason);
         // Neither ICE nor the room knows a way to it.
-        if (state === 'failed' && peer.connected && this.#absent.has(id)) peer.destroy();
+        const isGivenUp = this.#absent.has(id) && this.#graceTimer === undefined;
+        if (state === 'failed' && peer.connected && isGivenUp) peer.destroy();
       })
       .on('connect', () => this.emit('peerconnect', peer))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
@@ -263,6 +272,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #suspend(): void {
     this.#signaling.stop();
     clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    this.#introductions.clear();
     this.#ahead.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }

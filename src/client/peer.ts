@@ -38,6 +38,9 @@ const GATHER_WITHIN_MS = 1_000;
  */
 const RESTART_EVERY_MS = 2_000;
 
+/** How long after a restart of ICE signals go by the channel again, in ms. */
+const RESTART_SETTLED_AFTER_MS = 5_000;
+
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
 
@@ -135,6 +138,10 @@ export class Peer extends Emitter<PeerEvents> {
   /** Our offer has not reached the other, who may offer without its being a collision. */
   #isOfferLost = false;
   #offersAccepted = 0;
+  /** Our last answer, for an offer that comes again because the answer was lost. */
+  #answered: { description: Description; candidates: IceCandidate[] } | undefined;
+  /** We have something to offer as soon as the channel is open. */
+  #isOfferDue = false;
   /** The other's last description that we have taken. */
   #theirSdp: string | undefined;
   /** Names this connection in signals: what belongs to one that was given up is dropped. */
@@ -175,6 +182,7 @@ export class Peer extends Emitter<PeerEvents> {
    * it comes.
    */
   initiate(): Promise<void> {
+    if (this.destroyed) return Promise.resolve();
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
@@ -239,11 +247,15 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** The room can be heard again, and what was said meanwhile is lost: says it again if there is no connection. */
   heal(): void {
-    if (this.#isUp) return;
-    if (!this.#described) this.initiate();
-    else this.#sendAgain();
-    if (this._pc.connectionState === 'failed') this.restart();
-    this.#repeatAfter(REPEAT_AFTER_MS);
+    // Not while a description is being taken.
+    this.#incoming = this.#incoming.then(() => {
+      if (this.#isUp || this.destroyed) return;
+      if (!this.#described) void this.initiate();
+      else this.#sendAgain();
+      // Where only the other may restart ICE it has to be asked again.
+      if (this._pc.connectionState === 'failed') this.restart();
+      this.#repeatAfter(REPEAT_AFTER_MS);
+    });
   }
 
   /** What we last sent has not reached the other: should it offer, then that does not collide with our offer. */
@@ -363,7 +375,8 @@ export class Peer extends Emitter<PeerEvents> {
     try {
       this._pc.restartIce();
     } catch {
-      // Not every WebRTC has it (node-datachannel 0.33.4 has not): the connect timer reports the failure.
+      // Not every WebRTC has it (node-datachannel 0.33.4 has not).
+      if (this._pc.connectionState === 'failed') this.#startOver();
     }
   }
 
@@ -371,9 +384,11 @@ export class Peer extends Emitter<PeerEvents> {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = this.#settings;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onnegotiationneeded = () => {
-      // The first offer is the initiator's alone: it has the data channel. For one who polls, and nothing else.
-      const mayOffer = this.#polls ? this.connected : this.initiator || pc.remoteDescription;
-      if (!this.#isOffering && mayOffer) this.#guard(this.#offer());
+      // The first offer is the initiator's alone: it has the data channel. For one who polls, and nothing else. An answer
+      // with an offer on its heels would be out of reach for one who has not got it.
+      const mayOffer = this.connected || (this.initiator && !this.#polls);
+      if (!mayOffer) this.#isOfferDue = true;
+      else if (!this.#isOffering) this.#guard(this.#offer());
     };
     pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
     pc.ondatachannel = ({ channel }) => {
@@ -395,9 +410,13 @@ export class Peer extends Emitter<PeerEvents> {
    */
   #renew(): void {
     this.#close();
-    this.initiator = this.#isOffering = this.#isIgnoring = this.#isOfferLost = this.connected = false;
+    if (this.connected) {
+      this.connected = false;
+      this.#setState('connecting');
+    }
+    this.initiator = this.#isOffering = this.#isOfferDue = this.#isIgnoring = this.#isOfferLost = false;
     this.#hasRestarted = false;
-    this.#described = this.#theirSdp = undefined;
+    this.#described = this.#answered = this.#theirSdp = undefined;
     this.#unsent = { candidates: [] };
     this.#attempt = newAttempt();
     this._pc = this.#newConnection();
@@ -454,7 +473,7 @@ export class Peer extends Emitter<PeerEvents> {
       return;
     }
     if (!isNew && description.sdp === this.#theirSdp) {
-      this.#sendAgain(); // the answer was lost
+      this.#sendAgain(this.#answered); // it was lost
       return;
     }
     const hasRemote = this._pc.remoteDescription !== null;
@@ -479,9 +498,15 @@ export class Peer extends Emitter<PeerEvents> {
     this.#flush(); // an answer that still waits for its candidates, when an offer follows on its heels
     const description = { type, sdp: this.#settings.sdpTransform(created ?? '') };
     const current = this._pc.currentLocalDescription;
-    if (current && iceUfrag(current) !== iceUfrag(description)) this.#hasRestarted = true;
+    if (current && iceUfrag(current) !== iceUfrag(description)) {
+      this.#hasRestarted = true;
+      this.#restartedAt = performance.now();
+    } else if (type === 'offer' && performance.now() - this.#restartedAt > RESTART_SETTLED_AFTER_MS) {
+      this.#hasRestarted = false;
+    }
     this.#unsent = { description, candidates: [] };
     this.#described = { description, candidates: [] };
+    if (type === 'answer') this.#answered = this.#described;
     await this._pc.setLocalDescription(description);
     this.#schedule();
   }
@@ -513,15 +538,16 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** Of what the other has already it takes no harm. */
-  #sendAgain(): void {
-    if (!this.#described || !this.#sendByRoom) return;
-    this.#unsent = { candidates: [] };
-    this.#signal({ ...this.#described.description, candidates: this.#described.candidates });
+  #sendAgain(described = this.#described): void {
+    if (!described || !this.#sendByRoom) return;
+    if (described === this.#described) this.#unsent = { candidates: [] };
+    this.#signal({ ...described.description, candidates: described.candidates });
   }
 
   #repeatAfter(ms: number): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
+      this.#repeatTimer = undefined;
       // One who polls takes its time, and the room keeps our offer for it.
       if (this.#isUp || this.#polls) return;
       this.#sendAgain();
@@ -543,7 +569,10 @@ export class Peer extends Emitter<PeerEvents> {
       }
       return;
     }
-    if ('type' in signal) this.#isOfferLost = false;
+    if ('type' in signal) {
+      this.#isOfferLost = false;
+      if (this.#repeatTimer === undefined) this.#repeatAfter(REPEAT_AFTER_MS);
+    }
     this.#sendByRoom?.({ ...signal, attempt: this.#attempt });
   }
 
@@ -566,7 +595,8 @@ export class Peer extends Emitter<PeerEvents> {
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
     this.emit('connect');
-    if (this.#polls && this._pc.getTransceivers().length > 0) this.#guard(this.#offer());
+    const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#isOfferDue;
+    if (isOfferDue && !this.destroyed) this.#guard(this.#offer());
   }
 
   #receiveData(data: unknown): void {
@@ -574,8 +604,12 @@ export class Peer extends Emitter<PeerEvents> {
     const whole = bytes && this.#reassembly.take(bytes);
     if (!whole) return;
     const signal = unmarkSignal(whole);
-    if (signal === undefined) this.emit('data', whole.message);
-    else this.receive(signal);
+    if (signal === undefined) {
+      this.emit('data', whole.message);
+      return;
+    }
+    this.#hasRestarted = false; // the other finds the channel good enough
+    this.receive(signal);
   }
 
   #addTheirTrack({ track, streams, receiver }: RTCTrackEvent): void {
@@ -612,6 +646,7 @@ export class Peer extends Emitter<PeerEvents> {
           ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
           : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
     this.#setState('failed', reason);
+    if (this.destroyed) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
     if (!this.#isPolite) this.#startOver(); // by rule one of the two, so that they do not collide
@@ -623,6 +658,8 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   #startOver(): void {
+    // Chromium (156) never settles what was under way on a connection that is closed.
+    this.#incoming = Promise.resolve();
     this.#expectConnection();
     this.#renew();
     if (!this.initiator) this.initiate();
@@ -644,10 +681,12 @@ export class Peer extends Emitter<PeerEvents> {
   async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
     try {
       let sent = 0;
+      const channel = this._channel;
       for (const frame of toFrames(message, this.#nextMessageId())) {
         if (!this.#hasRoom(frame)) await this.#room(frame);
-        if (!this.connected || !this._channel) throw new Error(`The peer ${this.id} is not connected.`);
-        this._channel.send(frame);
+        if (!this.connected || !channel || channel !== this._channel)
+          throw new Error(`The peer ${this.id} is not connected.`);
+        channel.send(frame);
         sent = Math.min(sent + frame.length, message.length);
         onProgress?.(sent, message.length);
       }
@@ -668,15 +707,15 @@ export class Peer extends Emitter<PeerEvents> {
   /** Waits until the frame fits into the channel's buffer, or the channel is gone. */
   async #room(frame: Uint8Array): Promise<void> {
     const channel = this._channel;
-    while (channel && !this.destroyed && !this.#hasRoom(frame)) {
+    while (channel && channel === this._channel && !this.#hasRoom(frame)) {
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           channel.removeEventListener('bufferedamountlow', wake);
-          this.off('close', wake);
+          this.off('state', wake);
           resolve();
         };
         channel.addEventListener('bufferedamountlow', wake);
-        this.on('close', wake);
+        this.on('state', wake); // of one that is closed, or connected anew
       });
     }
   }
@@ -687,12 +726,16 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('state', state, reason);
   }
 
-  /** A negotiation that fails is begun anew, once; then it ends the connection, if that has not been given up already. */
+  /** A negotiation that fails is begun anew, at once the first time. */
   #guard(work: Promise<void>): void {
     const pc = this._pc;
     work.catch((error: unknown) => {
       if (pc !== this._pc || this.destroyed) return;
-      if (this.#hasStartedOver) return this.destroy(error instanceof Error ? error : new Error(String(error)));
+      if (this.#hasStartedOver) {
+        this.#expectConnection();
+        this.#setState('failed', `The negotiation failed: ${error}`);
+        return;
+      }
       this.#hasStartedOver = true;
       this.#startOver();
     });

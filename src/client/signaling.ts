@@ -45,8 +45,10 @@ export interface SignalingOptions {
   ahead?: boolean;
   /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
   pingEveryMs?: number;
-  /** For places without a global WebSocket. */
-  WebSocket?: typeof WebSocket;
+  /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
+  WebSocket?: new (
+    url: string,
+  ) => object;
 }
 
 export interface SignalingEvents {
@@ -143,7 +145,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     const { WebSocket = globalThis.WebSocket } = this.#options;
-    const socket = new WebSocket(this.#url());
+    const socket: WebSocket = Object(new WebSocket(this.#url()));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event);
@@ -199,8 +201,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
-    this.emit('peers', message);
     this.#started?.resolve();
+    if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
   #ping(): void {
@@ -227,10 +229,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /** The network is back or another, or the user is back: no need to wait any longer, or a need to look. */
-  readonly #hurry = (): void => {
-    if (globalThis.document?.visibilityState === 'hidden') return;
-    if (this.#retryTimer !== undefined) this.#connect();
-    else if (this.state === 'open') this.#ping();
+  readonly #hurry = ({ type }: Event): void => {
+    const isOnline = type === 'online';
+    if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
+    if (this.state === 'open') this.#ping();
+    else if (isOnline || this.#retryTimer !== undefined) {
+      this.#letGo(COMING_BACK); // an attempt that hangs on the network that was
+      this.#connect();
+    }
   };
 
   #listen(how: 'addEventListener' | 'removeEventListener'): void {

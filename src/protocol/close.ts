@@ -36,6 +36,12 @@ export function heldFor({ code, reason }: Close): number | undefined {
 /** A client's own: it closes a connection that went silent, and is coming back on another. */
 export const COMING_BACK = 4010;
 
+/**
+ * The client has come back on another connection. Not final: the one that the room took for the newer may be one that
+ * the client had given up, and that arrived late.
+ */
+export const RESUMED: Close = { code: COMING_BACK, reason: 'Back on another connection' };
+
 /** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
 export const TOO_LARGE: Close = { code: 1009, reason: 'Message too large' };
 

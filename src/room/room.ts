@@ -2,7 +2,7 @@
  * What a room decides: who should get what, and whose socket should close. Pure: the caller brings the members, the
  * clock and the limits, and carries out the effects in their order.
  */
-import { type Close, DUPLICATE, FLOOD, FULL, held, SILENT, TAKEN, TOO_LARGE } from '../protocol/close.ts';
+import { type Close, DUPLICATE, FLOOD, FULL, held, RESUMED, SILENT, TAKEN, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import {
   BROADCAST_TARGET,
@@ -128,7 +128,7 @@ export function join<M extends Member>(
   if (!isResumed && others.length + away.length + pollers.length >= limits.maxPeers) {
     return [...effects, { close: FULL, member: joiner }];
   }
-  if (twin) effects.push({ close: DUPLICATE, member: twin });
+  if (twin) effects.push({ close: isResumed ? RESUMED : DUPLICATE, member: twin });
   if (place) effects.push({ release: place });
 
   const polling = introductions(pollers);

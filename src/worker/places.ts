@@ -28,7 +28,11 @@ export class Places {
 
   release({ id }: Place): void {
     this.#places = this.all.filter((place) => place.id !== id);
-    this.#storage.kv.delete(PREFIX + id);
+    try {
+      this.#storage.kv.delete(PREFIX + id);
+    } catch {
+      // Past the day's free writes. It has lapsed by the time it is read again, or soon after.
+    }
   }
 
   /** When the first of the places lapses, in ms since the epoch, be it overdue or not. Infinity when there is none. */

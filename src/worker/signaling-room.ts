@@ -143,8 +143,10 @@ export class SignalingRoom extends DurableObject<Env> {
     const next = this.#nextExpiry();
     if (next === expected) return;
     // The alarm goes with the rest (from compatibility date 2026-02-24).
-    if (next === Number.POSITIVE_INFINITY) void this.ctx.storage.deleteAll();
-    else if (next < expected) void this.ctx.storage.setAlarm(next);
+    const { storage } = this.ctx;
+    // Past the day's free writes neither is possible: then what is stored lapses when somebody looks.
+    if (next === Number.POSITIVE_INFINITY) storage.deleteAll().catch(() => undefined);
+    else if (next < expected || expected < Date.now()) storage.setAlarm(next).catch(() => undefined);
   }
 
   #nextExpiry(): number {
@@ -204,7 +206,8 @@ export class SignalingRoom extends DurableObject<Env> {
   #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
     this.#roster.changed();
-    this.#apply(effects());
+    // One that came under its id while it was closing is there in its stead.
+    if (!this.#roster.find(member.id)) this.#apply(effects());
   }
 }
 

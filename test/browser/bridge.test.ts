@@ -177,10 +177,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     const [old, ours] = await Promise.all([openPage(browser, pages.url), openPage(browser, pages.url)]);
     const options = { rtcPeerConnectionOptions: { bundlePolicy: 'max-bundle' } };
     // Not p2pcf: the offers it makes up are refused by one that goes by this.
-    await Promise.all([
-      enter(old, 'p2pcf', 'both', 'old name'),
-      enter(ours, 'ours', 'both', 'our name', options),
-    ]);
+    await Promise.all([enter(old, 'p2pcf', 'both', 'old name'), enter(ours, 'ours', 'both', 'our name', options)]);
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
     await Promise.all([show(ours, old, { audio: true, video: true }), show(old, ours, { audio: true, video: true })]);
     expect([...old.errors, ...ours.errors]).toEqual([]);

@@ -1,7 +1,21 @@
 // What the test page has as globals, for the functions that run in it.
 declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
+declare const Peer: typeof import('../../src/client/peer.ts').Peer;
+/** Two peers of one page, in peer.test.ts. */
+interface Pair {
+  a: import('../../src/client/peer.ts').Peer;
+  b: import('../../src/client/peer.ts').Peer;
+  make(): import('../../src/client/peer.ts').Peer;
+  introduce(peer: import('../../src/client/peer.ts').Peer, id: 'a' | 'b', other: 'a' | 'b', isPolite: boolean): void;
+  /** How many signals have been sent by way of the room. */
+  signals: number;
+  /** Whose signals are lost. */
+  lost: 'a' | 'b' | '';
+}
 interface Window {
+  pair: Pair;
+  tracked: Promise<boolean>;
   room: import('../../src/client/index.ts').P2PCF;
   p2pcf: import('../../src/client/index.ts').P2PCF;
   got: { from: string; length: number; sum: string; text: string }[];

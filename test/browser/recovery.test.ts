@@ -229,3 +229,47 @@ test('one who comes when another is away meets it when that is back', async () =
   for (const { page } of [alice, bob]) await connected(page, 1);
   expect([await events(alice.page), await events(bob.page)]).toEqual([['connect Bobby'], ['connect Alice']]);
 });
+
+test('one who came back unannounced is who it was', async () => {
+  const [alice, bob] = [await newLine(), await newLine()];
+  await join(alice, 'Alice');
+  await join(bob, 'Bobby');
+  for (const { page } of [alice, bob]) await connected(page, 1);
+  alice.proxy.refuse(true);
+  alice.proxy.drop();
+  // Into the back-forward cache and out of it, while the server cannot be told.
+  const dispatch = (type: string): void => {
+    window.dispatchEvent(new PageTransitionEvent(type, { persisted: true }));
+  };
+  await inPage(alice.page, dispatch, 'pagehide');
+  await connected(bob.page, 0);
+  await inPage(alice.page, dispatch, 'pageshow');
+  alice.proxy.refuse(false);
+  for (const { page } of [alice, bob]) await connected(page, 1);
+  expect(await events(bob.page)).toEqual(['connect Alice', 'close Alice', 'connect Alice']);
+});
+
+test('an app that leaves in the midst of the first news leaves nothing behind', async () => {
+  for (const name of ['bob', 'carol']) await Client.join(placeOf(server), room, name);
+  const { page } = await newLine();
+  const left = await page.evaluate(
+    async ([url, room]) => {
+      const made: RTCPeerConnection[] = [];
+      const wrtc = {
+        RTCPeerConnection: class extends RTCPeerConnection {
+          constructor(configuration?: RTCConfiguration) {
+            super(configuration);
+            made.push(this);
+          }
+        },
+      };
+      const p2pcf = new P2PCF('Alice', room, { workerUrl: url, stunIceServers: [], wrtc });
+      p2pcf.once('peerjoin', () => p2pcf.destroy());
+      await p2pcf.start();
+      await new Promise((resolve) => setTimeout(resolve)); // what was begun by then, and no more
+      return [p2pcf.peers.size, p2pcf.state, made.filter(({ signalingState }) => signalingState !== 'closed').length];
+    },
+    [server.url, room] as const,
+  );
+  expect(left).toEqual([0, 'closed', 0]);
+});

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Server, startWorkerd } from '../../scripts/server.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
+import { PromptWebSocket } from './place.ts';
 
 let server: Server;
 beforeAll(async () => {
@@ -81,7 +82,7 @@ test('signaling alone: who is here, signals, broadcasts and refusals', async () 
   const left = new Promise((resolve) => alice.once('leave', resolve));
   bob.stop();
   expect(await left).toMatchObject({ clientId: 'bob' });
-  const twin = new SignalingClient({ workerUrl: server.url, roomId, clientId: 'alice' });
+  const twin = new SignalingClient({ workerUrl: server.url, roomId, clientId: 'alice', WebSocket: PromptWebSocket });
   await expect(twin.start()).rejects.toThrow('Id is taken (4009)');
   expect(twin.state).toBe('closed');
   expect(log).toEqual(['connecting', 'open']);

@@ -2,9 +2,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startWorkerd, type Workerd } from '../../scripts/server.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
+import type { Peers } from '../../src/protocol/messages.ts';
 import { Client } from '../client.ts';
 import { type FaultyProxy, startFaultyProxy } from './faults.ts';
-import { placeOf } from './place.ts';
+import { PromptWebSocket, placeOf } from './place.ts';
 
 const WAIT = { timeout: 15_000, interval: 10 };
 
@@ -27,6 +28,9 @@ afterEach(() => {
 let rooms = 0;
 const newRoom = (): string => `room of its own ${++rooms}`;
 
+const tokens = new WeakMap<SignalingClient, string>();
+const token = (client: SignalingClient): string => tokens.get(client) ?? '';
+
 /** A client that goes by way of the proxy, started, and what it has heard. */
 async function enter(roomId: string, options: Partial<SignalingOptions> = {}): Promise<[SignalingClient, unknown[]]> {
   const client = new SignalingClient({ workerUrl: proxy.url, roomId, clientId: 'alice', ...options });
@@ -34,7 +38,10 @@ async function enter(roomId: string, options: Partial<SignalingOptions> = {}): P
   const log: unknown[] = [];
   client
     .on('state', (state) => log.push(state))
-    .on('peers', ({ peers, resumed }) => log.push({ peers, resumed }))
+    .on('peers', ({ peers, resumed, resumeToken }) => {
+      log.push({ peers, resumed });
+      tokens.set(client, resumeToken ?? '');
+    })
     .on('signal', (from, signal) => log.push({ from, signal }));
   await client.start();
   return [client, log];
@@ -82,6 +89,20 @@ test('one whose join was answered into a dead connection comes back as itself', 
   expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'here' });
 });
 
+test('a connection that the client had given up and that arrives late does not end it', async () => {
+  const room = newRoom();
+  const bob = await Client.join(placeOf(server), room, 'bob');
+  const [alice, log] = await enter(room, { WebSocket: PromptWebSocket });
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  const back = new Promise<Peers>((resolve) => alice.once('peers', resolve));
+  const late = await Client.connect(placeOf(server), room, 'alice', { resume: token(alice) });
+  expect(await back).toMatchObject({ resumed: true, peers: ['bob'] });
+  expect(await late.closed).toMatchObject({ code: 4010 });
+  expect(log).not.toContain('closed');
+  alice.send('bob', 'still me');
+  expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'still me' });
+});
+
 test('an id the server has made up is kept', async () => {
   const client = new SignalingClient({ workerUrl: proxy.url, roomId: newRoom() });
   clients.push(client);
@@ -96,7 +117,7 @@ test('an id that is held for another is waited for, one that is taken is not', a
   const hasty = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 2 } });
   try {
     const [alice] = await Client.settle(placeOf(hasty), 'room', 'alice');
-    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice' };
+    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice', WebSocket: PromptWebSocket };
     const tooEarly = new SignalingClient(options);
     await expect(tooEarly.start()).rejects.toThrow('The room refused: Id is taken (4009).');
     const log: string[] = [];

@@ -1,0 +1,163 @@
+/** Two peers in one page, with a way between them that loses what the test wants lost. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+
+let pages: PageServer;
+let browser: Browser;
+let page: Page;
+beforeAll(async () => {
+  const globals = `import { Peer } from './src/client/peer.ts'; globalThis.Peer = Peer;`;
+  [pages, browser] = await Promise.all([servePage(globals), launchChromium()]);
+});
+afterAll(async () => {
+  await Promise.all([browser.close(), pages.stop()]);
+});
+beforeEach(async () => {
+  page = await openPage(browser, pages.url);
+});
+
+/** Makes `window.pair`; `a` is polite or not. Signals take 10 ms; those from `lost` do not arrive. */
+async function introduce(isPolite: boolean): Promise<void> {
+  await page.evaluate((isPolite) => {
+    const settings = {
+      RTCPeerConnection,
+      rtcConfiguration: {},
+      proprietaryConstraints: undefined,
+      sdpTransform: (sdp: string) => sdp,
+    };
+    const make = () => new Peer(settings);
+    const pair: Pair = { a: make(), b: make(), make, signals: 0, lost: '', introduce: () => undefined };
+    pair.introduce = (peer, id, other, isPolite) =>
+      peer.introduce({
+        id: other,
+        clientId: other,
+        metadata: undefined,
+        isPolite,
+        polls: false,
+        send(signal) {
+          pair.signals++;
+          if (pair.lost !== id) setTimeout(() => pair[other].receive(structuredClone(signal)), 10);
+        },
+      });
+    pair.introduce(pair.a, 'a', 'b', isPolite);
+    pair.introduce(pair.b, 'b', 'a', !isPolite);
+    window.pair = pair;
+  }, isPolite);
+}
+
+const bothConnected = (): Promise<unknown> =>
+  page.waitForFunction(() => window.pair.a.connected && window.pair.b.connected);
+
+describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
+  test('an answerer with a track whose first signals are lost is connected soon, without a storm', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => {
+      window.pair.b.addTransceiver('audio');
+      window.pair.lost = 'b';
+      void window.pair.a.initiate();
+      window.pair.b.once('signal', () => {
+        setTimeout(() => {
+          window.pair.lost = '';
+        }, 1000);
+      });
+    });
+    await bothConnected();
+    expect(await page.evaluate(() => window.pair.signals)).toBeLessThan(20);
+    await page.waitForFunction(() => window.pair.a._pc.getTransceivers()[0]?.currentDirection);
+  });
+
+  test('one that heals while it takes an offer takes it', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => {
+      const { a, b } = window.pair;
+      const receive = b.receive.bind(b);
+      let isFirst = true;
+      b.receive = (signal) => {
+        receive(signal);
+        if (isFirst) void Promise.resolve().then(() => b.heal());
+        isFirst = false;
+      };
+      void a.initiate();
+    });
+    await bothConnected();
+    expect(await page.evaluate(() => window.pair.signals)).toBeLessThan(12);
+  });
+
+  test('a renegotiation after an ICE restart that is lost is done again', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => void window.pair.a.initiate());
+    await bothConnected();
+    const ufrag = (): Promise<unknown> =>
+      page.evaluate(() => /a=ice-ufrag:(\S+)/.exec(window.pair.a._pc.currentRemoteDescription?.sdp ?? '')?.[1]);
+    const before = await ufrag();
+    await page.evaluate(() => window.pair.a.restart());
+    await expect.poll(ufrag).not.toBe(before);
+    await page.evaluate(async () => {
+      const { a, b } = window.pair;
+      window.pair.lost = 'a';
+      window.tracked = new Promise((resolve) => b._pc.addEventListener('track', () => resolve(true)));
+      const lost = new Promise((resolve) => a.once('signal', resolve));
+      a.addTransceiver('audio');
+      await lost;
+      window.pair.lost = '';
+      a.missed();
+    });
+    expect(await page.evaluate(() => window.tracked)).toBe(true);
+  });
+
+  test('what waits to be sent when the other comes anew is refused, and what comes after is sent', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => void window.pair.a.initiate());
+    await bothConnected();
+    const outcome = await page.evaluate(async () => {
+      const { pair } = window;
+      const big = pair.a.send(new Uint8Array(200_000_000)).then(
+        () => 'sent',
+        (error: Error) => error.message,
+      );
+      pair.b._pc.onconnectionstatechange = null; // it vanishes, and comes back knowing nothing
+      const old = pair.b;
+      pair.b = pair.make();
+      pair.introduce(pair.b, 'b', 'a', !old.initiator);
+      const heard = new Promise((resolve) => pair.b.on('data', (bytes) => resolve(new TextDecoder().decode(bytes))));
+      void pair.b.initiate();
+      await new Promise<void>((resolve) => pair.a.once('connect', resolve));
+      await pair.a.send('hello');
+      return [await big, await heard];
+    });
+    expect(outcome).toEqual(['The peer b is not connected.', 'hello']);
+  });
+});
+
+test('one that is destroyed by who hears that it has failed stays so', async () => {
+  await page.clock.install();
+  const made = await page.evaluateHandle(() => {
+    const made: RTCPeerConnection[] = [];
+    const Counted = class extends RTCPeerConnection {
+      constructor(configuration?: RTCConfiguration) {
+        super(configuration);
+        made.push(this);
+      }
+    };
+    const peer = new Peer({
+      RTCPeerConnection: Counted,
+      rtcConfiguration: {},
+      proprietaryConstraints: undefined,
+      sdpTransform: (sdp) => sdp,
+    });
+    peer.introduce({
+      id: 'nobody',
+      clientId: 'nobody',
+      metadata: undefined,
+      isPolite: false,
+      polls: false,
+      send: () => undefined,
+    });
+    peer.on('state', (state) => state === 'failed' && peer.destroy());
+    void peer.initiate();
+    return made;
+  });
+  await page.clock.runFor(120_000);
+  expect(await made.evaluate((made) => made.map(({ signalingState }) => signalingState))).toEqual(['closed']);
+});

@@ -123,6 +123,11 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #polls = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
+  /**
+   * Our first offer, for one who polls: the room shows us to it by that, and has to be given it again if it has forgotten
+   * us. For as long as one whom it is connected to is not shown to it, it polls faster.
+   */
+  #shown: Signal | undefined;
   #sendByRoom: Introduction['send'] | undefined;
   #isOffering = false;
   /**
@@ -225,6 +230,8 @@ export class Peer extends Emitter<PeerEvents> {
     const { description, candidates = [] } = parsed ?? {};
     this.#incoming = this.#incoming.then(async () => {
       if (isRequest) this.#grant(transceiverRequest?.kind);
+      // What the room has from one who polls is for connecting; on the channel no attempt is named.
+      if (this.#polls && this.connected && parsed?.attempt !== undefined) return;
       const { attempt = this.#attempt } = parsed ?? {}; // within the channel, and from simpler clients, none is named
       if (description) await this.#acceptDescription(description, attempt);
       if (this.#isIgnoring || attempt !== this.#attempt) return;
@@ -239,7 +246,10 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** The room can be heard again, and what was said meanwhile is lost: says it again if there is no connection. */
   heal(): void {
-    if (this.#isUp) return;
+    if (this.#isUp) {
+      if (this.#shown) this.#sendByRoom?.(this.#shown);
+      return;
+    }
     if (!this.#described) this.initiate();
     else this.#sendAgain();
     if (this._pc.connectionState === 'failed') this.restart();
@@ -543,8 +553,12 @@ export class Peer extends Emitter<PeerEvents> {
       }
       return;
     }
-    if ('type' in signal) this.#isOfferLost = false;
-    this.#sendByRoom?.({ ...signal, attempt: this.#attempt });
+    const marked = { ...signal, attempt: this.#attempt };
+    if ('type' in signal) {
+      this.#isOfferLost = false;
+      if (this.#polls) this.#shown = marked;
+    }
+    this.#sendByRoom?.(marked);
   }
 
   #use(channel: RTCDataChannel): void {

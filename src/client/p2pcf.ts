@@ -212,6 +212,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
+    else if (polling) known.heal();
     else known.missed();
     if (offerTaken) this.#ahead.publish(true);
   }

@@ -126,6 +126,11 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #polls = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
+  /**
+   * Our first offer, for one who polls: the room shows us to it by that, and has to be given it again if it has forgotten
+   * us. For as long as one whom it is connected to is not shown to it, it polls faster.
+   */
+  #shown: Signal | undefined;
   #sendByRoom: Introduction['send'] | undefined;
   #isOffering = false;
   /**
@@ -233,6 +238,8 @@ export class Peer extends Emitter<PeerEvents> {
     const { description, candidates = [] } = parsed ?? {};
     this.#incoming = this.#incoming.then(async () => {
       if (isRequest) this.#grant(transceiverRequest?.kind);
+      // What the room has from one who polls is for connecting; on the channel no attempt is named.
+      if (this.#polls && this.connected && parsed?.attempt !== undefined) return;
       const { attempt = this.#attempt } = parsed ?? {}; // within the channel, and from simpler clients, none is named
       if (description) await this.#acceptDescription(description, attempt);
       if (this.#isIgnoring || attempt !== this.#attempt) return;
@@ -249,7 +256,11 @@ export class Peer extends Emitter<PeerEvents> {
   heal(): void {
     // Not while a description is being taken.
     this.#incoming = this.#incoming.then(() => {
-      if (this.#isUp || this.destroyed) return;
+      if (this.destroyed) return;
+      if (this.#isUp) {
+        if (this.#shown) this.#sendByRoom?.(this.#shown);
+        return;
+      }
       if (!this.#described) void this.initiate();
       else this.#sendAgain();
       // Where only the other may restart ICE it has to be asked again.
@@ -569,11 +580,13 @@ export class Peer extends Emitter<PeerEvents> {
       }
       return;
     }
+    const marked = { ...signal, attempt: this.#attempt };
     if ('type' in signal) {
       this.#isOfferLost = false;
       if (this.#repeatTimer === undefined) this.#repeatAfter(REPEAT_AFTER_MS);
+      if (this.#polls) this.#shown = marked;
     }
-    this.#sendByRoom?.({ ...signal, attempt: this.#attempt });
+    this.#sendByRoom?.(marked);
   }
 
   #use(channel: RTCDataChannel): void {

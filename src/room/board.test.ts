@@ -250,3 +250,12 @@ test('whatever happens, a poll tells of exactly those who are there, and an idle
     }),
   );
 });
+
+test('where there are others than pollers, a first look finds nobody, so that p2pcf posts itself at once', () => {
+  const board = new Board();
+  board.post('ca', 'a');
+  expect(board.look().ps).toHaveLength(1);
+  board.surroundings = { ...ALONE, count: () => 1 };
+  expect(board.look()).toEqual({ ps: [], pk: [] });
+  expect(board.listen('cb', 'b').ps).toHaveLength(1);
+});

@@ -7,6 +7,9 @@ import type { Browser, Page } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Server, startWorkerd } from '../../scripts/server.ts';
+import { Client } from '../client.ts';
+import { startFaultyProxy } from '../server/faults.ts';
+import { placeOf } from '../server/place.ts';
 import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
 import { launchFirefox, openInFirefox } from './firefox.ts';
 import { inPage, type RoomPage } from './room-page.ts';
@@ -198,6 +201,45 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     await exchange(ours, old, [0, 1, ...lengths]);
     await exchange(old, ours, lengths);
     expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
+  test('a connection outlives the one to the server, and the poller goes on at its pace', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
+    const room = 'outlives';
+    const proxy = await startFaultyProxy(server.url);
+    try {
+      const watcher = await Client.join(placeOf(server), room, 'watcher');
+      const old = await openPage(browser, pages.url);
+      await old.evaluate(() => {
+        const { fetch } = window;
+        window.fetch = async (...request) => {
+          const response = await fetch(...request);
+          const { ps }: { ps: [string, string][] } = await response.clone().json();
+          window.shown = ps.map(([, label]) => label);
+          return response;
+        };
+      });
+      await enter(old, 'p2pcf', room, 'old name');
+      const ours = await openPage(browser, pages.url);
+      await enter(ours, 'ours', room, 'our name', { workerUrl: proxy.url });
+      await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+
+      proxy.refuse(true);
+      proxy.reset();
+      while (Object(await watcher.next()).type !== 'peer_leave');
+      await until(old, () => window.shown.length === 0);
+      await exchange(ours, old, [1000]);
+      proxy.refuse(false);
+      await until(old, () => window.shown.join() === 'our name');
+      await show(ours, old, { audio: true });
+      await exchange(old, ours, [1000]);
+      for (const page of [old, ours]) expect(await page.evaluate(() => window.log)).toEqual([]);
+      expect([...old.errors, ...ours.errors]).toEqual([]);
+      await watcher.close(1000);
+    } finally {
+      await proxy.stop();
+    }
   });
 
   test.for<[Kind, Kind]>([

@@ -51,6 +51,8 @@ declare const pollingClients: Record<
 >;
 interface Window {
   client: PollingClient;
+  /** Whom the server's last reply had in it. */
+  shown: string[];
 }
 declare const clients: {
   ours: typeof import('../../src/client/index.ts').P2PCF;

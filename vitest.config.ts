@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // Most of the time they wait for timers, for peers that poll and for servers: more at a time than there are cores.
+    maxWorkers: 4,
     projects: [
       // Pure: plain Node, milliseconds.
       { test: { name: 'pure', include: ['src/**/*.test.ts'], testTimeout: 20_000 } },

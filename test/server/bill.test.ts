@@ -38,7 +38,7 @@ test('two peers who meet cost two requests at each stage and their messages; no 
 
 test('that a place would be held costs nothing; a drop costs a request to come back and three rows', async () => {
   const proxy = await startFaultyProxy(server.url);
-  const alice = new SignalingClient({ workerUrl: proxy.url, roomId: 'room', clientId: 'alice', pingEveryMs: 100 });
+  const alice = new SignalingClient({ workerUrl: proxy.url, roomId: 'room', clientId: 'alice' });
   const bob = new SignalingClient({ workerUrl: server.url, roomId: 'room', clientId: 'bob' });
   await alice.start();
   await bob.start();

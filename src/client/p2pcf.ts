@@ -181,13 +181,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       if (resumed) this.#miss(id);
       else this.#absent.add(id);
     }
+    if (this.state !== 'open') return; // a listener has had enough
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
       for (const id of this.#absent) this.#miss(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
-      if (this.state !== 'open') return; // a listener has had enough
+      if (this.state !== 'open') return;
       this.#absent.delete(id);
       if (Object.hasOwn(metadata, id)) this.#introductions.set(id, metadata[id]);
       const known = this.peers.get(id);

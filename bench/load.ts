@@ -3,7 +3,8 @@ import { deepEqual } from 'node:assert/strict';
 import { once } from 'node:events';
 import { setInterval } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import type { ClientMessage, ServerMessage, Signal } from '../src/protocol/messages.ts';
+import type { ClientMessage, ServerMessage } from '../src/protocol/messages.ts';
+import type { Signal } from '../src/protocol/signal.ts';
 
 const CANDIDATES = Array.from(
   { length: 9 },

@@ -1,5 +1,5 @@
 /** The spare peer connection: there before it is needed, and while we stay in the room its offer is published ahead. */
-import type { Signal } from '../protocol/messages.ts';
+import type { Signal } from '../protocol/signal.ts';
 import type { Peer } from './peer.ts';
 
 /** A connection that has just begun gets the processor to itself for this long before the next offer is made, in ms. */

@@ -1,5 +1,6 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
-import { type PeerJoin, type Peers, parseSignal } from '../protocol/messages.ts';
+import type { PeerJoin, Peers } from '../protocol/messages.ts';
+import { parseSignal } from '../protocol/signal.ts';
 import { Ahead } from './ahead.ts';
 import { Emitter } from './events.ts';
 import { type Data, Peer, type PeerSettings, type PeerState, type Progress, type WebRTC } from './peer.ts';

@@ -5,7 +5,7 @@ import {
   parseSignal,
   type RestartRequest,
   type Signal,
-} from '../protocol/messages.ts';
+} from '../protocol/signal.ts';
 import { MAX_MESSAGE_BYTES, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { Emitter } from './events.ts';
 
@@ -230,17 +230,15 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Takes a signal from the other. One that makes no sense is dropped. */
   receive(signal: unknown): void {
-    const { restart, renegotiate, transceiverRequest } = Object(signal);
-    if (restart === true) this.restart();
     const parsed = parseSignal(signal);
-    const isRequest = this.#polls && (renegotiate || transceiverRequest);
-    if (!parsed && !isRequest) return;
-    const { description, candidates = [] } = parsed ?? {};
+    if (!parsed) return;
+    const { request, description, candidates } = parsed;
+    if (request?.type === 'restart') this.restart();
     this.#incoming = this.#incoming.then(async () => {
-      if (isRequest) this.#grant(transceiverRequest?.kind);
+      if (request?.type === 'renegotiate' && this.#polls) this.#grant(request.kind);
       // What the room has from one who polls is for connecting; on the channel no attempt is named.
-      if (this.#polls && this.connected && parsed?.attempt !== undefined) return;
-      const { attempt = this.#attempt } = parsed ?? {}; // within the channel, and from simpler clients, none is named
+      if (this.#polls && this.connected && parsed.attempt !== undefined) return;
+      const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
       if (description) await this.#acceptDescription(description, attempt);
       if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
@@ -362,8 +360,8 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** What P2PCF asks of the one who offers: a transceiver, or to see what it has to answer by now. */
-  #grant(kind: unknown): void {
-    if (kind === 'audio' || kind === 'video')
+  #grant(kind: 'audio' | 'video' | undefined): void {
+    if (kind)
       this._pc.addTransceiver(kind); // and negotiationneeded follows
     else if (this._pc.signalingState === 'stable' && !this.#isOffering) this.#guard(this.#offer());
     // Else our last offer is one that it has yet to answer.

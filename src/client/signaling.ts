@@ -1,6 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal } from '../protocol/close.ts';
-import { idFault } from '../protocol/ids.ts';
+import { joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
   type ErrorMessage,
@@ -271,14 +271,17 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #url(): string {
-    const url = roomUrl(this.#options);
-    const { searchParams } = url;
-    searchParams.set('resume', this.#resumeToken);
+    const { workerUrl, roomId, clientId, metadata, ahead = false } = this.#options;
     // The id the server made up is ours from then on.
-    if (this.clientId) searchParams.set('clientId', this.clientId);
-    // One that returns has its connections.
-    if (this.#options.ahead && this.state !== 'reconnecting') searchParams.set('ahead', '1');
-    return url.href;
+    const id = this.clientId ?? clientId;
+    return joinUrl(workerUrl, {
+      roomId,
+      ...(id && { clientId: id }),
+      ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+      resume: this.#resumeToken,
+      // Whoever returns has its connections.
+      ahead: ahead && this.state !== 'reconnecting',
+    });
   }
 
   #setState(state: SignalingState): void {
@@ -286,24 +289,6 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.state = state;
     this.emit('state', state);
   }
-}
-
-/** Throws Error with a sentence for what is wrong. */
-function roomUrl({ workerUrl, roomId, clientId, metadata }: SignalingOptions): URL {
-  if (!workerUrl) throw new Error('workerUrl is missing: pass the address of your server');
-  const url = URL.canParse(workerUrl) ? new URL(workerUrl) : undefined;
-  if (!url || !/^(http|ws)s?:$/.test(url.protocol)) {
-    throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, http://, wss:// or ws://`);
-  }
-  const fault = idFault(roomId) ?? (/^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : undefined);
-  if (fault) throw new Error(`The room id ${fault}.`);
-  const clientFault = clientId && idFault(clientId);
-  if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  url.protocol = url.protocol.replace('http', 'ws');
-  url.pathname = url.pathname.replace(/\/*$/, `/ws/room/${encodeURIComponent(roomId)}`);
-  if (clientId) url.searchParams.set('clientId', clientId);
-  if (metadata !== undefined) url.searchParams.set('metadata', JSON.stringify(metadata));
-  return url;
 }
 
 /** So many random bytes as hexadecimal digits. */

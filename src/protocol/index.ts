@@ -1,4 +1,6 @@
 /** The protocol, for programs that speak it by themselves: `p2pcf-ws/protocol`. */
 export * from './close.ts';
 export { type ErrorCode, ProtocolError } from './error.ts';
+export * from './join.ts';
 export * from './messages.ts';
+export * from './signal.ts';

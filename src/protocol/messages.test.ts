@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ProtocolError } from './error.ts';
-import { parseClientMessage, parseSignal } from './messages.ts';
+import { parseClientMessage } from './messages.ts';
 
 const codeOf = (text: string): string => {
   try {
@@ -47,30 +47,4 @@ test.each([
   ['{"type":"toString"}', 'unknown_type'],
 ])('%s: %s', (text, code) => {
   expect(codeOf(text)).toBe(code);
-});
-
-const candidate = { candidate: 'candidate:1 1 udp 1 127.0.0.1 9 typ host', sdpMid: '0', sdpMLineIndex: 0 };
-const offer = { type: 'offer', sdp: 'v=0' };
-
-test.each([
-  [offer, { description: offer, candidates: [] }],
-  [
-    { ...offer, candidates: [candidate] },
-    { description: offer, candidates: [candidate] },
-  ],
-  [{ candidates: [candidate, candidate] }, { candidates: [candidate, candidate] }],
-  [{ candidates: [] }, { candidates: [] }],
-  [{ candidates: [candidate, 7, null, { candidate: 7 }] }, { candidates: [candidate] }],
-  [{ candidate }, { candidates: [candidate] }],
-  [{ candidate: { candidate: '' } }, { candidates: [{ candidate: '' }] }],
-  [candidate, { candidates: [candidate] }],
-  [{ sdp: offer }, { description: offer, candidates: [] }],
-  [{ type: 'rollback', sdp: '' }, undefined],
-  [{ type: 'offer' }, undefined],
-  [{ candidate: null }, undefined],
-  [{ renegotiate: true }, undefined],
-  ['offer', undefined],
-  [null, undefined],
-])('the signal %j is read as %j', (signal, read) => {
-  expect(parseSignal(signal)).toEqual(read);
 });

@@ -2,56 +2,18 @@
  * Every message on the WebSocket, both directions. PROTOCOL.md tells the same as a conversation.
  * All are JSON text frames but for the keep-alive, which is the bare text `ping` and its answer `pong`.
  */
-import { asciiJson } from './ascii-json.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
-import { utf8Length } from './utf8.ts';
+import { asciiJson, isObject, parseJson } from './json.ts';
 
 /** A client sends this text to show that it is alive; the runtime answers PONG without waking the room. */
 export const PING = 'ping';
 export const PONG = 'pong';
 
-/** As the join URL's `resume`: give me a token by which to get my place back. Later the token itself stands there. */
-export const RESUME_NEXT_TIME = '1';
-
 /** As a `targetId`: everyone in the room but the sender. Refused as anybody's id. */
 export const BROADCAST_TARGET = '__broadcast__';
 
-/**
- * Longest join metadata, in UTF-8 bytes of JSON. The library promises an app 2,048 and needs some for its own envelope;
- * with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
- */
-export const MAX_METADATA_BYTES = 2560;
-
 /** Longest offer published ahead, in bytes of JSON with all but ASCII escaped. */
 export const MAX_OFFER_BYTES = 8192;
-
-/**
- * What goes into `signal`, by convention between clients: the server carries it unread and never enforces this.
- * A description may bring the candidates known by then; later ones follow together.
- */
-export type Signal = ((Description & { candidates?: IceCandidate[] }) | { candidates: IceCandidate[] }) & {
-  /** Which of the attempts to connect it belongs to: the offerer's choice, and what follows says the same. */
-  attempt?: string;
-};
-
-/** Goes into `signal` too: asks the other for an ICE restart, for one whose browser had better not offer it. */
-export interface RestartRequest {
-  restart: true;
-}
-
-/** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
-export interface Description {
-  type: 'offer' | 'answer';
-  sdp: string;
-}
-
-/** The fields of WebRTC's RTCIceCandidateInit, named here because the protocol compiles without DOM types. */
-export interface IceCandidate {
-  candidate?: string;
-  sdpMid?: string | null;
-  sdpMLineIndex?: number | null;
-  usernameFragment?: string | null;
-}
 
 /** Carry `signal` to `targetId`, or to everyone else if that is BROADCAST_TARGET. */
 export interface SignalRequest {
@@ -201,49 +163,6 @@ export function parseClientMessage(text: string): ClientMessage {
   }
 }
 
-/** What a peer's signal says. */
-export interface ParsedSignal {
-  description?: Description;
-  candidates: IceCandidate[];
-  attempt?: string;
-}
-
-/**
- * Reads a peer's `signal`: its description, if it has one, and its candidates, if any. Besides Signal it takes the bare
- * forms `{candidate: …}`, `{sdp: {type, sdp}}` and an RTCIceCandidateInit as it is. Undefined if it is none of these.
- */
-export function parseSignal(signal: unknown): ParsedSignal | undefined {
-  if (!isObject(signal)) return undefined;
-  const description = asDescription(signal) ?? asDescription(signal['sdp']);
-  const listed: unknown[] | undefined = Array.isArray(signal['candidates']) ? signal['candidates'] : undefined;
-  const bare = typeof signal['candidate'] === 'string' ? signal : signal['candidate'];
-  const candidates = (listed ?? [bare]).filter(isIceCandidate);
-  if (!description && !listed && candidates.length === 0) return undefined;
-  const { attempt } = signal;
-  return { candidates, ...(description && { description }), ...(typeof attempt === 'string' && { attempt }) };
-}
-
-function asDescription(value: unknown): Description | undefined {
-  if (!isObject(value)) return undefined;
-  const { type, sdp } = value;
-  return (type === 'offer' || type === 'answer') && typeof sdp === 'string' ? { type, sdp } : undefined;
-}
-
-/** Whether addIceCandidate would take it without a TypeError. */
-function isIceCandidate(value: unknown): value is IceCandidate {
-  return (
-    isObject(value) &&
-    isMaybe(value['candidate'], 'string') &&
-    isMaybe(value['sdpMid'], 'string') &&
-    isMaybe(value['sdpMLineIndex'], 'number') &&
-    isMaybe(value['usernameFragment'], 'string')
-  );
-}
-
-function isMaybe(value: unknown, type: 'string' | 'number'): boolean {
-  return value === undefined || value === null || typeof value === type;
-}
-
 function parseObject(text: string): Record<string, unknown> {
   const value = parseJson(
     text,
@@ -251,27 +170,4 @@ function parseObject(text: string): Record<string, unknown> {
   );
   if (!isObject(value)) throw new ProtocolError('bad_message', 'The message is JSON but not an object with a type.');
   return value;
-}
-
-function parseJson(text: string, complaint: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // JSON.parse throws SyntaxError and nothing else; its own words would quote the text back.
-    throw new ProtocolError('bad_json', complaint);
-  }
-}
-
-/**
- * Reads join metadata, any JSON. Throws ProtocolError `bad_json` or, if it is too long, `bad_message`.
- */
-export function parseMetadata(text: string): unknown {
-  if (utf8Length(text) > MAX_METADATA_BYTES) {
-    throw new ProtocolError('bad_message', `The metadata is longer than ${MAX_METADATA_BYTES} UTF-8 bytes of JSON.`);
-  }
-  return parseJson(text, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

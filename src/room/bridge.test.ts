@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseSignal } from '../protocol/messages.ts';
 import type { Entry } from '../protocol/poll.ts';
+import { parseSignal } from '../protocol/signal.ts';
 import { answer, type Crossing, carry, posting, toSessionId, toSocketId, trickle } from './bridge.ts';
 
 const HASH = Array.from({ length: 32 }, (_, n) => (n * 8 + 7).toString(16).padStart(2, '0').toUpperCase()).join(':');

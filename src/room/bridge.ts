@@ -4,8 +4,8 @@
  * So neither learns anything new. Pure: the caller brings what is kept of it, random keys and the clock.
  */
 import { ProtocolError } from '../protocol/error.ts';
-import { type Description, type IceCandidate, parseSignal, type Signal } from '../protocol/messages.ts';
 import { type Entry, isReactNative, type Package } from '../protocol/poll.ts';
+import { type Description, type IceCandidate, parseSignal, type Signal } from '../protocol/signal.ts';
 import type { Posting } from './board.ts';
 
 /** How long an offer that does not say where its candidates end is kept back, in ms: P2PCF reads a package once. */

@@ -1,5 +1,5 @@
-import { asciiJson } from '../protocol/ascii-json.ts';
 import type { Close } from '../protocol/close.ts';
+import { asciiJson } from '../protocol/json.ts';
 import type { Posting } from '../room/board.ts';
 import type { Crossing } from '../room/bridge.ts';
 import type { Member, Place, Roster } from '../room/room.ts';

@@ -1,7 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
-import { asciiJson } from '../protocol/ascii-json.ts';
 import { COMING_BACK } from '../protocol/close.ts';
-import { type LeaveReason, PING, PONG, RESUME_NEXT_TIME } from '../protocol/messages.ts';
+import { RESUME_NEXT_TIME } from '../protocol/join.ts';
+import { asciiJson } from '../protocol/json.ts';
+import { type LeaveReason, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { poll, unpoll } from '../room/board.ts';
 import { toSocketId } from '../room/bridge.ts';
@@ -10,6 +11,7 @@ import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive
 import type { Answer } from './polling.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
+import { joinOf } from './upgrade.ts';
 
 /**
  * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
@@ -27,12 +29,9 @@ export class SignalingRoom extends DurableObject<Env> {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
-  /** A WebSocket upgrade that the Worker has let through, with a good `clientId` in its URL. */
+  /** A WebSocket upgrade that the Worker has let through. */
   override fetch(request: Request): Response {
-    const { searchParams } = new URL(request.url);
-    const clientId = searchParams.get('clientId') ?? '';
-    const metadata = searchParams.get('metadata');
-    const resume = searchParams.get('resume');
+    const { clientId, metadata, resume, ahead } = joinOf(request);
     const now = Date.now();
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
@@ -40,14 +39,13 @@ export class SignalingRoom extends DurableObject<Env> {
     this.#roster.changed();
     const joiner = this.#roster.member(server);
     joiner.introduce(
-      metadata === null ? undefined : asciiJson(JSON.parse(metadata)),
+      metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)),
       // One that we gave before, and forgot in a crash, is as good as a new one.
-      resume === RESUME_NEXT_TIME ? crypto.randomUUID() : (resume ?? undefined),
+      resume === RESUME_NEXT_TIME ? crypto.randomUUID() : resume,
       now,
     );
     this.#lapsePollers(now);
-    const wantsOffers = searchParams.get('ahead') === '1';
-    this.#apply(join(joiner, this.#roster, this.#limits, now, wantsOffers));
+    this.#apply(join(joiner, this.#roster, this.#limits, now, ahead));
     return new Response(null, { status: 101, webSocket: client });
   }
 

@@ -1,5 +1,6 @@
 /** No library and no haste: the joiner offers once it knows whom to, and each candidate goes when it comes. */
-import { type ClientMessage, parseSignal, type ServerMessage, type Signal } from '../../../src/protocol/messages.ts';
+import type { ClientMessage, ServerMessage } from '../../../src/protocol/messages.ts';
+import { parseSignal, type Signal } from '../../../src/protocol/signal.ts';
 import { expose } from '../peer.ts';
 
 expose(({ server, room, clientId }, connected) => {

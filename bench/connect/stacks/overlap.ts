@@ -2,7 +2,8 @@
  * No library, done with care: connection, offer and candidates are made while the socket opens, and candidates of one
  * moment go in one message.
  */
-import { type ClientMessage, parseSignal, type ServerMessage, type Signal } from '../../../src/protocol/messages.ts';
+import type { ClientMessage, ServerMessage } from '../../../src/protocol/messages.ts';
+import { parseSignal, type Signal } from '../../../src/protocol/signal.ts';
 import { expose } from '../peer.ts';
 
 expose(({ server, room, clientId }, connected) => {

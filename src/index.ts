@@ -1,10 +1,11 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
 import { description, version } from '../package.json';
+import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
 import { answerPoll, answerPreflight } from './worker/polling.ts';
 import { type Env, readLimits, SettingsError } from './worker/settings.ts';
-import { withJoin } from './worker/upgrade.ts';
+import { refused, withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
 
@@ -58,10 +59,11 @@ function about(): object {
 
 function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Response> {
   if (request.method !== 'GET') return wrongMethod(request, 'GET');
-  const join = parseJoin(url, () => crypto.randomUUID());
+  const join = parseJoin(url, request.headers.get('Sec-WebSocket-Protocol'), () => crypto.randomUUID());
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
+  if (!mayUseId(join)) return refused(request, NOT_OWNER);
   return env.SIGNALING_ROOM.getByName(join.roomId).fetch(withJoin(request, join));
 }
 
@@ -74,5 +76,8 @@ function wrongMethod(request: Request, allow: string): Response {
 }
 
 function sentence(status: number, text: string, headers: HeadersInit = {}): Response {
-  return new Response(`${text}\n`, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers } });
+  return new Response(`${text}\n`, {
+    status,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff', ...headers },
+  });
 }

@@ -1,6 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
 import { COMING_BACK } from '../protocol/close.ts';
-import { RESUME_NEXT_TIME } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { type LeaveReason, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
@@ -11,7 +10,7 @@ import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive
 import type { Answer } from './polling.ts';
 import { type SocketMember, SocketRoster } from './roster.ts';
 import { type Env, readLimits } from './settings.ts';
-import { joinOf } from './upgrade.ts';
+import { accepted, joinOf } from './upgrade.ts';
 
 /**
  * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
@@ -31,22 +30,17 @@ export class SignalingRoom extends DurableObject<Env> {
 
   /** A WebSocket upgrade that the Worker has let through. */
   override fetch(request: Request): Response {
-    const { clientId, metadata, resume, ahead } = joinOf(request);
+    const { clientId, metadata, token, ahead } = joinOf(request);
     const now = Date.now();
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
     this.ctx.acceptWebSocket(server, [clientId]);
     this.#roster.changed();
     const joiner = this.#roster.member(server);
-    joiner.introduce(
-      metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)),
-      // One that we gave before, and forgot in a crash, is as good as a new one.
-      resume === RESUME_NEXT_TIME ? crypto.randomUUID() : resume,
-      now,
-    );
+    joiner.introduce(metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)), token, now);
     this.#lapsePollers(now);
     this.#apply(join(joiner, this.#roster, this.#limits, now, ahead));
-    return new Response(null, { status: 101, webSocket: client });
+    return accepted(request, client);
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {

@@ -11,8 +11,8 @@ const OPTIONS: ClientOptions & { closeTimeout: number } = {
 
 /** For clients under test: Node's own tells of an end only when the server has ended TCP. */
 export class PromptWebSocket extends WebSocket {
-  constructor(url: string) {
-    super(url, OPTIONS);
+  constructor(url: string, subprotocols: string[]) {
+    super(url, subprotocols, OPTIONS);
   }
 }
 

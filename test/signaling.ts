@@ -1,7 +1,7 @@
 /** What the server promises, written once and run wherever it runs: inside workerd, on workerd, on `npm run dev`. */
 import { describe, expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
-import { Client, type Place } from './client.ts';
+import { Client, type Place } from './support/client.ts';
 
 /** Every close code a client can send, and undefined for a browser's bare close(). */
 const CLIENT_CLOSE_CODES = [

@@ -1,8 +1,8 @@
 /** The demo app as `npm run dev` serves it, in two Chromium pages. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Server, startDev } from '../../scripts/server.ts';
-import { launchChromium, openPage } from './chromium.ts';
+import { launchChromium, openPage } from '../support/chromium.ts';
+import { type Server, startDev } from '../support/server.ts';
 
 let server: Server;
 let browser: Browser;

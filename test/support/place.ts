@@ -1,6 +1,6 @@
 import { type ClientOptions, WebSocket } from 'ws';
-import type { Server } from '../../scripts/server.ts';
-import type { Place } from '../client.ts';
+import type { Place } from './client.ts';
+import type { Server } from './server.ts';
 
 const OPTIONS: ClientOptions & { closeTimeout: number } = {
   perMessageDeflate: false,

@@ -1,5 +1,5 @@
 import { exports } from 'cloudflare:workers';
-import type { Place } from '../client.ts';
+import type { Place } from './client.ts';
 
 /** The Worker in this very runtime. Its sockets are not TCP: what needs a real one is in test/server. */
 export const workerd: Place = {

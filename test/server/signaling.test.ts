@@ -15,7 +15,7 @@ for (const [name, start] of [
   afterAll(() => server.stop());
   const place: Place = {
     fetch: (path, init) => placeOf(server).fetch(path, init),
-    open: (path, listen) => placeOf(server).open(path, listen),
+    open: (path, ...rest) => placeOf(server).open(path, ...rest),
   };
   describeSignaling(name, place);
 }

@@ -20,8 +20,8 @@ export class PromptWebSocket extends WebSocket {
 export function placeOf(server: Server): Place {
   return {
     fetch: (path, init) => fetch(server.url + path, init),
-    async open(path, listen) {
-      await openSocket(server, path, listen);
+    async open(path, listen, subprotocols) {
+      return (await openSocket(server, path, listen, subprotocols)).protocol;
     },
   };
 }
@@ -31,8 +31,9 @@ export async function openSocket(
   server: Server,
   path: string,
   listen: (socket: WebSocket) => void,
+  subprotocols: string[] = [],
 ): Promise<WebSocket> {
-  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, OPTIONS);
+  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, subprotocols, OPTIONS);
   listen(socket);
   await new Promise((resolve, reject) => {
     socket.once('open', resolve);

@@ -11,6 +11,9 @@ export { SignalingRoom } from './worker/signaling-room.ts';
 
 const HEALTH = '/health';
 
+/** No browser is to take an answer for anything but what it says it is. */
+const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
+
 export default {
   fetch(request, env): Response | Promise<Response> {
     try {
@@ -27,7 +30,7 @@ export default {
 function route(request: Request, env: Env): Response | Promise<Response> {
   const url = new URL(request.url);
   if (url.pathname === '/') return atRoot(request, env);
-  if (url.pathname === HEALTH) return onlyGet(request) ?? new Response('OK');
+  if (url.pathname === HEALTH) return onlyGet(request) ?? new Response('OK', { headers: NO_SNIFF });
   if (isRoomPath(url.pathname)) return enterRoom(request, url, env);
   return sentence(404, `There is nothing at ${url.pathname}. A room is at ${ROOM_PATH}:roomId.`);
 }
@@ -37,7 +40,7 @@ function atRoot(request: Request, env: Env): Response | Promise<Response> {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return Response.json(about());
+      return Response.json(about(), { headers: NO_SNIFF });
     case 'POST':
     case 'DELETE':
       return answerPoll(request, env);
@@ -78,6 +81,6 @@ function wrongMethod(request: Request, allow: string): Response {
 function sentence(status: number, text: string, headers: HeadersInit = {}): Response {
   return new Response(`${text}\n`, {
     status,
-    headers: { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff', ...headers },
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', ...NO_SNIFF, ...headers },
   });
 }

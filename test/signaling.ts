@@ -37,6 +37,13 @@ function newRoom(): string {
 
 export function describeSignaling(name: string, place: Place): void {
   describe(`HTTP, ${name}`, () => {
+    test.each(['/', '/health', '/nothing', '/ws/room/lobby', '/ws/room/%'])(
+      '%s is taken for what it says',
+      async (path) => {
+        expect((await place.fetch(path)).headers.get('X-Content-Type-Options')).toBe('nosniff');
+      },
+    );
+
     test('GET / says what this is', async () => {
       const response = await place.fetch('/');
       expect(response.status).toBe(200);

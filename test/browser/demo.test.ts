@@ -88,3 +88,11 @@ test('a room in the query is as good, and one that cannot be is explained', asyn
   for (const page of [alice, bob]) await page.locator('#people [data-state=connected]').waitFor();
   await heard(await newPage(`${server.url}/demo/#abc`), 'at least four characters');
 });
+
+test('the demo runs under a policy that lets in no script, style or frame but its own', async () => {
+  const { headers } = await fetch(`${server.url}/demo/`);
+  const policy = headers.get('Content-Security-Policy')?.split('; ');
+  for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"])
+    expect(policy).toContain(directive);
+  expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
+});

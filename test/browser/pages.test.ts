@@ -332,8 +332,8 @@ describe.each([
         }
       };
       window.WebSocket = class extends WebSocket {
-        constructor(url: string | URL) {
-          super(url);
+        constructor(url: string | URL, subprotocols?: string | string[]) {
+          super(url, subprotocols);
           counts.sockets++;
           this.addEventListener('close', () => counts.sockets--);
         }

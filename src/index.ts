@@ -3,7 +3,8 @@ import { description, version } from '../package.json';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, parseJoin, ROOM_PATH } from './protocol/join.ts';
 import { answerPoll, answerPreflight } from './worker/polling.ts';
-import { type Env, readLimits, SettingsError } from './worker/settings.ts';
+import { readLimits, SettingsError } from './worker/settings.ts';
+import type { Env } from './worker/signaling-room.ts';
 import { withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';

@@ -23,7 +23,7 @@ export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 
 /** The id belongs to another, who dropped and may come back for so many seconds. Then the id is free. */
-export function held(seconds: number): Close {
+export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 

@@ -26,7 +26,7 @@ export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 export const NOT_OWNER: Close = { code: TAKEN.code, reason: 'Id belongs to another token' };
 
 /** The id belongs to another, who dropped and may come back for so many seconds. Then the id is free. */
-export function held(seconds: number): Close {
+export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 

@@ -29,7 +29,7 @@ export interface BroadcastRequest {
 }
 
 /**
- * Keep `offer`, a complete `Signal` of a connection made in advance, for one who joins with `?ahead=1`; it takes the
+ * Keep `offer`, a complete `Signal` of a connection made in advance, for a peer that joins with `?ahead=1`; it takes the
  * place of the one kept before. It is handed out once.
  */
 export interface AheadRequest {
@@ -45,7 +45,7 @@ export interface Peers {
   type: 'peers';
   peers: string[];
   yourId: string;
-  /** What those who brought metadata brought, by id. Absent if nobody did. */
+  /** The metadata of the others, by id. Absent if nobody brought any. */
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
@@ -105,7 +105,7 @@ export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
   message: string;
-  /** unknown_peer: the id that is nobody's. peer_away: of one that has dropped and may come back. */
+  /** unknown_peer: the id that is nobody's. peer_away: the id of a peer that has dropped and may come back. */
   targetId?: string;
   /** too_large: the most a message may have, in UTF-8 bytes. */
   maxBytes?: number;

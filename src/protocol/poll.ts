@@ -51,7 +51,7 @@ export type ListedEntry = readonly [
 /** What one session has for another: carried without a look at its content, as a signal is. */
 export type Package = readonly [to: string, from: string, ...content: unknown[]];
 
-/** A poll. One that brings no session is a first look around. */
+/** A poll. Without a session it is a first look around. */
 export interface PollRequest {
   readonly roomId: string;
   /** What a page keeps when it is reloaded; the poller is not shown what was posted under it. */
@@ -74,7 +74,7 @@ export interface Session {
 export interface LeaveRequest {
   readonly roomId: string;
   readonly contextId: string;
-  /** Empty for one that names no session: it has none to leave. */
+  /** Empty if the poll names no session: then there is none to leave. */
   readonly sessionId: string;
   readonly deleteKey: string;
 }
@@ -91,7 +91,7 @@ export interface PollReply {
 /**
  * Reads the body of a poll that arrives at `now`, e.g. `{"r":"lobby","k":"a context"}`, or when it posts, with
  * `"d":[…],"t":1790000000000,"x":120000,"p":[]`. Throws ProtocolError `bad_json` or `bad_message`; of several faults it
- * tells the one that P2PCF's own worker tells.
+ * names the one that P2PCF's own worker names.
  */
 export function parsePoll(text: string, now: number): PollRequest {
   return readPoll(parseBody(text), now);
@@ -185,7 +185,7 @@ function parseIps(ips: unknown): string[] {
   throw fault('Bad reflexive IPs', 'd[5] must be an array of IP addresses.');
 }
 
-/** Whether it has the shape of an address; who it belongs to is for those who are shown it. */
+/** Whether it has the shape of an address; whose it is, the peers have to find out. */
 function isIp(ip: unknown): ip is string {
   return (
     typeof ip === 'string' &&

@@ -250,7 +250,7 @@ test('a ghost is found by a broadcast', async () => {
   expect((await alice.closed).code).toBe(4006);
 });
 
-test('one that comes back while its ghost is there replaces it, without a leave', async () => {
+test('a peer that comes back while its ghost is there replaces it, without a leave', async () => {
   const [, bob] = await aliceWhoPings();
   pass(151);
   await join('alice');

@@ -15,6 +15,9 @@ const HEALTH = '/health';
 /** No browser is to take an answer for anything but what it says it is. */
 const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
 
+/** A page of any origin may ask whether this is a P2PCF-WS server, to find out why its WebSocket does not open. */
+const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
+
 export default {
   fetch(request, env): Response | Promise<Response> {
     try {
@@ -31,7 +34,8 @@ export default {
 function route(request: Request, env: Env): Response | Promise<Response> {
   const url = new URL(request.url);
   if (url.pathname === '/') return atRoot(request, env);
-  if (url.pathname === HEALTH) return onlyGet(request) ?? new Response('OK', { headers: NO_SNIFF });
+  if (url.pathname === HEALTH)
+    return onlyGet(request) ?? new Response('OK', { headers: { ...NO_SNIFF, ...ANY_ORIGIN } });
   if (isRoomPath(url.pathname)) return enterRoom(request, url, env);
   return sentence(404, `There is nothing at ${url.pathname}. A room is at ${ROOM_PATH}:roomId.`);
 }

@@ -53,8 +53,8 @@ export interface P2PCFEvents {
   msg: [peer: Peer, data: ArrayBuffer];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
-  /** The state of the connection to the server has changed. */
-  state: [state: SignalingState];
+  /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
+  state: [state: SignalingState, reason: string | undefined];
 }
 
 /** Longest metadata and client id, in UTF-8 bytes of JSON: together with their envelope what the server takes. */
@@ -132,9 +132,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
     this.#signaling
-      .on('state', (state) => {
+      .on('state', (state, reason) => {
         if (state === 'reconnecting' || state === 'closed') this.#ahead.discard(); // its offer is lost with the socket
-        this.emit('state', state);
+        this.emit('state', state, reason);
       })
       .on('peers', (message) => this.#enter(message))
       .on('join', (message) => this.#greet(message))

@@ -13,6 +13,7 @@ import {
 } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
 import { Emitter } from './events.ts';
+import { explainFailure } from './probe.ts';
 import { randomToken } from './random.ts';
 
 /** How often to ping, in ms: half of what the most impatient of proxies wait. */
@@ -58,8 +59,8 @@ export interface SignalingOptions {
 }
 
 export interface SignalingEvents {
-  /** The state has changed. */
-  state: [state: SignalingState];
+  /** The state has changed; or, while it is `connecting`, it has come out for what `reason` that takes so long. */
+  state: [state: SignalingState, reason: string | undefined];
   /** We are in: who is here, after the first connection and after each later one. */
   peers: [message: Peers];
   /** Someone came, or came back. */
@@ -76,6 +77,8 @@ export interface SignalingEvents {
 
 export class SignalingClient extends Emitter<SignalingEvents> {
   state: SignalingState = 'closed';
+  /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
+  reason: string | undefined;
   /** Our id in the room, once the room has answered. */
   clientId: string | undefined;
   readonly #options: SignalingOptions;
@@ -245,8 +248,18 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     } else {
       this.#lostAt ||= now;
     }
+    if (this.state === 'connecting' && this.#attempt === 0) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => this.#connect(), delay + (heldFor(close) ?? 0) * 1000);
+  }
+
+  /** The first attempt has failed, which a browser gives no reason for. */
+  async #explain(started: Started | undefined): Promise<void> {
+    const reason = await explainFailure(this.#options.workerUrl);
+    if (started !== this.#started || this.state !== 'connecting') return;
+    if (reason !== this.reason) console.warn(`P2PCF-WS: ${reason}`);
+    this.reason = reason;
+    this.emit('state', this.state, reason);
   }
 
   /** The network is back or another, or the user is back: no need to wait any longer, or a need to look. */
@@ -310,7 +323,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #setState(state: SignalingState): void {
     if (state === this.state) return;
     this.state = state;
-    this.emit('state', state);
+    this.reason = undefined;
+    this.emit('state', state, undefined);
   }
 }
 

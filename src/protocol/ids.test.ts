@@ -27,6 +27,10 @@ test.each([
   expect(idFault(id)).toBe(fault);
 });
 
+test.each(['7', 'null', '{"id":1}'])('an app without types that passes %s is told so', (json) => {
+  expect(idFault(JSON.parse(json))).toBe(`is ${json}, not a string`);
+});
+
 test('a good id is always fit to be a tag, and a bad one has its reason', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (id) => {

@@ -17,6 +17,7 @@ const INVISIBLE = /[\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/u;
  * one. Ids are compared code point by code point: no case folding, no Unicode normalization.
  */
 export function idFault(id: string): string | undefined {
+  if (typeof id !== 'string') return `is ${JSON.stringify(id)}, not a string`;
   if (id === '') return 'is empty';
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
   if (INVISIBLE.test(id)) return 'has an invisible character in it, or one that turns the direction of text';

@@ -89,6 +89,7 @@ test.each([
   ['https://', {}, 'must begin with https'],
   ['https://?a', {}, 'must begin with https'],
   ['ftp://a.dev', {}, 'must begin with https'],
+  ['https://p2pcf-ws.<your-subdomain>.workers.dev', {}, 'put your own address in place of what is in <>'],
   ['https://a.dev', { roomId: '' }, 'The room id is empty'],
   ['https://a.dev', { roomId: '..' }, 'a step in a path'],
   ['https://a.dev', { clientId: 'a\nb' }, 'The client id has a control character'],

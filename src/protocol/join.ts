@@ -48,25 +48,31 @@ export interface CheckedJoin {
 }
 
 /**
- * The address to connect to. Written without the global URL, which React Native has by halves only. Throws Error with a
- * sentence for an address or an id that cannot work.
+ * An address on the server. Written without the global URL, which React Native has by halves only. Throws Error with a
+ * sentence for a workerUrl that cannot work.
  */
-export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
+export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string, parameters: string[] = []): string {
   if (!workerUrl) throw new Error('workerUrl is missing: pass the address of your server');
-  const [, secure, host, path = '', query] =
-    /^(?:http|ws)(s?):\/\/([^\s/?#]+)([^?#]*?)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(workerUrl.trim()) ?? [];
+  if (/[<>]/.test(workerUrl))
+    throw new Error(`workerUrl is ${workerUrl}: put your own address in place of what is in <>`);
+  const [, secure, host, base = '', query] =
+    /^(?:http|ws)(s?):\/\/([^\s/?#]+)([^?#]*?)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(String(workerUrl).trim()) ?? [];
   if (!host) throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, http://, wss:// or ws://`);
+  const search = [...(query ? [query] : []), ...parameters].join('&');
+  return `${scheme}${secure?.toLowerCase()}://${host}${base}${path}${search && `?${search}`}`;
+}
+
+/** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
+export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
   // A URL parser takes these two for steps in a path, even as %2E and %2E%2E.
   const roomFault = /^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : idFault(roomId);
   if (roomFault) throw new Error(`The room id ${roomFault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  const parameters = [
-    ...(query ? [query] : []),
+  return serverUrl(workerUrl, 'ws', ROOM_PATH + encodeURIComponent(roomId), [
     ...(clientId ? [`clientId=${encodeURIComponent(clientId)}`] : []),
     ...(ahead ? ['ahead=1'] : []),
-  ].join('&');
-  return `ws${secure}://${host}${path}${ROOM_PATH}${encodeURIComponent(roomId)}${parameters && `?${parameters}`}`;
+  ]);
 }
 
 /** The subprotocols to connect with: what of a join does not belong into a URL. */

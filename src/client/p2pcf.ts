@@ -3,8 +3,10 @@ import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import { Ahead } from './ahead.ts';
 import { Emitter } from './events.ts';
+import { newIdentity } from './identity.ts';
 import { type Data, Peer, type PeerSettings, type PeerState, type Progress, type WebRTC } from './peer.ts';
-import { SignalingClient, type SignalingState } from './signaling.ts';
+import { randomToken } from './random.ts';
+import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
 
 export interface P2PCFOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -28,9 +30,7 @@ export interface P2PCFOptions {
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
-  WebSocket?: new (
-    url: string,
-  ) => object;
+  WebSocket?: WebSocketClass;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -53,8 +53,8 @@ export interface P2PCFEvents {
   msg: [peer: Peer, data: ArrayBuffer];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
-  /** The state of the connection to the server has changed. */
-  state: [state: SignalingState];
+  /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
+  state: [state: SignalingState, reason: string | undefined];
 }
 
 /** Longest metadata and client id, in UTF-8 bytes of JSON: together with their envelope what the server takes. */
@@ -72,11 +72,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly clientId: string;
   readonly roomId: string;
   /** Our key in the room, new for each instance. */
-  readonly sessionId: string = randomId();
+  readonly sessionId: string;
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
-  readonly contextId: string = randomId();
+  readonly contextId: string = randomToken();
   /** State of the connection to the server. */
   get state(): SignalingState {
     return this.#signaling.state;
@@ -100,8 +100,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
     if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+    const { id, token } = newIdentity();
     this.clientId = clientId;
     this.roomId = roomId;
+    this.sessionId = id;
     const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_METADATA_BYTES);
@@ -109,7 +111,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#signaling = new SignalingClient({
       workerUrl: options?.workerUrl,
       roomId,
-      clientId: this.sessionId,
+      clientId: id,
+      resumeToken: token,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
       ...(options?.WebSocket && { WebSocket: options.WebSocket }),
@@ -129,9 +132,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
     this.#signaling
-      .on('state', (state) => {
+      .on('state', (state, reason) => {
         if (state === 'reconnecting' || state === 'closed') this.#ahead.discard(); // its offer is lost with the socket
-        this.emit('state', state);
+        this.emit('state', state, reason);
       })
       .on('peers', (message) => this.#enter(message))
       .on('join', (message) => this.#greet(message))
@@ -300,12 +303,6 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#ahead.discard();
     if (this.state === 'open') this.#ahead.publish(true);
   };
-}
-
-/** 20 characters of base 36, as P2PCF's. */
-function randomId(): string {
-  const digits = crypto.getRandomValues(new Uint8Array(20));
-  return Array.from(digits, (digit) => (digit % 36).toString(36)).join('');
 }
 
 function checkLength(what: string, value: unknown, most: number): void {

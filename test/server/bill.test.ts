@@ -3,17 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freeTierTable } from '../../scripts/free-tier.ts';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { meet } from '../../scripts/two-peers.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
 import type { Peers } from '../../src/protocol/messages.ts';
-import { Client } from '../client.ts';
-import { startFaultyProxy } from './faults.ts';
-import { placeOf } from './place.ts';
+import { Client } from '../support/client.ts';
+import { startFaultyProxy } from '../support/faults.ts';
+import { placeOf } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { meet } from '../support/two-peers.ts';
 
 let server: Server;
 beforeEach(async () => {
-  server = await startWorkerd({ main: 'test/server/metered.ts' });
+  server = await startWorkerd({ main: 'test/support/metered.ts' });
 });
 afterEach(() => server.stop());
 

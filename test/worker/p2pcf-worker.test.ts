@@ -11,7 +11,7 @@
  * - p2pcf.rn's postings are not written every three seconds, so the `t` they are listed with may be older, and one that
  *   goes without a word may be gone sooner after its last poll, by half the time it asked for.
  *
- * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, board.ts
+ * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, polling.ts
  * and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; a time that is over
  * already; `d` and `p` of a kind that P2PCF's clients never send, which its worker stores and may then fail at. Nor do
  * p2pcf and p2pcf.rn share a room.

@@ -37,12 +37,18 @@ export function answerPreflight({ headers }: Request): Response {
   const wanted = headers.get('Access-Control-Request-Headers');
   if (wanted === null || !headers.has('Origin') || !headers.has('Access-Control-Request-Method'))
     return new Response(null, { headers: { Allow: 'GET, POST, DELETE, OPTIONS' } });
-  return new Response(null, { headers: { ...CORS, 'Access-Control-Allow-Headers': wanted } });
+  // What is allowed is what was asked for, so a cache must not hand the answer to another request.
+  return new Response(null, {
+    headers: { ...CORS, 'Access-Control-Allow-Headers': wanted, Vary: 'Access-Control-Request-Headers' },
+  });
 }
 
 function respond({ status, body }: { status: PollResponse['status'] | 400 | 413; body: string }): Response {
   const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
-  return new Response(body, { status, headers: { ...CORS, Vary: 'Origin', 'Content-Type': type } });
+  return new Response(body, {
+    status,
+    headers: { ...CORS, Vary: 'Origin', 'Content-Type': type, 'X-Content-Type-Options': 'nosniff' },
+  });
 }
 
 /** Undefined for a body of more than MAX_POLL_BYTES, which is not read to its end. */

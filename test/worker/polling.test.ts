@@ -309,6 +309,7 @@ test('a browser that asks first is told that its page may', async () => {
     'access-control-allow-methods': 'GET,HEAD,POST,DELETE,OPTIONS',
     'access-control-allow-headers': 'content-type,x-worker-method',
     'access-control-max-age': '86400',
+    vary: 'Access-Control-Request-Headers',
   });
   const options = await exports.default.fetch('http://p2pcf-ws.test/', { method: 'OPTIONS' });
   expect(options.headers.get('Allow')).toBe('GET, POST, DELETE, OPTIONS');

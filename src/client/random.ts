@@ -1,5 +1,5 @@
-/** 36 random hexadecimal digits, 144 bits: as a resume token. */
-export function randomToken(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(18));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+/** So many random hexadecimal digits, of four bits each. */
+export function randomHex(digits: number): string {
+  const nibbles = crypto.getRandomValues(new Uint8Array(digits));
+  return Array.from(nibbles, (nibble) => (nibble % 16).toString(16)).join('');
 }

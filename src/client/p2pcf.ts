@@ -77,7 +77,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
-  readonly contextId: string = randomHex(32);
+  readonly contextId: string = randomHex(20);
   /** State of the connection to the server. */
   get state(): SignalingState {
     return this.#signaling.state;

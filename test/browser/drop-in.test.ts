@@ -117,7 +117,7 @@ describe('what else apps use', () => {
     );
     expect(ofAlice).toEqual({
       clientId: 'MyUsername',
-      roomId: `MyRoom${new URL(alice.url()).searchParams.get('room')}`,
+      roomId: new URL(alice.url()).searchParams.get('room'),
       sessionId: expect.stringMatching(/^\w{20}$/),
       connectedSessions: [ofBob?.sessionId],
       contextId: expect.stringMatching(/^\w{20}$/),

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { SignalingClient } from '../src/client/signaling.ts';
 import { startFaultyProxy } from '../test/support/faults.ts';
 import { startWorkerd } from '../test/support/server.ts';
+import { median } from './statistics.ts';
 
 const { rounds } = parseArgs({ options: { rounds: { type: 'string', default: '20' } } }).values;
 
@@ -115,10 +116,4 @@ function columns(samples: Sample[]): string[] {
     `${median(ms).toFixed(0)} (${Math.min(...ms).toFixed(0)}-${Math.max(...ms).toFixed(0)})`,
     ...(['news', 'requests', 'rowsWritten'] as const).map((what) => String(median(samples.map((one) => one[what])))),
   ];
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [below = Number.NaN, above = below] = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
-  return (below + above) / 2;
 }

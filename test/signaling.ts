@@ -4,6 +4,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { joinSubprotocols } from '../src/protocol/join.ts';
 import { ownedId } from '../src/protocol/owned-id.ts';
 import { Client, type Place } from './support/client.ts';
+import { newRoom } from './support/new-room.ts';
 
 /** Every close code a client can send, and undefined for a browser's bare close(). */
 const CLIENT_CLOSE_CODES = [
@@ -28,12 +29,6 @@ const CLIENT_CLOSE_CODES = [
 ];
 
 const aTimestamp = expect.toSatisfy((value) => Math.abs(value - Date.now()) < 60_000, 'ms since the epoch');
-
-let rooms = 0;
-/** A room nobody has been in. */
-function newRoom(): string {
-  return `room-${++rooms}-${crypto.randomUUID()}`;
-}
 
 export function describeSignaling(name: string, place: Place): void {
   describe(`HTTP, ${name}`, () => {

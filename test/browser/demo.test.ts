@@ -80,7 +80,7 @@ test('cameras are seen, by whoever comes later too, until they are no longer sha
   for (const page of [bob, carol]) await expect.poll(() => page.locator('video:visible').count()).toBe(1);
   await alice.getByRole('button', share).click();
   await expect.poll(() => carol.locator('video:visible').count()).toBe(2);
-}, 90_000);
+});
 
 test('a room in the query is as good, and one that cannot be is explained', async () => {
   const alice = await newPage(`${server.url}/demo/?room=living%20room`);

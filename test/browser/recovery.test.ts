@@ -4,9 +4,11 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { Client } from '../support/client.ts';
 import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { newRoom } from '../support/new-room.ts';
 import { placeOf } from '../support/place.ts';
-import { connected, enter, heard, inPage, say, until, WAIT } from '../support/room-page.ts';
+import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 const GRACE_SECONDS = 3;
 
@@ -24,11 +26,10 @@ afterAll(async () => {
   await Promise.all([browser.close(), pages.stop(), server.stop()]);
 });
 
-let rooms = 0;
 let room = '';
 let lines: Line[] = [];
 beforeEach(() => {
-  room = `room ${++rooms}`;
+  room = newRoom();
 });
 afterEach(async () => {
   const errors = lines.flatMap(({ page }) => page.errors);

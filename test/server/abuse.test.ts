@@ -2,11 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { Client } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
 import { openSocket, placeOf } from '../support/place.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
-
-let rooms = 0;
-const newRoom = (): string => `room ${++rooms}`;
 
 const peerLeave = (clientId: string) => ({
   type: 'peer_leave',

@@ -41,10 +41,11 @@ export class SocketMember implements Member {
   #offers: readonly PendingOffer[] | undefined;
 
   constructor(ctx: DurableObjectState, socket: WebSocket) {
-    this.id = ctx.getTags(socket)[0] ?? '';
+    const id = idOf(ctx, socket);
+    this.id = id ?? '';
     this.#ctx = ctx;
     this.#socket = socket;
-    this.#attachment = readAttachment(socket);
+    this.#attachment = id === undefined ? { v: 1, seenAt: 0, left: true } : readAttachment(socket);
   }
 
   /** Whether it has left the room, be its socket closed yet or not. */
@@ -168,6 +169,18 @@ export class SocketMember implements Member {
       return true;
     }
     return delete this.#attachment.ahead && ahead !== undefined;
+  }
+}
+
+/**
+ * The id that a socket was accepted under; undefined for one that was refused. The runtime may tell of the end of a socket
+ * that it has forgotten by then, and throws when it is asked for its tags (workerd, 2026-11).
+ */
+function idOf(ctx: DurableObjectState, socket: WebSocket): string | undefined {
+  try {
+    return ctx.getTags(socket)[0];
+  } catch {
+    return undefined;
   }
 }
 

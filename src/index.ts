@@ -72,7 +72,7 @@ function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Res
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, NOT_OWNER);
-  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(withJoin(request, join));
+  return withJoin(request, join).then((upgrade) => env.SIGNALING_ROOM.getByName(join.roomId).fetch(upgrade));
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -503,6 +503,7 @@ export function describeSignaling(name: string, place: Place): void {
         resumeToken: expect.stringMatching(/^[0-9a-f-]{36}$/),
         resumed: false,
         graceSeconds: 30,
+        maxMessageBytes: 65_536,
       });
       const [, token] = await Client.settle(place, room, 'bob');
       expect(Object(alice.received[0]).resumeToken).not.toBe(token);
@@ -525,6 +526,7 @@ export function describeSignaling(name: string, place: Place): void {
         resumeToken: token,
         resumed: true,
         graceSeconds: 30,
+        maxMessageBytes: 65_536,
       });
       await expectSilence(returned, bob, 'bob');
       await expectSilence(returned, carol, 'carol');

@@ -51,6 +51,9 @@ export const RESUMED: Close = { code: COMING_BACK, reason: 'Back on another conn
 /** A message over MAX_MESSAGE_BYTES (RFC 6455 section 7.4.1). It may come back, without that message. */
 export const TOO_LARGE: Close = { code: 1009, reason: 'Message too large' };
 
+/** The room cannot keep what it has to know of a member (RFC 6455 section 7.4.1). It may come back. */
+export const UNKEPT: Close = { code: 1011, reason: 'The room could not keep your state' };
+
 /** Whether a client should stay away after this, because coming back could not help. */
 export function isFinal(close: Close): boolean {
   const { code } = close;

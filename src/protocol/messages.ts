@@ -51,12 +51,14 @@ export interface Peers {
   offers?: Record<string, unknown>;
   /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
   polling?: string[];
-  /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the two below. */
+  /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the three below. */
   resumeToken?: string;
   /** Whether this was the return to a place that was held: then nobody else has heard of the absence. */
   resumed?: boolean;
   /** How long a place is held after the last sign of life, in seconds. */
   graceSeconds?: number;
+  /** Longest message that the server takes, in UTF-8 bytes. */
+  maxMessageBytes?: number;
 }
 
 /** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */

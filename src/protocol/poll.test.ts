@@ -31,7 +31,7 @@ test('what p2pcf and p2pcf.rn send', () => {
   const session = { entry, postedAt: NOW, keepMs: 120_000 };
   const listening = { roomId: 'lobby', contextId: 'context', session };
   expect(parsePoll(JSON.stringify({ ...POLL, p: undefined }), NOW)).toEqual(listening);
-  const posting = { ...listening, session: { ...session, packages: POLL.p } };
+  const posting = { ...listening, session: { ...session, packages: [{ to: 'bob', json: JSON.stringify(POLL.p[0]) }] } };
   expect(parsePoll(JSON.stringify(POLL), NOW)).toEqual(posting);
   const leaving = { roomId: 'lobby', contextId: 'context', sessionId: 'session', deleteKey: 'key' };
   expect(parseLeave(JSON.stringify({ ...POLL, p: undefined, dk: 'key' }), NOW)).toEqual(leaving);
@@ -42,9 +42,10 @@ test('fields nobody knows fall away', () => {
   expect(parsePoll('{"r":"lobby","k":"context","a":1,"t":0}', NOW)).toEqual({ roomId: 'lobby', contextId: 'context' });
 });
 
-test('a posting is kept for fifteen minutes at most', () => {
+test('a posting is kept for half a minute at least and fifteen minutes at most', () => {
   for (const [x, keepMs] of [
-    [1, 1],
+    [1, 30_000],
+    [30_001, 30_001],
     [900_000, 900_000],
     [900_001, 900_000],
     [86_400_000, 900_000],

@@ -4,10 +4,20 @@
  */
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
+import { toJson } from './json.ts';
 import { isOwnedId } from './owned-id.ts';
 
 /** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
 export const MAX_POLL_BYTES = 64 * 1024;
+
+/** Most packages of one posting: P2PCF sends one to each peer it is about to meet. */
+const MAX_PACKAGES = 64;
+
+/** Most addresses of one poller; a STUN server sees one of each family, a second where there are two networks. */
+const MAX_IPS = 16;
+
+/** Shortest a posting is kept, in ms: each that lapses costs a run of the room's alarm. P2PCF asks for 60 s and more. */
+const MIN_KEPT_MS = 30_000;
 
 /** Longest a posting is kept without being posted anew, in ms, however long the poller asked for. */
 const MAX_KEPT_MS = 15 * 60_000;
@@ -17,6 +27,9 @@ const MAX_ASKED_MS = 24 * 60 * 60_000;
 
 /** How far a poller's clock may be off, in ms. */
 const MAX_CLOCK_ERROR_MS = 10 * 60_000;
+
+/** Begins the session id of a peer on a socket where its id cannot be that. */
+export const ALIAS_MARK = '~';
 
 /** Longest session, client and context id, in UTF-16 units. */
 const MAX_ID_UNITS = 64;
@@ -48,8 +61,14 @@ export type ListedEntry = readonly [
   postedAt: number,
 ];
 
-/** What one session has for another: carried without a look at its content, as a signal is. */
-export type Package = readonly [to: string, from: string, ...content: unknown[]];
+/**
+ * What one session has for another: `json` is P2PCF's array `[to, from, …]`. It is stored and passed on as text: as
+ * objects, 64 KiB of `{},{},…` would take a megabyte, and deep ones cannot be stored at all.
+ */
+export interface Package {
+  readonly to: string;
+  readonly json: string;
+}
 
 /** A poll. Without a session it is a first look around. */
 export interface PollRequest {
@@ -81,11 +100,11 @@ export interface LeaveRequest {
 
 export interface PollReply {
   /** The others. */
-  ps: ListedEntry[];
+  readonly others: readonly ListedEntry[];
   /** What they have posted for this session. */
-  pk: Package[];
+  readonly packages: readonly Package[];
   /** What it takes to leave; for a poll that posts. */
-  dk?: string;
+  readonly deleteKey?: string;
 }
 
 /**
@@ -105,6 +124,13 @@ export function parseLeave(text: string, now: number): LeaveRequest {
     throw fault('Missing delete key', 'dk must be what the replies to your polls brought.');
   const { roomId, contextId, session } = readPoll(body, now);
   return { roomId, contextId, sessionId: session?.entry.sessionId ?? '', deleteKey };
+}
+
+/** A reply as it goes on the wire: `{"ps": […], "pk": […], "dk": "…"}`. */
+export function replyJson({ others, packages, deleteKey }: PollReply): string {
+  const pk = packages.map(({ json }) => json).join();
+  const dk = deleteKey === undefined ? '' : `,"dk":${JSON.stringify(deleteKey)}`;
+  return `{"ps":${JSON.stringify(others)},"pk":[${pk}]${dk}}`;
 }
 
 /** An entry as it goes on the wire. */
@@ -153,6 +179,8 @@ function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Ses
   const sessionId = parseId('session', 'd[0]', session);
   // A poll has no token to show: so no poller sits under an id that has an owner.
   if (isOwnedId(sessionId)) throw fault('Bad session id', 'd[0] belongs to the owner of a token, who does not poll.');
+  if (sessionId.startsWith(ALIAS_MARK))
+    throw fault('Bad session id', `d[0] must not begin with ${ALIAS_MARK}: that names peers on sockets.`);
   if (!isShortText(client)) throw fault('Bad client id', `d[1] must be a string of 1 to ${MAX_ID_UNITS} characters.`);
   if (typeof isSymmetric !== 'boolean') throw fault('Bad is symmetric', 'd[2] must be true or false.');
   if (typeof fingerprint !== 'string' || fingerprint.length !== 44)
@@ -163,7 +191,7 @@ function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Ses
   if (!/^[A-Za-z0-9+/]{42}([A-Za-z0-9+/]{2}|[A-Za-z0-9+/]=|==)$/.test(fingerprint))
     throw fault('Bad base64 encoding', 'd[3] must be base64.');
   const entry = { sessionId, clientId: client, isSymmetric, fingerprint, startedAt, reflexiveIps };
-  return { contextId, entry, postedAt: t, keepMs: Math.min(x, MAX_KEPT_MS) };
+  return { contextId, entry, postedAt: t, keepMs: Math.min(Math.max(x, MIN_KEPT_MS), MAX_KEPT_MS) };
 }
 
 function parseId(name: string, field: string, id: unknown): string {
@@ -178,11 +206,11 @@ function isShortText(value: unknown): value is string {
 }
 
 function parseIps(ips: unknown): string[] {
-  if (Array.isArray(ips)) {
+  if (Array.isArray(ips) && ips.length <= MAX_IPS) {
     const good = ips.filter(isIp);
     if (good.length === ips.length) return good;
   }
-  throw fault('Bad reflexive IPs', 'd[5] must be an array of IP addresses.');
+  throw fault('Bad reflexive IPs', `d[5] must be an array of IP addresses, ${MAX_IPS} at most.`);
 }
 
 /** Whether it has the shape of an address; whose it is, the peers have to find out. */
@@ -196,12 +224,17 @@ function isIp(ip: unknown): ip is string {
 /** P2PCF's worker takes any `p`, keeps it, and fails at everyone's polls from then on; here it is read before that. */
 function parsePackages(packages: unknown, from: string): Package[] {
   if (!Array.isArray(packages)) throw fault('Bad packages', 'p must be an array.');
-  return packages.map((each: unknown) => {
-    const [to, sender, ...content]: unknown[] = Array.isArray(each) ? each : [];
+  if (packages.length > MAX_PACKAGES) throw fault('Bad packages', `p may have at most ${MAX_PACKAGES} packages.`);
+  const parsed = packages.map((each: unknown): Package => {
+    const [to, sender]: unknown[] = Array.isArray(each) ? each : [];
     if (typeof to !== 'string' || sender !== from)
       throw fault('Bad packages', 'each of p must be an array that begins with the session it is for and your own.');
-    return [to, from, ...content];
+    return { to, json: toJson(each, 'Bad packages: p is nested too deeply.') };
   });
+  // Written again, JSON can grow: 1e20 becomes 100000000000000000000.
+  const length = parsed.reduce((sum, { json }) => sum + json.length, 0);
+  if (length > MAX_POLL_BYTES) throw fault('Bad packages', `p may have at most ${MAX_POLL_BYTES} characters.`);
+  return parsed;
 }
 
 /** What P2PCF's worker calls the fault, for whoever looks for that, and a sentence. */

@@ -1,11 +1,12 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { packed } from '../../test/support/world.ts';
 import type { Entry } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import { listingOf, readSignal } from './bridge.ts';
 import { answerOf, candidatesSignal } from './package.ts';
-import type { PendingOffer } from './room.ts';
+import type { Listing, PendingOffer } from './room.ts';
 
 const HASH = Array.from({ length: 32 }, (_, n) => (n * 8 + 7).toString(16).padStart(2, '0').toUpperCase()).join(':');
 const FINGERPRINT = Buffer.from(HASH.replaceAll(':', ''), 'hex').toString('base64');
@@ -67,21 +68,24 @@ const POLLER: Entry = {
   reflexiveIps: ['203.0.113.1', '2001:db8::1'],
 };
 
-const pair = { socketId: 'W', pollerId: 'P' };
+const W = { id: 'W', metadata: { client_id: 'our name' } };
 let keys = 0;
 const makeKey = (): string => String(++keys).padStart(32, 'k');
 
 /** What comes of a signal of W's. */
 function after(signal: unknown, known?: PendingOffer, now = 1000): PendingOffer {
-  const reading = readSignal(signal, pair, known, makeKey, now);
+  const reading = readSignal(signal, 'P', known, makeKey, now);
   if (!reading || !('keep' in reading)) throw new Error('nothing to keep');
   return reading.keep;
 }
 
+/** What stands in the one package of a listing. */
+const contentOf = (listing: Listing | undefined): unknown[] => JSON.parse(listing?.packages[0]?.json ?? '[]');
+
 test('an offer becomes an entry and a package of P2PCF’s', () => {
   const pending = after({ ...offer(), candidates: [{ candidate: HOST, sdpMid: '0' }, END], attempt: 'a1' });
   const { ufrag, pwd } = pending.pollerCredentials;
-  expect(listingOf(pending, 'our name', false, 1000)).toEqual({
+  expect(listingOf(W, pending, false, 1000)).toEqual({
     entry: {
       sessionId: 'W',
       clientId: 'our name',
@@ -91,7 +95,7 @@ test('an offer becomes an entry and a package of P2PCF’s', () => {
       reflexiveIps: [],
     },
     postedAt: 1000,
-    packages: [['P', 'W', 'Wufr', 'Wpwd/Wpwd+Wpwd/Wpwd+Wpwd', FINGERPRINT, ufrag, pwd, 1000, [HOST]]],
+    packages: [packed('P', 'W', 'Wufr', 'Wpwd/Wpwd+Wpwd/Wpwd+Wpwd', FINGERPRINT, ufrag, pwd, 1000, [HOST])],
   });
   // RFC 8445, section 5.3: at least 4 characters and 22.
   expect([ufrag, pwd]).toEqual([expect.stringMatching(/^[a-z0-9]{4,}$/), expect.stringMatching(/^[a-z0-9]{22,}$/)]);
@@ -109,37 +113,37 @@ test.each([
   ['in both', { ...offer(FIREFOX), candidates: [{ candidate: SRFLX }, { candidate: HOST }] }],
   ['within a description within the signal', { sdp: offer(FIREFOX) }],
 ])('candidates %s are shown once each', (_where, signal) => {
-  const [each] = listingOf(after(signal), '', false, 1000)?.packages ?? [];
-  expect(each?.slice(4, 5).concat(each.slice(8))).toEqual([FINGERPRINT, [HOST, SRFLX]]);
+  const each = contentOf(listingOf(W, after(signal), false, 1000));
+  expect(each.slice(4, 5).concat(each.slice(8))).toEqual([FINGERPRINT, [HOST, SRFLX]]);
 });
 
 test('an offer is held back until its candidates have come, or a second has passed', () => {
   const first = after(offer());
-  expect(listingOf(first, '', false, 1999)).toBeUndefined();
-  expect(listingOf(first, '', false, 2000)).toBeDefined();
+  expect(listingOf(W, first, false, 1999)).toBeUndefined();
+  expect(listingOf(W, first, false, 2000)).toBeDefined();
   const more = after({ candidates: [{ candidate: HOST }] }, first, 1200);
   const most = after({ candidate: { candidate: SRFLX, sdpMid: '0' } }, more, 1300);
-  expect(listingOf(most, '', false, 1999)).toBeUndefined();
-  expect(readSignal({ candidates: [{ candidate: null }] }, pair, most, makeKey, 1300)).toBeUndefined();
+  expect(listingOf(W, most, false, 1999)).toBeUndefined();
+  expect(readSignal({ candidates: [{ candidate: null }] }, 'P', most, makeKey, 1300)).toBeUndefined();
   const all = after({ candidates: [END] }, most, 1400);
-  expect(listingOf(all, '', false, 1400)?.packages[0]?.[8]).toEqual([HOST, SRFLX]);
+  expect(contentOf(listingOf(W, all, false, 1400))[8]).toEqual([HOST, SRFLX]);
   expect(all.offeredAt).toBe(1000);
-  expect(readSignal({ candidates: [END] }, pair, all, makeKey, 1500)).toBeUndefined();
+  expect(readSignal({ candidates: [END] }, 'P', all, makeKey, 1500)).toBeUndefined();
 });
 
 test('a socket that could not be told that its offer was taken is not shown; once taken, it stays', () => {
   const pending = after({ ...offer(), candidates: [END] });
-  expect(listingOf(pending, '', true, 5000)).toBeUndefined();
+  expect(listingOf(W, pending, true, 5000)).toBeUndefined();
   const taken = { ...pending, isTaken: true };
-  expect(listingOf(taken, '', true, 5000)).toEqual(listingOf(taken, '', false, 5000));
+  expect(listingOf(W, taken, true, 5000)).toEqual(listingOf(W, taken, false, 5000));
 });
 
 test('the answer is one to that very offer, in terms that the poller will use', () => {
   const pending = after({ ...offer(FIREFOX), attempt: 'a1' });
-  const signal = answerOf(pending, POLLER, [
-    ['W', 'P', null, null, null, null, null, 1, [HOST, 7]],
-    ['someone else', 'P', null, null, null, null, null, 1, [SRFLX]],
-    ['W', 'P'],
+  const signal = answerOf('W', pending, POLLER, [
+    packed('W', 'P', null, null, null, null, null, 1, [HOST, 7]),
+    packed('someone else', 'P', null, null, null, null, null, 1, [SRFLX]),
+    packed('W', 'P'),
   ]);
   expect(signal).toMatchObject({
     type: 'answer',
@@ -158,15 +162,15 @@ test('the answer is one to that very offer, in terms that the poller will use', 
   ]) {
     expect(lines).toContain(line);
   }
-  expect(answerOf(after(offer()), POLLER, [])).not.toHaveProperty('attempt');
+  expect(answerOf('W', after(offer()), POLLER, [])).not.toHaveProperty('attempt');
 });
 
 test('an offer that is sent again changes nothing, or is answered again', () => {
   const pending = after({ ...offer(), candidates: [{ candidate: HOST }, END], attempt: 'a1' });
-  expect(readSignal({ ...offer(), attempt: 'a1' }, pair, pending, makeKey, 3000)).toBeUndefined();
+  expect(readSignal({ ...offer(), attempt: 'a1' }, 'P', pending, makeKey, 3000)).toBeUndefined();
   const taken = { ...pending, isTaken: true };
-  expect(readSignal({ ...offer(), attempt: 'a1' }, pair, taken, makeKey, 3000)).toEqual({ again: taken });
-  expect(readSignal({ candidates: [{ candidate: SRFLX }], attempt: 'a1' }, pair, taken, makeKey, 3000)).toBeUndefined();
+  expect(readSignal({ ...offer(), attempt: 'a1' }, 'P', taken, makeKey, 3000)).toEqual({ again: taken });
+  expect(readSignal({ candidates: [{ candidate: SRFLX }], attempt: 'a1' }, 'P', taken, makeKey, 3000)).toBeUndefined();
 });
 
 test('another offer is shown as a new one', () => {
@@ -175,7 +179,7 @@ test('another offer is shown as a new one', () => {
   const next = after({ ...other, attempt: 'a2' }, taken, 1000);
   expect(next).toMatchObject({ offeredAt: 1001, isTaken: false, isComplete: false, candidates: [] });
   expect(next.pollerCredentials).not.toEqual(taken.pollerCredentials);
-  expect(readSignal({ candidates: [{ candidate: HOST }], attempt: 'a1' }, pair, next, makeKey, 1001)).toBeUndefined();
+  expect(readSignal({ candidates: [{ candidate: HOST }], attempt: 'a1' }, 'P', next, makeKey, 1001)).toBeUndefined();
 });
 
 test.each<[name: string, signal: unknown]>([
@@ -185,16 +189,16 @@ test.each<[name: string, signal: unknown]>([
   ['another hash', offer(CHROMIUM.map((line) => line.replace('sha-256', 'sha-384')))],
   ['a hash of another length', offer(CHROMIUM.map((line) => line.replace(HASH, HASH.slice(3))))],
   ['no hash', offer(CHROMIUM.map((line) => line.replace(HASH, 'none')))],
-  ['more than a row would hold', { ...offer(), attempt: 'x'.repeat(600) }],
+  ['more than an attachment would hold', { ...offer(), attempt: 'x'.repeat(600) }],
   ['nothing', { type: 'offer', sdp: '' }],
 ])('an offer with %s is refused', (_name, signal) => {
-  expect(() => readSignal(signal, pair, undefined, makeKey, 0)).toThrow('data channel and nothing else');
+  expect(() => readSignal(signal, 'P', undefined, makeKey, 0)).toThrow('data channel and nothing else');
 });
 
 test.each<unknown>([1, null, 'offer', {}, { type: 'answer', sdp: 'v=0' }, { restart: true }, { candidates: [END] }])(
   'what no poller could use is dropped: %j',
   (signal) => {
-    expect(readSignal(signal, pair, undefined, makeKey, 0)).toBeUndefined();
+    expect(readSignal(signal, 'P', undefined, makeKey, 0)).toBeUndefined();
   },
 );
 
@@ -208,12 +212,12 @@ test('no more candidates than a package can do with', () => {
 
 test('what the poller posts of its own candidates goes to the socket they are for', () => {
   const pending = after({ ...offer(), attempt: 'a1' });
-  const packages = [['W', 'P', null, null, null, null, null, 1, [HOST, SRFLX]]] as const;
-  expect(candidatesSignal(pending, packages)).toEqual({
+  const packages = [packed('W', 'P', null, null, null, null, null, 1, [HOST, SRFLX])];
+  expect(candidatesSignal('W', pending, packages)).toEqual({
     candidates: [HOST, SRFLX].map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 })),
     attempt: 'a1',
   });
-  expect(candidatesSignal(pending, [['X', 'P', null, null, null, null, null, 1, [HOST]]])).toBeUndefined();
+  expect(candidatesSignal('W', pending, [packed('X', 'P', null, null, null, null, null, 1, [HOST])])).toBeUndefined();
 });
 
 test('fingerprints survive the way from hexadecimal to base64 and back', () => {
@@ -226,7 +230,7 @@ test('fingerprints survive the way from hexadecimal to base64 and back', () => {
       const pending = after(offer(CHROMIUM.map((line) => line.replace(HASH, hash))));
       const base64 = Buffer.from(bytes).toString('base64');
       expect(pending.offer.fingerprint).toBe(base64);
-      const { description } = parseSignal(answerOf(pending, { ...POLLER, fingerprint: base64 }, [])) ?? {};
+      const { description } = parseSignal(answerOf('W', pending, { ...POLLER, fingerprint: base64 }, [])) ?? {};
       expect(description?.sdp).toContain(`a=fingerprint:sha-256 ${hash}\r\n`);
     }),
   );

@@ -4,15 +4,17 @@
  */
 import type { Package } from '../protocol/poll.ts';
 import { type IceCandidate, parseSignal } from '../protocol/signal.ts';
-import { answerOf, candidatesIn, candidatesSignal, MAX_UNITS, packageOf, readOffer, toSessionId } from './package.ts';
+import { answerOf, candidatesIn, candidatesSignal, isCandidate, packageOf, readOffer, toSessionId } from './package.ts';
 import {
   type Effect,
-  heldPlace,
+  heldPlaces,
   type Listing,
   type Member,
   type Offer,
   type PendingOffer,
+  type Place,
   type Roster,
+  send,
 } from './room.ts';
 
 /** How long an offer that does not say where its candidates end is kept back, in ms: P2PCF reads a package once. */
@@ -20,6 +22,15 @@ const HOLD_BACK_MS = 1_000;
 
 /** Most candidates of one offer that are passed on; a browser with many networks has some thirty. */
 const MAX_CANDIDATES = 64;
+
+/** Longest that they may be together, in characters: they are kept in the attachment of their socket. */
+const MAX_CANDIDATES_LENGTH = 4096;
+
+/** Most offers to pollers that are kept for one socket, the latest. */
+const MAX_OFFERS = 32;
+
+/** Longest label that pollers are shown, in UTF-16 units, as P2PCF has it. */
+const MAX_LABEL_UNITS = 64;
 
 /** What a signal comes to: something to `keep`, or a taken offer that was sent again and has to be answered `again`. */
 export type Reading = { keep: PendingOffer } | { again: PendingOffer };
@@ -29,16 +40,15 @@ export function offerToPoller<M extends Member>(
   signal: unknown,
   sender: M,
   poller: Listing,
-  roster: Roster<M>,
   makeKey: () => string,
   now: number,
 ): Effect<M>[] {
-  const pair = { socketId: sender.id, pollerId: poller.entry.sessionId };
-  const known = roster.pendingOffers(pair.pollerId).find(({ socketId }) => socketId === pair.socketId);
-  const reading = readSignal(signal, pair, known, makeKey, now);
+  const { sessionId } = poller.entry;
+  const known = sender.offers.find(({ pollerId }) => pollerId === sessionId);
+  const reading = readSignal(signal, sessionId, known, makeKey, now);
   if (!reading) return [];
-  if ('keep' in reading) return [{ do: 'keepOffer', offer: reading.keep }];
-  return [signalFrom(pair.pollerId, answerOf(reading.again, poller.entry, poller.packages), sender)];
+  if ('keep' in reading) return [keepOffer(sender, reading.keep)];
+  return [signalFrom(sessionId, answerOf(sender.id, reading.again, poller.entry, poller.packages), sender)];
 }
 
 /**
@@ -47,7 +57,7 @@ export function offerToPoller<M extends Member>(
  */
 export function readSignal(
   signal: unknown,
-  { socketId, pollerId }: Pick<PendingOffer, 'socketId' | 'pollerId'>,
+  pollerId: string,
   known: PendingOffer | undefined,
   makeKey: () => string,
   now: number,
@@ -57,7 +67,6 @@ export function readSignal(
     const offer = readOffer(description, attempt);
     if (known && isSame(offer, known.offer)) return known.isTaken ? { again: known } : extended(known, candidates);
     const pending: PendingOffer = {
-      socketId,
       pollerId,
       offer,
       candidates: [],
@@ -73,37 +82,56 @@ export function readSignal(
   return known && isCurrent && !known.isTaken ? extended(known, candidates) : undefined;
 }
 
+/** A peer on a socket that has offered to a poller. `member` is undefined while the socket is away. */
+interface Offering<M> {
+  readonly peer: M | Place;
+  readonly member: M | undefined;
+  readonly pending: PendingOffer;
+}
+
+/** Touches every socket: for a poll, no more. */
+function offeringsTo<M extends Member>(poller: string, roster: Roster<M>, now: number): Offering<M>[] {
+  const members = roster.others().map((member) => ({ peer: member, member }));
+  const places = heldPlaces(roster, now).map((place) => ({ peer: place, member: undefined }));
+  return [...members, ...places].flatMap(({ peer, member }) =>
+    peer.offers.filter(({ pollerId }) => pollerId === poller).map((pending) => ({ peer, member, pending })),
+  );
+}
+
 /** The peers on sockets that have offered to a poller, as it is shown them. */
 export function offersFor<M extends Member>(pollerId: string, roster: Roster<M>, now: number): Listing[] {
-  return roster.pendingOffers(pollerId).flatMap((pending) => {
-    const member = roster.find(pending.socketId);
-    const peer = member ?? heldPlace(pending.socketId, roster, now);
-    return (peer && listingOf(pending, labelOf(peer), !member, now)) ?? [];
-  });
+  return offeringsTo(pollerId, roster, now).flatMap(
+    ({ peer, member, pending }) => listingOf(peer, pending, !member, now) ?? [],
+  );
 }
 
 /**
- * The socket of `pending` as its poller is shown it, with the offer; undefined when it had better not be, because that
- * is not ready, or because the socket `isAway` and could not be told that it has been seen. A p2pcf that is shown
- * a peer with no offer polls every 1.5 s until there is one, and for ever once it misses a peer it is connected to.
+ * A peer on a socket as a poller is shown it, with its offer; undefined when it had better not be, because that is not
+ * ready, or because the peer `isAway` and could not be told that its offer has been seen. A p2pcf that is shown a peer
+ * with no offer polls every 1.5 s until there is one, and for ever once it misses a peer it is connected to.
  */
-export function listingOf(pending: PendingOffer, clientId: string, isAway: boolean, now: number): Listing | undefined {
-  const { socketId, offer, offeredAt, isComplete, isTaken } = pending;
+export function listingOf(
+  peer: Pick<Member, 'id' | 'metadata'>,
+  pending: PendingOffer,
+  isAway: boolean,
+  now: number,
+): Listing | undefined {
+  const { offer, offeredAt, isComplete, isTaken } = pending;
   const isReady = isComplete || now - offeredAt >= HOLD_BACK_MS;
   if (!isTaken && (isAway || !isReady)) return undefined;
   const { fingerprint } = offer;
-  const sessionId = toSessionId(socketId);
+  const [sessionId, clientId] = [toSessionId(peer.id), labelOf(peer)];
   return {
     // Of two the later takes the package, so a socket has been there since the first of all times.
     entry: { sessionId, clientId, isSymmetric: false, fingerprint, startedAt: 1, reflexiveIps: [] },
     postedAt: offeredAt,
-    packages: [packageOf(pending)],
+    packages: [packageOf(peer.id, pending)],
   };
 }
 
 /**
  * `poller` has polled and was shown `shown`: the members whose offers it sees for the first time get their answers, the
- * others what candidates it has posted since it posted `before`. What a peer offered that is gone for good is dropped.
+ * others what candidates it has posted since it posted `before`.
  */
 export function answerOffers<M extends Member>(
   poller: Listing,
@@ -113,38 +141,50 @@ export function answerOffers<M extends Member>(
   now: number,
 ): Effect<M>[] {
   const pollerId = poller.entry.sessionId;
-  const known = new Set(before.map((each) => JSON.stringify(each)));
-  const added = poller.packages.filter((each) => !known.has(JSON.stringify(each)));
+  const known = new Set(before.map(({ json }) => json));
+  const added = poller.packages.filter(({ json }) => !known.has(json));
   const names = new Set(shown.map(({ entry }) => entry.sessionId));
-  return roster.pendingOffers(pollerId).flatMap((pending): Effect<M>[] => {
-    const { socketId, isTaken } = pending;
-    const member = roster.find(socketId);
-    if (!member) return heldPlace(socketId, roster, now) ? [] : [{ do: 'dropOffer', offer: pending }];
-    if (!isTaken && names.has(toSessionId(socketId))) {
-      const answer = answerOf(pending, poller.entry, poller.packages);
-      return [{ do: 'keepOffer', offer: { ...pending, isTaken: true } }, signalFrom(pollerId, answer, member)];
+  return offeringsTo(pollerId, roster, now).flatMap(({ member, pending }): Effect<M>[] => {
+    if (!member) return [];
+    if (!pending.isTaken && names.has(toSessionId(member.id))) {
+      const answer = answerOf(member.id, pending, poller.entry, poller.packages);
+      return [keepOffer(member, { ...pending, isTaken: true }), signalFrom(pollerId, answer, member)];
     }
-    const candidates = isTaken && candidatesSignal(pending, added);
+    const candidates = pending.isTaken && candidatesSignal(member.id, pending, added);
     return candidates ? [signalFrom(pollerId, candidates, member)] : [];
   });
 }
 
+/** In place of what `member` has offered to the same poller. The latest stands last. */
+function keepOffer<M extends Member>(member: M, offer: PendingOffer): Effect<M> {
+  const others = member.offers.filter(({ pollerId }) => pollerId !== offer.pollerId);
+  return { do: 'setOffers', member, offers: [...others, offer].slice(-MAX_OFFERS) };
+}
+
+/** What `member` has offered to pollers that are gone is dropped. */
+export function dropOffers<M extends Member>(member: M, gone: ReadonlySet<string>): Effect<M>[] {
+  const offers = member.offers.filter(({ pollerId }) => !gone.has(pollerId));
+  return offers.length < member.offers.length ? [{ do: 'setOffers', member, offers }] : [];
+}
+
 function signalFrom<M>(fromId: string, signal: unknown, to: M): Effect<M> {
-  return { do: 'send', message: { type: 'signal', fromId, signal }, to: [to] };
+  return send({ type: 'signal', fromId, signal }, to);
 }
 
 /** The label of a peer, if it brought one where the library has it; else its id. */
 function labelOf({ id, metadata }: Pick<Member, 'id' | 'metadata'>): string {
   const { client_id } = Object(metadata);
-  return typeof client_id === 'string' ? client_id : id;
+  return typeof client_id === 'string' && client_id ? client_id.slice(0, MAX_LABEL_UNITS) : id;
 }
 
 /** Undefined if that adds nothing. */
 function extended(pending: PendingOffer, added: readonly IceCandidate[]): Reading | undefined {
   const lines = new Set(pending.candidates);
+  let length = pending.candidates.join('').length;
   for (const { candidate } of added) {
-    // parseSignal lets null pass, as addIceCandidate does.
-    if (candidate?.startsWith('candidate:') && candidate.length <= MAX_UNITS) lines.add(candidate);
+    if (!isCandidate(candidate) || lines.has(candidate)) continue;
+    length += candidate.length;
+    if (length <= MAX_CANDIDATES_LENGTH) lines.add(candidate);
   }
   const candidates = [...lines].slice(0, MAX_CANDIDATES);
   // An empty candidate is the end of them; null, which some send for that, parseSignal does not take for it.

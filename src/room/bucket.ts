@@ -2,7 +2,7 @@
 const BURST = 500;
 
 /** Added to BURST for each other peer present: a newcomer sends each of them an offer and about ten candidates. */
-const BURST_PER_PEER = 20;
+export const BURST_PER_PEER = 20;
 
 /** Refused messages, above what drained meanwhile, after which a socket has had its chance. */
 const PATIENCE = 500;
@@ -18,6 +18,20 @@ export interface Bucket {
   at: number;
 }
 
+/** What a bucket holds, and how many tokens a second come back. */
+export interface Budget {
+  readonly burst: number;
+  readonly rate: number;
+}
+
+/** Takes `cost` tokens out of `bucket`, which it changes. Returns 0; or, taking none, in how many ms there would be enough. */
+export function take(bucket: Bucket, cost: number, { burst, rate }: Budget, now: number): number {
+  drain(bucket, rate, now);
+  if (bucket.spent + cost > burst) return Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1;
+  bucket.spent += cost;
+  return 0;
+}
+
 export type Spending = { verdict: 'pass' } | { verdict: 'wait'; retryAfterMs: number } | { verdict: 'flood' };
 
 const PASS: Spending = { verdict: 'pass' };
@@ -28,8 +42,7 @@ const PASS: Spending = { verdict: 'pass' };
  */
 export function spend(bucket: Bucket, cost: number, rate: number, now: number, countOthers: () => number): Spending {
   if (rate === 0) return PASS;
-  bucket.spent = Math.max(0, bucket.spent - ((now - bucket.at) / 1000) * rate);
-  bucket.at = now;
+  drain(bucket, rate, now);
   const after = bucket.spent + cost;
   if (after <= BURST || after <= BURST + BURST_PER_PEER * countOthers()) {
     bucket.spent = after;
@@ -40,4 +53,9 @@ export function spend(bucket: Bucket, cost: number, rate: number, now: number, c
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
   // One millisecond more than the sum says: `spent` is a fraction, rounded here and there.
   return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1 };
+}
+
+function drain(bucket: Bucket, rate: number, now: number): void {
+  bucket.spent = Math.max(0, bucket.spent - (Math.max(0, now - bucket.at) / 1000) * rate);
+  bucket.at = now;
 }

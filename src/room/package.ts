@@ -3,15 +3,15 @@
  * learns anything new by it.
  */
 import { ProtocolError } from '../protocol/error.ts';
-import { type Entry, isReactNative, type Package } from '../protocol/poll.ts';
+import { ALIAS_MARK, type Entry, isReactNative, type Package } from '../protocol/poll.ts';
 import type { Description, IceCandidate, Signal } from '../protocol/signal.ts';
 import type { Offer, PendingOffer } from './room.ts';
 
 /** Longest candidate, and longest anything else that is kept of an offer, in UTF-16 units; ICE has nothing longer. */
-export const MAX_UNITS = 512;
+const MAX_UNITS = 512;
 
-/** Begins the name of a socket for pollers where it cannot be its id. */
-const ALIAS_MARK = '~';
+/** Most candidates of one address family that a poller has for one socket; a browser with many networks has as many. */
+const MAX_CANDIDATES_PER_FAMILY = 8;
 
 /**
  * The name under which pollers know a socket: its id, or where p2pcf would take that for p2pcf.rn's, an alias from which
@@ -33,9 +33,10 @@ export function readOffer({ sdp }: Description, attempt: string | undefined): Of
   const [ufrag, pwd, mid, hash] = ['ice-ufrag', 'ice-pwd', 'mid', 'fingerprint:sha-256'].map(
     (name) => new RegExp(`^a=${name}[: ](\\S+)`, 'im').exec(sdp)?.[1],
   );
-  const isLong = [ufrag, pwd, mid, attempt].some((each = '') => each.length > MAX_UNITS);
+  // P2PCF puts them into an SDP of its own, so nothing may stand in them that could end a line.
+  const isOdd = ![ufrag, pwd, mid].every((each = '') => /^[!-~]{1,256}$/.test(each)) || (attempt?.length ?? 0) > 128;
   const isHash = hash && /^([0-9a-f]{2}:){31}[0-9a-f]{2}$/i.test(hash);
-  if (sections?.join() !== 'm=application' || !ufrag || !pwd || !mid || !isHash || isLong) {
+  if (sections?.join() !== 'm=application' || !ufrag || !pwd || !mid || !isHash || isOdd) {
     throw new ProtocolError(
       'bad_message',
       'A peer that polls can be offered a data channel and nothing else. Add media when that is open, over it.',
@@ -50,22 +51,19 @@ export function candidatesIn({ sdp }: Description): IceCandidate[] {
 }
 
 /** The offer as its poller is handed it. */
-export function packageOf({
-  socketId,
-  pollerId,
-  offer,
-  pollerCredentials,
-  offeredAt,
-  candidates,
-}: PendingOffer): Package {
+export function packageOf(socketId: string, pending: PendingOffer): Package {
+  const { pollerId, offer, pollerCredentials, offeredAt, candidates } = pending;
   const { ufrag, pwd, fingerprint } = offer;
   const theirs = pollerCredentials;
-  return [pollerId, toSessionId(socketId), ufrag, pwd, fingerprint, theirs.ufrag, theirs.pwd, offeredAt, candidates];
+  const from = toSessionId(socketId);
+  const content = [pollerId, from, ufrag, pwd, fingerprint, theirs.ufrag, theirs.pwd, offeredAt, candidates];
+  return { to: pollerId, json: JSON.stringify(content) };
 }
 
 /** The poller's answer, with the candidates it has posted by now. */
 export function answerOf(
-  { offer, pollerCredentials, socketId }: PendingOffer,
+  socketId: string,
+  { offer, pollerCredentials }: PendingOffer,
   poller: Entry,
   packages: readonly Package[],
 ): Signal {
@@ -92,8 +90,12 @@ export function answerOf(
   return { type: 'answer', sdp, candidates: candidatesFor(packages, socketId, offer.mid), ...attemptOf(offer) };
 }
 
-/** The candidates that a poller posts for the socket of `pending`, as a signal; undefined if there are none. */
-export function candidatesSignal({ offer, socketId }: PendingOffer, packages: readonly Package[]): Signal | undefined {
+/** The candidates that a poller posts for a socket, as a signal; undefined if there are none. */
+export function candidatesSignal(
+  socketId: string,
+  { offer }: PendingOffer,
+  packages: readonly Package[],
+): Signal | undefined {
   const candidates = candidatesFor(packages, socketId, offer.mid);
   return candidates.length === 0 ? undefined : { candidates, ...attemptOf(offer) };
 }
@@ -103,11 +105,20 @@ function attemptOf({ attempt }: Offer): { attempt?: string } {
 }
 
 function candidatesFor(packages: readonly Package[], socketId: string, sdpMid: string): IceCandidate[] {
-  return packages
-    .filter(([to]) => to === toSessionId(socketId))
-    .flatMap((each): unknown => each[8])
-    .filter((line) => typeof line === 'string')
+  const lines = packages
+    .filter(({ to }) => to === toSessionId(socketId))
+    .flatMap(({ json }): unknown[] => JSON.parse(json)[8] ?? [])
+    .filter(isCandidate);
+  const isV6 = (line: string): boolean => line.split(' ')[4]?.includes(':') ?? false;
+  const families = [lines.filter((line) => !isV6(line)), lines.filter(isV6)];
+  return families
+    .flatMap((family) => family.slice(0, MAX_CANDIDATES_PER_FAMILY))
     .map((candidate) => ({ candidate, sdpMid, sdpMLineIndex: 0 }));
+}
+
+/** Whether it is one line that may be a candidate, `candidate:…`: P2PCF puts it into its SDP as it is. */
+export function isCandidate(line: unknown): line is string {
+  return typeof line === 'string' && line.length <= MAX_UNITS && /^candidate:[ !#-[\]-~]*$/.test(line);
 }
 
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';

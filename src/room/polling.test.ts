@@ -1,10 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LIMITS, sessionOf, World } from '../../test/support/world.ts';
-import type { PollReply, PollRequest, Session } from '../protocol/poll.ts';
+import { LIMITS, packed, sessionOf, World } from '../../test/support/world.ts';
+import type { ListedEntry, PollRequest, Session } from '../protocol/poll.ts';
 
 const START = 1_790_000_000_000;
 const hex = (digit: string): string => digit.repeat(32);
+
+/** A reply as a client reads it. */
+interface PollReply {
+  ps: ListedEntry[];
+  pk: unknown[][];
+  dk?: string;
+}
 
 /** A room, and what pollers do in it. */
 class Pollers {
@@ -61,7 +68,7 @@ describe('pollers', () => {
     expect(alice).toEqual({ ps: [], pk: [], dk: expect.any(String) });
     const forAlice = ['alice', 'bob', 'ufrag', ['candidate']] as const;
     const forCarol = ['carol', 'bob', 'ufrag', ['candidate']] as const;
-    const bob = room.post('b', 'bob', { packages: [forCarol, forAlice] });
+    const bob = room.post('b', 'bob', { packages: [packed(...forCarol), packed(...forAlice)] });
     expect(idsIn(bob)).toEqual(['alice']);
     expect(room.listen('a', 'alice')).toEqual({
       ps: [['bob', 'a label', false, `${'A'.repeat(43)}=`, 1, [], START]],
@@ -76,11 +83,11 @@ describe('pollers', () => {
   test('only a changed timestamp makes a post worth writing', () => {
     const room = new Pollers();
     const { dk } = room.post('a', 'alice');
-    expect(room.post('a', 'alice', { packages: [['bob', 'alice']] }).dk).toBe(dk);
+    expect(room.post('a', 'alice', { packages: [packed('bob', 'alice')] }).dk).toBe(dk);
     room.listen('a', 'alice', START + 1);
     expect(room.written).toBe(1);
     room.now += 1;
-    expect(room.post('a', 'alice', { packages: [['bob', 'alice']] }).dk).toBe(dk);
+    expect(room.post('a', 'alice', { packages: [packed('bob', 'alice')] }).dk).toBe(dk);
     expect(room.written).toBe(2);
     expect(room.listen('b', 'bob').pk).toEqual([['bob', 'alice']]);
   });
@@ -139,7 +146,12 @@ describe('pollers', () => {
     expect(() => room.listen('m', '~sue')).toThrow(/^409 /);
     expect(idsIn(room.listen('m', 'mallory'))).toEqual(['alice']);
     room.now += 120_000;
-    expect(idsIn(room.post('m', 'alice'))).toEqual([]); // she has lapsed
+    expect(idsIn(room.look())).toEqual([]); // she has lapsed, and her session id is kept for her
+    expect(() => room.listen('m', 'alice')).toThrow(/^409 /);
+    expect(() => room.post('m', 'alice')).toThrow(/^409 /);
+    expect(idsIn(room.post('a', 'alice'))).toEqual([]);
+    room.now += 120_000 + 15 * 60_000;
+    expect(idsIn(room.post('m', 'alice'))).toEqual([]);
   });
 
   test('a full room takes no newcomer, and goes on serving those in it', () => {
@@ -158,9 +170,9 @@ describe('pollers', () => {
 
   test('p2pcf and p2pcf.rn do not see each other', () => {
     const room = new Pollers();
-    room.post('a', 'alice', { packages: [[hex('b'), 'alice']] });
-    room.post('b', hex('b'), { packages: [['alice', hex('b')]] });
-    room.post('c', hex('c'), { packages: [[hex('b'), hex('c'), 'offer', {}]] });
+    room.post('a', 'alice', { packages: [packed(hex('b'), 'alice')] });
+    room.post('b', hex('b'), { packages: [packed('alice', hex('b'))] });
+    room.post('c', hex('c'), { packages: [packed(hex('b'), hex('c'), 'offer', {})] });
     room.now += 1;
     const reply = room.post('b', hex('b'));
     expect(idsIn(reply)).toEqual([hex('c')]);
@@ -182,10 +194,10 @@ describe('pollers', () => {
     room.now += 3000;
     post();
     expect(room.written).toBe(2);
-    post([[hex('b'), hex('a'), 'offer', {}]]);
+    post([packed(hex('b'), hex('a'), 'offer', {})]);
     expect(room.written).toBe(2); // the same millisecond is the same posting, as with p2pcf
     room.now += 3000;
-    post([[hex('b'), hex('a'), 'offer', {}]]);
+    post([packed(hex('b'), hex('a'), 'offer', {})]);
     expect(room.listen('b', hex('b')).pk).toHaveLength(1);
     room.now += 3000;
     post();
@@ -199,15 +211,22 @@ describe('pollers', () => {
     room.post('a', 'alice');
     const offer = { ufrag: 'ufrag', pwd: 'pwd', mid: '0', fingerprint: `${'A'.repeat(43)}=` };
     const pollerCredentials = { ufrag: 'their ufrag', pwd: 'their pwd' };
-    const pair = { socketId: 'sue', pollerId: 'alice' };
-    room.world.offers = [
-      { ...pair, offer, candidates: ['one'], isComplete: true, pollerCredentials, offeredAt: 7, isTaken: false },
+    sue.offers = [
+      {
+        pollerId: 'alice',
+        offer,
+        candidates: ['one'],
+        isComplete: true,
+        pollerCredentials,
+        offeredAt: 7,
+        isTaken: false,
+      },
     ];
     const reply = room.listen('a', 'alice');
     expect(reply.ps).toEqual([['sue', 'a label', false, `${'A'.repeat(43)}=`, 1, [], 7]]);
     const fingerprint = `${'A'.repeat(43)}=`;
     expect(reply.pk).toEqual([['alice', 'sue', 'ufrag', 'pwd', fingerprint, 'their ufrag', 'their pwd', 7, ['one']]]);
-    expect(room.world.offers).toMatchObject([{ ...pair, isTaken: true }]);
+    expect(sue.offers).toMatchObject([{ pollerId: 'alice', isTaken: true }]);
     expect(sue.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'alice', signal: { type: 'answer' } });
     expect(room.listen('b', 'bob').pk).toEqual([]);
   });

@@ -9,10 +9,12 @@ import {
   listed,
   type PollReply,
   type PollRequest,
+  replyJson,
   type Session,
 } from '../protocol/poll.ts';
-import { answerOffers, offersFor } from './bridge.ts';
+import { answerOffers, dropOffers, offersFor } from './bridge.ts';
 import { toSocketId } from './package.ts';
+import type { PollRate } from './poll-rate.ts';
 import { closeGhosts, farewell, introductions } from './presence.ts';
 import {
   type Effect,
@@ -22,14 +24,32 @@ import {
   type Listing,
   type Member,
   type Posting,
+  pollersAt,
   type Roster,
+  send,
 } from './room.ts';
 import { isSameSecret } from './secret.ts';
 
+/** Most that pollers may have posted in one room, in characters: it is all in memory while the room is awake. */
+const MAX_POSTINGS_LENGTH = 2 * 1024 * 1024;
+
+/** Most that one reply brings in packages, in characters. What there is no room for is left out. */
+const MAX_REPLY_LENGTH = 512 * 1024;
+
+/**
+ * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
+ * have posted for it, and an owner that wakes again would find its place taken.
+ */
+const NAME_KEPT_MS = 15 * 60_000;
+
+/** Most session ids kept so. */
+const MAX_NAMES = 128;
+
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
-  readonly status: 200 | 404 | 409 | 503;
+  readonly status: 200 | 404 | 409 | 429 | 503;
   readonly body: string;
+  readonly retryAfterSeconds?: number;
 }
 
 /** What a poll comes to. */
@@ -43,39 +63,52 @@ export function poll<M extends Member>(
   { contextId, session }: PollRequest,
   roster: Roster<M>,
   limits: Limits,
+  rate: PollRate,
   makeKey: () => string,
   now: number,
 ): PollOutcome<M> {
-  const postings = roster.postings();
-  const living = postings.filter((posting) => !isLapsed(posting, now)).sort((a, b) => a.since - b.since);
-  const mine = living.find((posting) => posting.contextId === contextId);
-  const others = living.filter((posting) => posting !== mine);
+  const waitMs = rate.poll(contextId, now);
+  if (waitMs > 0) return tooFast(waitMs);
+  const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
+  const mine = pollers.find((posting) => posting.contextId === contextId);
+  const others = pollers.filter((posting) => posting !== mine);
   const countMembers = (): number => roster.count() + heldPlaces(roster, now).length;
   // Told that nobody is there, p2pcf posts itself at once, which saves it a second or two: with a peer on a socket it
   // takes no more than that to be offered a connection. Who else polls it hears at its next poll.
-  if (!session) return answered(countMembers() > 0 ? { ps: [], pk: [] } : replyFor('', others));
+  if (!session) return answered(replyFor('', countMembers() > 0 ? [] : others));
   const { sessionId } = session.entry;
   // P2PCF trusts whatever session a poll names. A poll under another's id would be handed the packages for that.
-  if (isMember(sessionId, roster, now) || others.some(({ entry }) => entry.sessionId === sessionId))
+  if (isMember(sessionId, roster, now) || isKeptFor(sessionId, contextId, roster, now))
     return refused(409, 'Taken: another peer in this room goes by the session id d[0].');
   const offers = offersFor(sessionId, roster, now);
   const reply = replyFor(sessionId, [...others, ...offers]);
-  const known = postings.find(({ entry }) => entry.sessionId === sessionId);
+  const known = pollers.find(({ entry }) => entry.sessionId === sessionId);
   const answers = (poller: Listing | undefined): Effect<M>[] =>
     poller ? answerOffers(poller, known?.packages ?? [], offers, roster, now) : [];
   if (!session.packages) return answered(reply, answers(known));
   if (!mine && others.length + countMembers() >= limits.maxPeers)
-    return refused(503, `Full: this room has its ${limits.maxPeers} peers. Try again when one has left.`);
-  reply.dk = mine?.deleteKey ?? makeKey();
-  if (mine && isPosted(session, mine, now)) return answered(reply, answers(known));
+    return refused(503, `Full: this room has its ${limits.maxPeers} peers. Try again when one has left.`, 30);
+  const deleteKey = mine?.deleteKey ?? makeKey();
+  if (mine && isPosted(session, mine, now)) return answered({ ...reply, deleteKey }, answers(known));
   const { entry, postedAt, packages, keepMs } = session;
-  const since = mine?.since ?? now;
-  const posting = { contextId, entry, postedAt, packages, deleteKey: reply.dk, since, expiresAt: now + keepMs };
-  const after = [...postings.filter((each) => each.contextId !== contextId), posting];
-  return answered(reply, [
+  const posting = {
+    contextId,
+    entry,
+    postedAt,
+    packages,
+    deleteKey,
+    since: mine?.since ?? now,
+    expiresAt: now + keepMs,
+  };
+  const rest = roster.postings().filter((each) => each.contextId !== contextId);
+  if ([...rest, posting].reduce((sum, each) => sum + lengthOf(each), 0) > MAX_POSTINGS_LENGTH)
+    return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
+  const waitToPostMs = rate.post(contextId, now);
+  if (waitToPostMs > 0) return tooFast(waitToPostMs);
+  return answered({ ...reply, deleteKey }, [
     { do: 'keepPosting', posting },
     // A page that is back under another session has left the first.
-    ...announce(postings, after, 'left', roster, limits, now),
+    ...announce(pollers, [...others, posting], 'left', roster, limits, now),
     ...answers(posting),
   ]);
 }
@@ -85,33 +118,42 @@ export function leaveByPoll<M extends Member>(
   request: LeaveRequest,
   roster: Roster<M>,
   limits: Limits,
+  rate: PollRate,
   now: number,
 ): PollOutcome<M> {
-  const postings = roster.postings();
-  const posting = postings.find(({ contextId }) => contextId === request.contextId);
-  if (
-    !posting ||
-    isLapsed(posting, now) ||
-    posting.entry.sessionId !== request.sessionId ||
-    !isSameSecret(posting.deleteKey, request.deleteKey)
-  )
+  const waitMs = rate.poll(request.contextId, now);
+  if (waitMs > 0) return tooFast(waitMs);
+  const pollers = pollersAt(roster, now);
+  const posting = pollers.find(({ contextId }) => contextId === request.contextId);
+  if (posting?.entry.sessionId !== request.sessionId || !isSameSecret(posting.deleteKey, request.deleteKey))
     return refused(404, 'No delete key: nothing was posted under this session, context and key.');
-  const after = postings.filter((each) => each !== posting);
-  const effects = announce(postings, after, 'left', roster, limits, now);
+  const after = pollers.filter((each) => each !== posting);
+  const effects = announce(pollers, after, 'left', roster, limits, now);
   return { response: { status: 200, body: '{}' }, effects: [{ do: 'dropPosting', posting }, ...effects] };
 }
 
-/** Time has passed: pollers that have not posted anew are gone. */
+/** Time has passed: pollers that have not posted anew are gone, and after a while their session ids are free. */
 export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
   const postings = roster.postings();
-  const [lapsed, living] = [
-    postings.filter((each) => isLapsed(each, now)),
-    postings.filter((each) => !isLapsed(each, now)),
-  ];
-  if (lapsed.length === 0) return [];
+  const due = postings.filter(({ expiresAt }) => expiresAt <= now);
+  if (due.length === 0) return [];
+  const lapsed = due.filter(({ isName }) => !isName);
+  const names = [
+    ...postings.filter(({ isName, expiresAt }) => isName && expiresAt > now),
+    ...lapsed.map(
+      (each): Posting => ({ ...each, packages: [], isName: true, expiresAt: each.expiresAt + NAME_KEPT_MS }),
+    ),
+  ].filter(({ expiresAt }) => expiresAt > now);
+  const kept = new Set(names.slice(-MAX_NAMES).map(({ contextId }) => contextId));
+  const pollers = pollersAt(roster, now);
   return [
-    ...lapsed.map((posting) => ({ do: 'dropPosting', posting }) as const),
-    ...announce(postings, living, 'timeout', roster, limits, now),
+    ...names
+      .filter((name) => kept.has(name.contextId) && !postings.includes(name))
+      .map((posting) => ({ do: 'keepPosting', posting }) as const),
+    ...postings
+      .filter((posting) => !pollers.includes(posting) && !kept.has(posting.contextId))
+      .map((posting) => ({ do: 'dropPosting', posting }) as const),
+    ...announce([...pollers, ...lapsed], pollers, 'timeout', roster, limits, now),
   ];
 }
 
@@ -128,13 +170,11 @@ function announce<M extends Member>(
   const come = missing(after, before);
   if (gone.length + come.length === 0) return [];
   const { living, effects } = closeGhosts(roster.others(), limits, now);
-  for (const { entry } of gone) {
-    for (const offer of roster.pendingOffers(entry.sessionId)) effects.push({ do: 'dropOffer', offer });
-  }
+  const goneIds = new Set(gone.map(({ entry }) => entry.sessionId));
+  if (gone.length > 0) effects.push(...living.flatMap((member) => dropOffers(member, goneIds)));
   for (const { id } of introductions(gone)) effects.push(farewell(id, reason, living, now));
   for (const { id, metadata } of introductions(come)) {
-    const message = { type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true } as const;
-    effects.push({ do: 'send', message, to: living });
+    effects.push(send({ type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true }, ...living));
   }
   return effects;
 }
@@ -143,22 +183,35 @@ function missing(from: readonly Posting[], to: readonly Posting[]): Posting[] {
   return from.filter(({ entry }) => to.every((other) => other.entry.sessionId !== entry.sessionId));
 }
 
-function isLapsed({ expiresAt }: Posting, now: number): boolean {
-  return expiresAt <= now;
-}
-
 /** Whether a peer on a socket, present or with its place held, goes by this session id, or by what it is an alias of. */
 function isMember<M extends Member>(sessionId: string, roster: Roster<M>, now: number): boolean {
   return [sessionId, toSocketId(sessionId)].some((id) => roster.find(id) ?? heldPlace(id, roster, now));
 }
 
+/** Whether this session id is that of another context, be its poller there or lapsed not long ago. */
+function isKeptFor<M extends Member>(sessionId: string, contextId: string, roster: Roster<M>, now: number): boolean {
+  return roster.postings().some((posting) => {
+    const keptUntil = posting.isName ? posting.expiresAt : posting.expiresAt + NAME_KEPT_MS;
+    return posting.entry.sessionId === sessionId && posting.contextId !== contextId && keptUntil > now;
+  });
+}
+
 /** What others have posted for a session; for a poller that has none yet, who is there. */
 function replyFor(sessionId: string, others: readonly Listing[]): PollReply {
   const seen = others.filter(({ entry }) => isReactNative(entry.sessionId) === isReactNative(sessionId));
-  return {
-    ps: seen.map(({ entry, postedAt }) => listed(entry, postedAt)),
-    pk: seen.flatMap(({ packages }) => packages.filter(([to]) => to === sessionId)),
-  };
+  let length = 0;
+  const packages = seen
+    .flatMap((other) => other.packages.filter(({ to }) => to === sessionId))
+    .filter(({ json }) => {
+      length += json.length;
+      return length <= MAX_REPLY_LENGTH;
+    });
+  return { others: seen.map(({ entry, postedAt }) => listed(entry, postedAt)), packages };
+}
+
+/** What a posting takes of a room's memory, in characters or so. */
+function lengthOf({ entry, packages }: Posting): number {
+  return packages.reduce((sum, { to, json }) => sum + to.length + json.length + 64, JSON.stringify(entry).length + 256);
 }
 
 /**
@@ -175,9 +228,14 @@ function isPosted({ entry, postedAt, packages, keepMs }: Session, posting: Posti
 }
 
 function answered<M>(reply: PollReply, effects: Effect<M>[] = []): PollOutcome<M> {
-  return { response: { status: 200, body: JSON.stringify(reply) }, effects };
+  return { response: { status: 200, body: replyJson(reply) }, effects };
 }
 
-function refused<M>(status: PollResponse['status'], body: string): PollOutcome<M> {
-  return { response: { status, body }, effects: [] };
+function refused<M>(status: PollResponse['status'], body: string, retryAfterSeconds?: number): PollOutcome<M> {
+  return { response: { status, body, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) }, effects: [] };
+}
+
+function tooFast<M>(waitMs: number): PollOutcome<M> {
+  const seconds = Math.ceil(waitMs / 1000);
+  return refused(429, `Too fast: poll again in ${seconds} s.`, seconds);
 }

@@ -119,14 +119,24 @@ test('a member that drops and is back within the grace was never away, for the o
   const heard = alice.heard.length;
   world.pass(5);
   world.drop(bob);
-  expect(world.held).toEqual([{ id: 'bob', token: 't1', metadata: 7, until: world.now + 25_000 }]);
+  expect(world.held).toEqual([
+    { id: 'bob', token: 't1', metadata: 7, metadataLength: 1, offers: [], until: world.now + 25_000 },
+  ]);
   world.pass(24);
   world.receive(alice, { type: 'signal', targetId: 'bob', signal: 1 });
   expect(alice.heard.splice(heard)).toMatchObject([{ type: 'error', code: 'peer_away', targetId: 'bob' }]);
   const carol = world.join('carol');
   expect(carol.heard).toEqual([{ type: 'peers', peers: ['alice', 'bob'], yourId: 'carol', metadata: { bob: 7 } }]);
   expect(world.join('bob', { token: 't1' }).heard).toEqual([
-    { type: 'peers', peers: ['alice', 'carol'], yourId: 'bob', resumeToken: 't1', resumed: true, graceSeconds: 30 },
+    {
+      type: 'peers',
+      peers: ['alice', 'carol'],
+      yourId: 'bob',
+      resumeToken: 't1',
+      resumed: true,
+      graceSeconds: 30,
+      maxMessageBytes: 1000,
+    },
   ]);
   expect(world.held).toEqual([]);
   expect(alice.heard.slice(heard)).toMatchObject([{ type: 'peer_join', clientId: 'carol' }]);

@@ -48,7 +48,7 @@ test('an offer too large to keep is refused, and the one before stays', () => {
   world.receive(alice, { type: 'ahead', offer: 'x'.repeat(8191) }, limits);
   world.receive(alice, { type: 'ahead', offer: 'ö'.repeat(2000) }, limits);
   expect(alice.heard.slice(1)).toMatchObject([{ code: 'bad_message' }, { code: 'bad_message' }]);
-  expect(alice.offer).toBe('x'.repeat(8190));
+  expect(alice.ahead).toBe('x'.repeat(8190));
 });
 
 test('our own bugs are not answered as bad input', () => {

@@ -1,13 +1,29 @@
 /** One frame of a member, and who gets it. */
 import { FLOOD, SILENT, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
+import { toJson } from '../protocol/json.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { offerToPoller } from './bridge.ts';
-import { spend } from './bucket.ts';
+import { BURST_PER_PEER, type Bucket, type Budget, spend, take } from './bucket.ts';
 import { closeGhosts, expel, isGhost } from './presence.ts';
-import { type Effect, heldPlace, type Limits, type Member, type Roster } from './room.ts';
+import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
+
+/** A message costs a token for every so many characters that it has begun. */
+const TOKEN_LENGTH = 4096;
+
+/** Most tokens for one recipient: what each peer adds to a burst, so that a broadcast of any size passes at last. */
+const MAX_TOKENS = BURST_PER_PEER;
+
+/**
+ * What a member may be sent by the others, in characters: a socket that does not read leaves it in the room's memory, and
+ * there is no asking how much of it (workerd, 2026-11). A newcomer to a full room is sent about one MiB at once.
+ */
+const INBOX: Budget = { burst: 4 * 1024 * 1024, rate: 512 * 1024 };
+
+/** By how much a delivery may be longer than the most that the server takes, in UTF-8 bytes: it names its sender. */
+const ENVELOPE_BYTES = 1024;
 
 /**
  * `sender` sent `frame`. Bad input is answered with an `error` message; only our own bugs are thrown. `makeKey` makes
@@ -24,9 +40,9 @@ export function receive<M extends Member>(
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
     const error: ErrorMessage = { type: 'error', code: 'too_large', message, maxBytes: limits.maxMessageBytes };
-    return [{ do: 'send', message: error, to: [sender] }, ...expel(sender, TOO_LARGE, roster, limits, now)];
+    return [send(error, sender), ...expel(sender, TOO_LARGE, roster, limits, now)];
   }
-  const refusal = pay(1, sender, roster, limits, now);
+  const refusal = pay(tokensFor(frame), sender, roster, limits, now);
   if (refusal) return refusal;
   try {
     if (typeof frame !== 'string')
@@ -34,20 +50,20 @@ export function receive<M extends Member>(
     const request = parseClientMessage(frame);
     if (request.type === 'ahead') return [{ do: 'setAhead', member: sender, offer: request.offer }];
     if (request.type === 'broadcast') {
-      return toOthers({ type: 'broadcast', fromId: sender.id, data: request.data }, sender, roster, limits, now);
+      const delivery: ServerMessage = { type: 'broadcast', fromId: sender.id, data: request.data };
+      return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
     }
     const delivery: ServerMessage = { type: 'signal', fromId: sender.id, signal: request.signal };
-    if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, sender, roster, limits, now);
+    if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
     const target = roster.find(request.targetId);
-    if (target && !isGhost(target, limits, now)) return [{ do: 'send', message: delivery, to: [target] }];
-    const poller = roster.postings().find(({ entry }) => entry.sessionId === request.targetId);
-    if (poller && !isReactNative(request.targetId))
-      return offerToPoller(request.signal, sender, poller, roster, makeKey, now);
+    if (target && !isGhost(target, limits, now)) return toOne(delivery, target, sender, limits, now);
+    const poller = roster.postings().find(({ entry, isName }) => entry.sessionId === request.targetId && !isName);
+    if (poller && !isReactNative(request.targetId)) return offerToPoller(request.signal, sender, poller, makeKey, now);
     const departure = target ? expel(target, SILENT, roster, limits, now) : [];
     return [...departure, unreachable(request.targetId, sender, roster, now)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
-    return [{ do: 'send', message: { type: 'error', code: error.code, message: error.message }, to: [sender] }];
+    return [send({ type: 'error', code: error.code, message: error.message }, sender)];
   }
 }
 
@@ -60,20 +76,60 @@ function unreachable<M extends Member>(targetId: string, sender: M, roster: Rost
         message: 'No peer in this room has that targetId. It may have left: peer_leave tells.',
         targetId,
       };
-  return { do: 'send', message: error, to: [sender] };
+  return send(error, sender);
 }
 
-/** One token is paid for every message; one for each further recipient of a broadcast. */
+function toOne<M extends Member>(
+  message: ServerMessage,
+  target: M,
+  sender: M,
+  limits: Limits,
+  now: number,
+): Effect<M>[] {
+  const effect = delivery(message, [target], limits);
+  const retryAfterMs = limits.messagesPerSecond > 0 ? putIn(target.inbox, effect.text, now) : 0;
+  if (retryAfterMs === 0) return [effect];
+  const sentence = `The peer has been sent too much: this was dropped. It would pass in ${retryAfterMs} ms.`;
+  return [send({ type: 'error', code: 'rate_limited', message: sentence, retryAfterMs }, sender)];
+}
+
+/** What one recipient costs is paid for every message; here as much for each further one. Full inboxes are passed over. */
 function toOthers<M extends Member>(
   message: ServerMessage,
+  tokens: number,
   sender: M,
   roster: Roster<M>,
   limits: Limits,
   now: number,
 ): Effect<M>[] {
   const { living, effects } = closeGhosts(roster.others(sender), limits, now, sender);
-  const refusal = living.length > 1 ? pay(living.length - 1, sender, roster, limits, now) : undefined;
-  return [...effects, ...(refusal ?? [{ do: 'send', message, to: living } as const])];
+  const refusal = living.length > 1 ? pay((living.length - 1) * tokens, sender, roster, limits, now) : undefined;
+  if (refusal) return [...effects, ...refusal];
+  const effect = delivery(message, living, limits);
+  if (limits.messagesPerSecond === 0) return [...effects, effect];
+  return [...effects, { ...effect, to: living.filter(({ inbox }) => putIn(inbox, effect.text, now) === 0) }];
+}
+
+/** Throws ProtocolError for JSON that has grown too much: written again, `1e20` is 100000000000000000000. */
+function delivery<M extends Member>(
+  message: ServerMessage,
+  to: readonly M[],
+  { maxMessageBytes }: Limits,
+): Extract<Effect<M>, { do: 'send' }> {
+  const text = toJson(message, 'The message is nested too deeply.');
+  if (isTooLarge(text, maxMessageBytes + ENVELOPE_BYTES))
+    throw new ProtocolError('bad_message', `Written out, the message has over ${maxMessageBytes} bytes. Send less.`);
+  return { do: 'send', text, to };
+}
+
+/** Returns 0, or in how many ms there is room for it. */
+function putIn(inbox: Bucket, text: string, now: number): number {
+  return take(inbox, Math.min(text.length, INBOX.burst), INBOX, now);
+}
+
+function tokensFor(frame: string | ArrayBuffer): number {
+  const length = typeof frame === 'string' ? frame.length : frame.byteLength;
+  return Math.min(Math.ceil(length / TOKEN_LENGTH) || 1, MAX_TOKENS);
 }
 
 /** Takes tokens from the sender's bucket; what to do instead if there are too few. */
@@ -84,15 +140,14 @@ function pay<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] | undefined {
-  const spending = spend(sender.bucket, cost, limits.messagesPerSecond, now, () => roster.count() - 1);
+  const spending = spend(sender.outbox, cost, limits.messagesPerSecond, now, () => roster.count() - 1);
   switch (spending.verdict) {
     case 'pass':
       return undefined;
     case 'wait': {
       const { retryAfterMs } = spending;
       const message = `Too many messages: this one was dropped. It would pass in ${retryAfterMs} ms.`;
-      const error: ErrorMessage = { type: 'error', code: 'rate_limited', message, retryAfterMs };
-      return [{ do: 'send', message: error, to: [sender] }];
+      return [send({ type: 'error', code: 'rate_limited', message, retryAfterMs }, sender)];
     }
     case 'flood':
       return expel(sender, FLOOD, roster, limits, now);

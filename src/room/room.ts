@@ -3,26 +3,39 @@
  * the clock and the limits, and carries out the effects in their order.
  */
 import type { Close } from '../protocol/close.ts';
+import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
 import type { Bucket } from './bucket.ts';
 
-/** One open socket, as far as the room's decisions go. */
-export interface Member {
-  /** The client id it joined under. */
+/** A client that has come to join, and is no member yet. */
+export interface Newcomer {
+  /** The client id it would go by. */
   readonly id: string;
+  /** Proves that its place is its own; undefined if it has not asked to have its place held. */
+  readonly token: string | undefined;
+  /** What it brings; undefined for nothing. */
+  readonly metadata: unknown;
+  /** Length of that as JSON in ASCII. */
+  readonly metadataLength: number;
+}
+
+/** One open socket, as far as the room's decisions go. */
+export interface Member extends Newcomer {
   /** Whether it has ever pinged; if not, its silence means nothing. */
   readonly pings: boolean;
   /** Last sign of life, be it the join, a message or a ping, in ms since the epoch. */
   readonly lastSeen: number;
-  /** Proves that its place is its own; undefined if it has not asked to have its place held. */
-  readonly token: string | undefined;
-  /** What it has sent lately. */
-  readonly bucket: Bucket;
-  /** What it brought when it joined; undefined for nothing. */
-  readonly metadata: unknown;
+  /** Whether it has ever sent a message. */
+  readonly speaks: boolean;
+  /** What it has sent lately, in tokens. */
+  readonly outbox: Bucket;
+  /** What has been sent to it lately, in characters. */
+  readonly inbox: Bucket;
   /** The offer it has published ahead and nobody has taken; undefined for none. */
-  readonly offer: unknown;
+  readonly ahead: unknown;
+  /** What it has offered to pollers. */
+  readonly offers: readonly PendingOffer[];
 }
 
 /** A place held for a member whose connection was lost: it counts as present, and cannot be reached. */
@@ -30,6 +43,8 @@ export interface Place {
   readonly id: string;
   readonly token: string;
   readonly metadata: unknown;
+  readonly metadataLength: number;
+  readonly offers: readonly PendingOffer[];
   /** When it lapses, in ms since the epoch. */
   readonly until: number;
 }
@@ -42,7 +57,7 @@ export interface Listing {
   readonly packages: readonly Package[];
 }
 
-/** What a poller has posted, as it is stored: one for each context id. */
+/** What a poller has posted, as it is stored: one for each context id. `pollersAt` tells who is there of those. */
 export interface Posting extends Listing {
   readonly contextId: string;
   /** What it takes to leave. */
@@ -51,6 +66,8 @@ export interface Posting extends Listing {
   readonly since: number;
   /** From then on it is not there, in ms since the epoch. */
   readonly expiresAt: number;
+  /** The poller has lapsed, and all that is left is its session id, kept for its context until `expiresAt`. */
+  readonly isName?: true;
 }
 
 export interface IceCredentials {
@@ -66,9 +83,8 @@ export interface Offer extends IceCredentials {
   readonly attempt?: string;
 }
 
-/** The last offer of a socket to a poller. */
+/** The last offer of a socket to a poller. It is kept with the socket, or while that is away, with its place. */
 export interface PendingOffer {
-  readonly socketId: string;
   readonly pollerId: string;
   readonly offer: Offer;
   /** Candidates that came with the offer or after it, as SDP has them: `candidate:…`. */
@@ -93,10 +109,8 @@ export interface Roster<M extends Member> {
   count(): number;
   /** The places held, also those that have lapsed since anybody looked. */
   places(): readonly Place[];
-  /** What pollers have posted, also what has lapsed since anybody looked. Not asked for what concerns members alone. */
+  /** What pollers have posted, also what has lapsed. Not asked for what concerns members alone. */
   postings(): readonly Posting[];
-  /** What members have offered to a poller. */
-  pendingOffers(pollerId: string): readonly PendingOffer[];
 }
 
 export interface Limits {
@@ -114,26 +128,36 @@ export interface Limits {
 
 /** One thing for the caller to do. */
 export type Effect<M> =
-  | { do: 'send'; message: ServerMessage; to: readonly M[] }
+  /** A ServerMessage, as `send` below has it. */
+  | { do: 'send'; text: string; to: readonly M[] }
   /** From then on it is no member. */
   | { do: 'close'; member: M; close: Close }
   /** Its offer published ahead is this one now; undefined when that has been taken. */
   | { do: 'setAhead'; member: M; offer: unknown }
+  /** What it has offered to pollers is this now. */
+  | { do: 'setOffers'; member: M; offers: readonly PendingOffer[] }
   | { do: 'holdPlace'; place: Place; member: M }
   | { do: 'freePlace'; place: Place }
-  /** In place of what was between the same two. */
-  | { do: 'keepOffer'; offer: PendingOffer }
-  | { do: 'dropOffer'; offer: PendingOffer }
   /** In place of what was posted under the same context id. */
   | { do: 'keepPosting'; posting: Posting }
   | { do: 'dropPosting'; posting: Posting };
 
-/** The places held at `now`: those that have lapsed are not. */
-export function heldPlaces(roster: Pick<Roster<Member>, 'places'>, now: number): readonly Place[] {
-  return roster.places().filter(({ until }) => until > now);
+/** Throws ProtocolError `bad_message` for what a peer has nested too deeply to be passed on. */
+export function send<M>(message: ServerMessage, ...to: readonly M[]): Effect<M> {
+  return { do: 'send', text: toJson(message, 'The message is nested too deeply.'), to };
+}
+
+/** The pollers that are there at `now`. */
+export function pollersAt<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
+  return roster.postings().filter(({ expiresAt, isName }) => !isName && expiresAt > now);
+}
+
+/** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
+export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
+  return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
 }
 
 /** The place held for this id at `now`. */
-export function heldPlace(id: string, roster: Pick<Roster<Member>, 'places'>, now: number): Place | undefined {
-  return roster.places().find((place) => place.id === id && place.until > now);
+export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
+  return heldPlaces(roster, now).find((place) => place.id === id);
 }

@@ -20,8 +20,16 @@ export class Alarm {
   follow(before: number, next: number, now: number): void {
     if (next === before) return;
     // The alarm goes with the rest (from compatibility date 2026-02-24).
-    // Past the day's free writes neither is possible: then what is stored lapses when somebody looks.
-    if (next === Number.POSITIVE_INFINITY) this.#storage.deleteAll().catch(() => undefined);
-    else if (next < before || before < now) this.#storage.setAlarm(next).catch(() => undefined);
+    if (next === Number.POSITIVE_INFINITY) attempt(() => this.#storage.deleteAll());
+    else if (next < before || before < now) attempt(() => this.#storage.setAlarm(next));
+  }
+}
+
+/** Past the day's free quota neither is possible (2026-11): then what is stored lapses when somebody looks. */
+function attempt(write: () => Promise<void>): void {
+  try {
+    write().catch(() => undefined);
+  } catch {
+    // It may fail at once, too.
   }
 }

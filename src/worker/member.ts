@@ -1,8 +1,8 @@
 import type { Close } from '../protocol/close.ts';
 import { asciiJson } from '../protocol/json.ts';
-import type { Member } from '../room/room.ts';
+import type { Member, PendingOffer } from '../room/room.ts';
 
-/** What outlives hibernation in a socket's attachment. */
+/** What outlives hibernation in a socket's attachment. All its text is ASCII, which is stored at a byte a character. */
 interface Attachment {
   /** Shape of this record: two versions of the Worker may meet on one socket while a deploy is under way. */
   v: 1;
@@ -10,30 +10,42 @@ interface Attachment {
   seenAt: number;
   /** The others have been told that it is gone, or need no telling. */
   left: boolean;
-  /** What it brought when it joined, as JSON. */
+  /** It has sent a message. */
+  speaks?: true;
+  /** What it brought when it joined: its own JSON, with all but ASCII escaped. */
   metadata?: string;
   /** By this it can prove that its place is its own. */
   token?: string;
   /** The offer it published ahead, as JSON, until it is taken. */
-  offer?: string;
+  ahead?: string;
+  /** What it has offered to pollers, the latest last: a PendingOffer each, as JSON. */
+  offers?: readonly string[];
 }
 
 /** How old the attachment's `seenAt` may get, in ms: writing it costs more than relaying a message. */
 const STAMP_EVERY_MS = 1000;
 
+/** Most that is put into an attachment, in bytes: it holds 16,384 (2026-11), its own bookkeeping included. */
+const MAX_ATTACHMENT_BYTES = 16_000;
+
 /** One accepted WebSocket as the room sees it. */
 export class SocketMember implements Member {
   readonly id: string;
-  readonly bucket = { spent: 0, at: 0 };
+  readonly outbox = { spent: 0, at: 0 };
+  readonly inbox = { spent: 0, at: 0 };
   readonly #ctx: DurableObjectState;
   readonly #socket: WebSocket;
   readonly #attachment: Attachment;
+  /** Parsed once while the room is awake. */
+  #metadata: { readonly value: unknown } | undefined;
+  #offers: readonly PendingOffer[] | undefined;
 
   constructor(ctx: DurableObjectState, socket: WebSocket) {
-    this.id = ctx.getTags(socket)[0] ?? '';
+    const id = idOf(ctx, socket);
+    this.id = id ?? '';
     this.#ctx = ctx;
     this.#socket = socket;
-    this.#attachment = readAttachment(socket);
+    this.#attachment = id === undefined ? { v: 1, seenAt: 0, left: true } : readAttachment(socket);
   }
 
   /** Whether it has left the room, be its socket closed yet or not. */
@@ -42,11 +54,21 @@ export class SocketMember implements Member {
   }
 
   get metadata(): unknown {
-    return parsed(this.#attachment.metadata);
+    this.#metadata ??= { value: parsed(this.#attachment.metadata) };
+    return this.#metadata.value;
   }
 
-  get offer(): unknown {
-    return parsed(this.#attachment.offer);
+  get metadataLength(): number {
+    return this.#attachment.metadata?.length ?? 0;
+  }
+
+  get ahead(): unknown {
+    return parsed(this.#attachment.ahead);
+  }
+
+  get offers(): readonly PendingOffer[] {
+    this.#offers ??= (this.#attachment.offers ?? []).map((json) => JSON.parse(json));
+    return this.#offers;
   }
 
   get token(): string | undefined {
@@ -57,6 +79,10 @@ export class SocketMember implements Member {
     return this.#lastPing !== null;
   }
 
+  get speaks(): boolean {
+    return this.#attachment.speaks === true;
+  }
+
   get lastSeen(): number {
     return Math.max(this.#lastPing?.getTime() ?? 0, this.#attachment.seenAt);
   }
@@ -65,26 +91,34 @@ export class SocketMember implements Member {
     return this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
   }
 
-  /** It has sent a message at `now`, a sign of life like a ping. */
-  sawMessage(now: number): void {
-    if (now - this.#attachment.seenAt < STAMP_EVERY_MS) return;
-    this.#attachment.seenAt = now;
-    this.#save();
-  }
-
-  /** Takes note of what it brought when it joined: its metadata, as JSON, and its token. */
-  introduce(metadata: string | undefined, token: string | undefined, now: number): void {
+  /** It has joined. Returns false if that cannot be kept. */
+  introduce(metadata: string | undefined, token: string | undefined, now: number): boolean {
     this.#attachment.seenAt = now;
     if (metadata !== undefined) this.#attachment.metadata = metadata;
     if (token !== undefined) this.#attachment.token = token;
+    return this.#save();
+  }
+
+  /** It has sent a message at `now`, a sign of life like a ping. */
+  sawMessage(now: number): void {
+    if (this.#attachment.speaks && now - this.#attachment.seenAt < STAMP_EVERY_MS) return;
+    this.#attachment.speaks = true;
+    this.#attachment.seenAt = now;
     this.#save();
   }
 
-  /** Keeps the offer it published ahead, or forgets it if that is undefined. */
-  setAhead(offer: unknown): void {
-    if (offer === undefined) delete this.#attachment.offer;
-    else this.#attachment.offer = asciiJson(offer);
-    this.#save();
+  /** Keeps the offer it published ahead, or forgets it if that is undefined. Returns false if it cannot be kept itself. */
+  setAhead(offer: unknown): boolean {
+    if (offer === undefined) delete this.#attachment.ahead;
+    else this.#attachment.ahead = asciiJson(offer);
+    return this.#save();
+  }
+
+  /** Keeps what it has offered to pollers, as much as there is room for. Returns false if it cannot be kept itself. */
+  setOffers(offers: readonly PendingOffer[]): boolean {
+    this.#offers = undefined;
+    this.#attachment.offers = offers.map(asciiJson);
+    return this.#save();
   }
 
   /** Marks it as gone for good. Returns false if it was already. */
@@ -113,14 +147,51 @@ export class SocketMember implements Member {
     }
   }
 
-  #save(): void {
-    this.#socket.serializeAttachment(this.#attachment);
+  /** Offers that there is no room for are given up: the oldest to a poller first. Returns false if that does not help. */
+  #save(): boolean {
+    while (sizeOf(this.#attachment) > MAX_ATTACHMENT_BYTES && this.#giveUpAnOffer());
+    do {
+      try {
+        this.#socket.serializeAttachment(this.#attachment);
+        return true;
+      } catch {
+        // It is too large after all, by the runtime's count.
+      }
+    } while (this.#giveUpAnOffer());
+    return false;
+  }
+
+  #giveUpAnOffer(): boolean {
+    const { offers = [], ahead } = this.#attachment;
+    if (offers.length > 1 || (offers.length === 1 && ahead === undefined)) {
+      this.#attachment.offers = offers.slice(1);
+      this.#offers = undefined;
+      return true;
+    }
+    return delete this.#attachment.ahead && ahead !== undefined;
+  }
+}
+
+/**
+ * The id that a socket was accepted under; undefined for one that was refused. The runtime may tell of the end of a socket
+ * that it has forgotten by then, and throws when it is asked for its tags (workerd, 2026-11).
+ */
+function idOf(ctx: DurableObjectState, socket: WebSocket): string | undefined {
+  try {
+    return ctx.getTags(socket)[0];
+  } catch {
+    return undefined;
   }
 }
 
 function readAttachment(socket: WebSocket): Attachment {
   const attachment: Attachment | null = socket.deserializeAttachment();
   return attachment?.v === 1 ? attachment : { v: 1, seenAt: 0, left: false };
+}
+
+/** Not less than the attachment's size when it is stored. */
+function sizeOf({ metadata = '', token = '', ahead = '', offers = [] }: Attachment): number {
+  return [metadata, token, ahead, ...offers].reduce((sum, text) => sum + text.length + 8, 128);
 }
 
 function parsed(json: string | undefined): unknown {

@@ -28,7 +28,9 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
-    throw error;
+    // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.
+    console.error(error);
+    return respond({ status: 503, body: 'The room does not answer. Try again.', retryAfterSeconds: 10 });
   }
 }
 
@@ -43,12 +45,20 @@ export function answerPreflight({ headers }: Request): Response {
   });
 }
 
-function respond({ status, body }: { status: PollResponse['status'] | 400 | 413; body: string }): Response {
+interface Answer extends Omit<PollResponse, 'status'> {
+  readonly status: PollResponse['status'] | 400 | 413;
+}
+
+function respond({ status, body, retryAfterSeconds }: Answer): Response {
   const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
-  return new Response(body, {
-    status,
-    headers: { ...CORS, Vary: 'Origin', 'Content-Type': type, 'X-Content-Type-Options': 'nosniff' },
+  const headers = new Headers({
+    ...CORS,
+    Vary: 'Origin',
+    'Content-Type': type,
+    'X-Content-Type-Options': 'nosniff',
   });
+  if (retryAfterSeconds !== undefined) headers.set('Retry-After', String(retryAfterSeconds));
+  return new Response(body, { status, headers });
 }
 
 /** Undefined for a body of more than MAX_POLL_BYTES, which is not read to its end. */

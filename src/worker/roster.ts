@@ -1,4 +1,4 @@
-import type { PendingOffer, Place, Posting, Roster } from '../room/room.ts';
+import type { Place, Posting, Roster } from '../room/room.ts';
 import { SocketMember } from './member.ts';
 import type { Rows } from './rows.ts';
 
@@ -21,10 +21,6 @@ export class SocketRoster implements Roster<SocketMember> {
 
   postings(): readonly Posting[] {
     return this.#rows.postings.all();
-  }
-
-  pendingOffers(pollerId: string): readonly PendingOffer[] {
-    return this.#rows.offers.all().filter((offer) => offer.pollerId === pollerId);
   }
 
   member(socket: WebSocket): SocketMember {

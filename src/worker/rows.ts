@@ -1,20 +1,19 @@
-import type { PendingOffer, Place, Posting } from '../room/room.ts';
+import type { Place, Posting } from '../room/room.ts';
 
 /**
- * What outlives its socket, or has none: a row each for places held, for what pollers have posted, and for what sockets
- * have offered to pollers. Where nobody drops and nobody polls, there is none, and no table either.
+ * What outlives its socket, or has none: a row each for places held and for what pollers have posted. Where nobody drops
+ * and nobody polls, there is none, and no table either.
+ *
+ * Past the day's free quota reading and writing fail (2026-11). Then what is in memory is right for as long as the room is
+ * awake; what cannot be read is not there; and what could not be deleted is read again, and has lapsed by then, or soon.
  */
 export class Rows {
   readonly places: RowsOfKind<Place>;
   readonly postings: RowsOfKind<Posting>;
-  /** They go with their poller. */
-  readonly offers: RowsOfKind<PendingOffer>;
 
   constructor(storage: DurableObjectStorage) {
     this.places = new RowsOfKind(storage, 'place:', ({ id }) => id);
     this.postings = new RowsOfKind(storage, 'poller:', ({ contextId }) => contextId);
-    // A line break is in no id.
-    this.offers = new RowsOfKind(storage, 'crossing:', ({ pollerId, socketId }) => `${pollerId}\n${socketId}`);
   }
 
   /** When the first of them lapses, in ms since the epoch, be it overdue or not. Infinity when there is none. */
@@ -25,10 +24,7 @@ export class Rows {
   }
 }
 
-/**
- * The rows under one prefix, read once while the room is awake. Writing fails past the day's free writes (2026-11): then
- * what is in memory is right for as long as the room is awake, and what is read again has lapsed by then, or soon after.
- */
+/** The rows under one prefix, read once while the room is awake. */
 class RowsOfKind<R> {
   readonly #storage: DurableObjectStorage;
   readonly #prefix: string;
@@ -49,25 +45,30 @@ class RowsOfKind<R> {
   keep(row: R): boolean {
     const key = this.#prefix + this.#idOf(row);
     this.#read().set(key, row);
-    return succeeds(() => this.#storage.kv.put(key, row));
+    return this.#succeeds(() => this.#storage.kv.put(key, row));
   }
 
   drop(row: R): void {
     const key = this.#prefix + this.#idOf(row);
-    if (this.#read().delete(key)) succeeds(() => this.#storage.kv.delete(key));
+    if (this.#read().delete(key)) this.#succeeds(() => this.#storage.kv.delete(key));
   }
 
   #read(): Map<string, R> {
-    this.#rows ??= new Map(this.#storage.kv.list<R>({ prefix: this.#prefix }));
+    if (!this.#rows) {
+      this.#rows = new Map();
+      this.#succeeds(() => {
+        this.#rows = new Map(this.#storage.kv.list<R>({ prefix: this.#prefix }));
+      });
+    }
     return this.#rows;
   }
-}
 
-function succeeds(write: () => void): boolean {
-  try {
-    write();
-    return true;
-  } catch {
-    return false;
+  #succeeds(access: () => void): boolean {
+    try {
+      access();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

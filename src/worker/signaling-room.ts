@@ -1,12 +1,14 @@
 import { DurableObject } from 'cloudflare:workers';
-import { COMING_BACK } from '../protocol/close.ts';
-import { asciiJson } from '../protocol/json.ts';
+import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
+import { escapeNonAscii } from '../protocol/json.ts';
 import { PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import { JoinRate } from '../room/join-rate.ts';
+import { PollRate } from '../room/poll-rate.ts';
 import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
-import { drop, join, lapse, leave } from '../room/presence.ts';
+import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
-import type { Effect, Limits, Place } from '../room/room.ts';
+import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
 import type { SocketMember } from './member.ts';
 import { SocketRoster } from './roster.ts';
@@ -37,34 +39,68 @@ export class SignalingRoom extends DurableObject<Settings> {
   readonly #rows: Rows;
   readonly #roster: SocketRoster;
   readonly #alarm: Alarm;
+  readonly #pollRate = new PollRate();
+  readonly #joinRate: JoinRate;
 
   constructor(ctx: DurableObjectState, env: Settings) {
     super(ctx, env);
     this.#limits = readLimits(env);
+    this.#joinRate = new JoinRate(this.#limits.maxPeers);
     this.#rows = new Rows(ctx.storage);
     this.#roster = new SocketRoster(ctx, this.#rows);
     this.#alarm = new Alarm(ctx.storage);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
-  /** A WebSocket upgrade that the Worker has let through. */
+  /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata, token, ahead } = joinOf(request);
+    const { clientId, metadata: json, token, ahead, address } = joinOf(request);
     const now = Date.now();
-    const { 0: client, 1: server } = new WebSocketPair();
-    // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
-    this.ctx.acceptWebSocket(server, [clientId]);
-    this.#roster.changed();
-    const joiner = this.#roster.member(server);
-    joiner.introduce(metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)), token, now);
+    const waitMs = this.#joinRate.join(address, now);
+    if (waitMs > 0) return tooManyJoins(waitMs);
+    const metadata = json === undefined ? undefined : escapeNonAscii(json);
+    const newcomer: Newcomer = {
+      id: clientId,
+      token,
+      metadata: metadata === undefined ? undefined : JSON.parse(metadata),
+      metadataLength: metadata?.length ?? 0,
+    };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    this.#apply(join(joiner, this.#roster, this.#limits, now, ahead));
+    const admission = join(newcomer, this.#roster, this.#limits, now, ahead);
+    const { 0: client, 1: server } = new WebSocketPair();
+    if (!admission.isAdmitted) {
+      // A browser hides the status of a refused upgrade from its page, so it is accepted, and has left already.
+      this.ctx.acceptWebSocket(server);
+      this.#close(this.#roster.member(server), admission.close);
+      this.#apply(admission.effects);
+    } else {
+      // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
+      this.ctx.acceptWebSocket(server, [clientId]);
+      const joiner = this.#roster.member(server);
+      if (joiner.introduce(metadata, token, now)) this.#welcome(joiner, admission);
+      else this.#close(joiner, UNKEPT);
+    }
     return accepted(request, client);
+  }
+
+  /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
+  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>): void {
+    try {
+      if (offers.length > 0) joiner.setOffers(offers);
+      this.#roster.changed();
+      this.#apply([...effects, send(welcome, joiner)]);
+    } catch (error) {
+      console.error(error);
+      joiner.close(UNKEPT);
+      this.#depart(joiner, () => leave(joiner, 'timeout', this.#roster, this.#limits, Date.now()));
+    }
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     const sender = this.#roster.member(socket);
-    if (sender.left) return; // a socket we closed may go on delivering until its handshake ends (workerd, 2026-11)
+    // A socket that we closed goes on delivering until its handshake ends, which is up to the client (workerd, 2026-11).
+    // Its readyState does not tell: where the client closes, too, the last messages before that come in a closing state.
+    if (sender.left) return;
     const now = Date.now();
     sender.sawMessage(now);
     this.#apply(receive(frame, sender, this.#roster, this.#limits, now, makeKey));
@@ -85,12 +121,14 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
   poll(request: PollRequest): PollResponse {
-    return this.#answer(poll(request, this.#roster, this.#limits, () => crypto.randomUUID(), Date.now()));
+    const now = Date.now();
+    this.#apply(lapsePollers(this.#roster, this.#limits, now));
+    return this.#answer(poll(request, this.#roster, this.#limits, this.#pollRate, () => crypto.randomUUID(), now));
   }
 
   /** A poller leaves. */
   leaveByPoll(request: LeaveRequest): PollResponse {
-    return this.#answer(leaveByPoll(request, this.#roster, this.#limits, Date.now()));
+    return this.#answer(leaveByPoll(request, this.#roster, this.#limits, this.#pollRate, Date.now()));
   }
 
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
@@ -117,32 +155,24 @@ export class SignalingRoom extends DurableObject<Settings> {
   #carryOut(effect: Effect<SocketMember>): void {
     switch (effect.do) {
       case 'send': {
-        const text = JSON.stringify(effect.message);
-        for (const member of effect.to) {
-          // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-          if (!member.send(text)) this.#lose(member);
-        }
+        // No event is sure to come for a socket that no longer takes a message, so it leaves here.
+        for (const member of effect.to) if (!member.send(effect.text)) this.#lose(member);
         break;
       }
       case 'close':
-        this.#roster.changed();
-        effect.member.markLeft();
-        effect.member.close(effect.close);
+        this.#close(effect.member, effect.close);
         break;
       case 'setAhead':
-        effect.member.setAhead(effect.offer);
+        if (!effect.member.setAhead(effect.offer)) this.#expel(effect.member);
+        break;
+      case 'setOffers':
+        if (!effect.member.setOffers(effect.offers)) this.#expel(effect.member);
         break;
       case 'holdPlace':
         this.#hold(effect.place, effect.member);
         break;
       case 'freePlace':
         this.#rows.places.drop(effect.place);
-        break;
-      case 'keepOffer':
-        this.#rows.offers.keep(effect.offer);
-        break;
-      case 'dropOffer':
-        this.#rows.offers.drop(effect.offer);
         break;
       case 'keepPosting':
         this.#rows.postings.keep(effect.posting);
@@ -153,6 +183,17 @@ export class SignalingRoom extends DurableObject<Settings> {
       default:
         effect satisfies never;
     }
+  }
+
+  /** From then on it is no member. */
+  #close(member: SocketMember, close: Close): void {
+    this.#roster.changed();
+    member.markLeft();
+    member.close(close);
+  }
+
+  #expel(member: SocketMember): void {
+    this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
   }
 
   #lose(member: SocketMember): void {
@@ -173,6 +214,14 @@ export class SignalingRoom extends DurableObject<Settings> {
     // A member that came under its id while it was closing is there in its stead.
     if (!this.#roster.find(member.id)) this.#apply(effects());
   }
+}
+
+function tooManyJoins(waitMs: number): Response {
+  const seconds = Math.ceil(waitMs / 1000);
+  return new Response(`Too many joins: come back in ${seconds} s.\n`, {
+    status: 429,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Retry-After': String(seconds) },
+  });
 }
 
 /** 122 random bits. */

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
-import { freePort, startWorkerd, type Workerd } from '../support/server.ts';
+import { freePort } from '../support/listen.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
 
 let browser: Browser;
 let pages: PageServer;

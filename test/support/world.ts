@@ -1,11 +1,21 @@
 /** A room in memory: what the room decides is carried out on plain objects. */
 import { expect } from 'vitest';
 import type { ServerMessage } from '../../src/protocol/messages.ts';
-import type { LeaveRequest, PollRequest, Session } from '../../src/protocol/poll.ts';
+import type { LeaveRequest, Package, PollRequest, Session } from '../../src/protocol/poll.ts';
+import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
 import { drop, join, lapse, leave } from '../../src/room/presence.ts';
 import { receive } from '../../src/room/relay.ts';
-import type { Effect, Limits, Member, PendingOffer, Place, Posting, Roster } from '../../src/room/room.ts';
+import {
+  type Effect,
+  type Limits,
+  type Member,
+  type PendingOffer,
+  type Place,
+  type Posting,
+  type Roster,
+  send,
+} from '../../src/room/room.ts';
 
 export const LIMITS: Limits = {
   maxPeers: 4,
@@ -17,14 +27,18 @@ export const LIMITS: Limits = {
 
 /** A member as a plain object: what it heard, and how it was closed. */
 export class TestMember implements Member {
-  readonly bucket = { spent: 0, at: 0 };
+  readonly outbox = { spent: 0, at: 0 };
+  readonly inbox = { spent: 0, at: 0 };
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;
   readonly metadata: unknown;
+  readonly metadataLength: number;
   pings = false;
   lastSeen: number;
-  offer: unknown;
+  ahead: unknown;
+  speaks = false;
+  offers: readonly PendingOffer[] = [];
   closeCode: number | undefined;
   closeReason: string | undefined;
 
@@ -32,6 +46,7 @@ export class TestMember implements Member {
     this.id = id;
     this.token = token;
     this.metadata = metadata;
+    this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
   }
 
@@ -60,7 +75,7 @@ export class World implements Roster<TestMember> {
   members: TestMember[] = [];
   held: Place[] = [];
   posted: Posting[] = [];
-  offers: PendingOffer[] = [];
+  readonly rate = new PollRate();
   touchedAll = 0;
   /** How often a posting was written. */
   written = 0;
@@ -83,18 +98,20 @@ export class World implements Roster<TestMember> {
     return this.posted;
   }
 
-  pendingOffers(pollerId: string): PendingOffer[] {
-    return this.offers.filter((offer) => offer.pollerId === pollerId);
-  }
-
   count(): number {
     return this.members.length;
   }
 
   join(id: string, entry: Joining = {}, limits = LIMITS): TestMember {
     const joiner = new TestMember(id, entry, this.now);
-    this.members.push(joiner);
-    this.apply(join(joiner, this, limits, this.now, entry.wantsOffers));
+    const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
+    if (admission.isAdmitted) {
+      joiner.offers = admission.offers;
+      this.members.push(joiner);
+      this.apply([...admission.effects, send(admission.welcome, joiner)]);
+    } else {
+      this.apply([...admission.effects, { do: 'close', member: joiner, close: admission.close }]);
+    }
     return joiner;
   }
 
@@ -124,6 +141,7 @@ export class World implements Roster<TestMember> {
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
     sender.lastSeen = this.now;
+    sender.speaks = true;
     const frame = typeof message === 'string' ? message : JSON.stringify(message);
     this.apply(receive(frame, sender, this, limits, this.now, () => 'k'.repeat(32)));
   }
@@ -136,16 +154,20 @@ export class World implements Roster<TestMember> {
     }
     for (const id of ids) {
       if (this.posted.every(({ entry }) => entry.sessionId !== id))
-        this.answer({ roomId: 'lobby', contextId: id, session: sessionOf(id, this.now) });
+        this.answer({
+          roomId: 'lobby',
+          contextId: id,
+          session: { ...sessionOf(id, this.now), keepMs: Number.MAX_SAFE_INTEGER },
+        });
     }
   }
 
   answer(request: PollRequest, limits = LIMITS): PollResponse {
-    return this.#outcome(poll(request, this, limits, () => `key ${++this.#keys}`, this.now));
+    return this.#outcome(poll(request, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
   }
 
   leaveByPoll(request: LeaveRequest): PollResponse {
-    return this.#outcome(leaveByPoll(request, this, LIMITS, this.now));
+    return this.#outcome(leaveByPoll(request, this, LIMITS, this.rate, this.now));
   }
 
   #outcome({ response, effects }: PollOutcome<TestMember>): PollResponse {
@@ -157,7 +179,7 @@ export class World implements Roster<TestMember> {
     for (const effect of effects) {
       switch (effect.do) {
         case 'send':
-          for (const member of effect.to) member.heard.push(effect.message);
+          for (const member of effect.to) member.heard.push(JSON.parse(effect.text));
           break;
         case 'close':
           effect.member.closeCode = effect.close.code;
@@ -165,7 +187,7 @@ export class World implements Roster<TestMember> {
           this.members = this.members.filter((other) => other !== effect.member);
           break;
         case 'setAhead':
-          effect.member.offer = effect.offer;
+          effect.member.ahead = effect.offer;
           break;
         case 'holdPlace':
           this.held = [...this.held.filter(({ id }) => id !== effect.place.id), effect.place];
@@ -174,15 +196,8 @@ export class World implements Roster<TestMember> {
           expect(this.held).toContain(effect.place);
           this.held = this.held.filter((place) => place !== effect.place);
           break;
-        case 'keepOffer': {
-          const { socketId, pollerId } = effect.offer;
-          this.offers = this.offers.filter((each) => each.socketId !== socketId || each.pollerId !== pollerId);
-          this.offers.push(effect.offer);
-          break;
-        }
-        case 'dropOffer':
-          expect(this.offers).toContain(effect.offer);
-          this.offers = this.offers.filter((each) => each !== effect.offer);
+        case 'setOffers':
+          effect.member.offers = effect.offers;
           break;
         case 'keepPosting': {
           const { contextId } = effect.posting;
@@ -212,4 +227,9 @@ export function sessionOf(sessionId: string, postedAt: number): Required<Session
     reflexiveIps: [],
   };
   return { entry, postedAt, keepMs: 120_000, packages: [] };
+}
+
+/** A package as P2PCF has it. */
+export function packed(...content: readonly [to: string, from: string, ...unknown[]]): Package {
+  return { to: content[0], json: JSON.stringify(content) };
 }

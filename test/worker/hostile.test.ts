@@ -1,0 +1,379 @@
+/** What a stranger with a room's name may try, within the runtime; what needs real sockets is in test/server. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { env, exports } from 'cloudflare:workers';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import worker from '../../src/index.ts';
+import { Client } from '../support/client.ts';
+import { JSON_TYPE, Poller, send } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
+
+let room = '';
+let rooms = 0;
+let clients: Client[] = [];
+beforeEach(() => {
+  room = `hostile-${++rooms}`;
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  for (const client of clients) await client.close(1000);
+  clients = [];
+});
+
+const stub = () => env.SIGNALING_ROOM.getByName(room);
+const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' });
+const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
+
+async function join(id: string, extensions: Record<string, string> = {}): Promise<Client> {
+  const client = await Client.connect(workerd, room, id, extensions);
+  clients.push(client);
+  await client.next();
+  return client;
+}
+
+/** Counts what is written in the room from now on: each is billed as a row (2026-11). */
+const meter = () =>
+  runInDurableObject(stub(), (_room, { storage }) => {
+    const calls = [
+      vi.spyOn(storage.kv, 'put'),
+      vi.spyOn(storage.kv, 'delete'),
+      vi.spyOn(storage, 'setAlarm'),
+      vi.spyOn(storage, 'deleteAll'),
+    ];
+    return () => calls.reduce((sum, call) => sum + call.mock.calls.length, 0);
+  });
+
+const HASH = Array.from({ length: 32 }, () => 'AB').join(':');
+const SDP = `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:Wufr\r\na=ice-pwd:Wpwd\r\na=fingerprint:sha-256 ${HASH}\r\na=mid:0\r\n`;
+const HOST = 'candidate:1 1 udp 2113937151 192.0.2.1 51000 typ host generation 0 ufrag Wufr network-cost 999';
+const OFFER = { type: 'offer', sdp: SDP, candidates: [{ candidate: HOST }, { candidate: '' }] };
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+
+describe('what is kept with a socket', () => {
+  test('metadata that grows when it is written again breaks nothing, with an offer ahead beside it', async () => {
+    const alice = await join('alice');
+    const metadata = `[${Array.from({ length: 510 }, () => '1e20').join()}]`;
+    expect(metadata.length).toBe(2551);
+    const mallory = await join('mallory', { metadata });
+    await mallory.send({ type: 'ahead', offer: 'x'.repeat(8000) });
+    await mallory.signal('alice', 'still here');
+    expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'mallory' });
+    expect(await alice.next()).toMatchObject({ signal: 'still here' });
+    await sleep();
+    const bob = await Client.connect(workerd, room, 'bob', { ahead: '1' });
+    clients.push(bob);
+    expect(await bob.next()).toMatchObject({ offers: { mallory: 'x'.repeat(8000) } });
+    await mallory.close();
+    expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'bob' });
+    expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'mallory' });
+  });
+
+  test('the longest metadata, the longest offer ahead and offers to forty pollers: the latest offers stay', async () => {
+    const mallory = await join('mallory', { metadata: JSON.stringify('ö'.repeat(1279)) });
+    for (let n = 0; n < 40; n++) {
+      await new Poller(room, `polly ${n}`).post();
+      await mallory.signal(`polly ${n}`, OFFER);
+    }
+    await mallory.send({ type: 'ahead', offer: 'x'.repeat(8190) });
+    for (let n = 0; n < 40; n++) expect(await mallory.next()).toMatchObject({ type: 'peer_join' });
+    await mallory.signal('mallory', 'still here');
+    expect(await mallory.next()).toMatchObject({ signal: 'still here' });
+    const kept = await runInDurableObject(stub(), (_room, ctx) =>
+      ctx.getWebSockets('mallory')[0]?.deserializeAttachment(),
+    );
+    expect(kept.metadata.length).toBe(1279 * 6 + 2);
+    expect([...kept.offers, kept.ahead].join('')).toMatch(/"polly 39"/);
+  });
+
+  test('where even that cannot be stored, the offer goes, then the member, with a word', async () => {
+    const alice = await join('alice');
+    const mallory = await join('mallory');
+    expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+    await runInDurableObject(stub(), (_room, ctx) => {
+      const [socket] = ctx.getWebSockets('mallory');
+      if (!socket) throw new Error('Mallory has no socket');
+      const serialize = socket.serializeAttachment.bind(socket);
+      socket.serializeAttachment = (attachment) => {
+        if (attachment.ahead !== undefined) throw new Error('too large');
+        serialize(attachment);
+      };
+    });
+    await mallory.send({ type: 'ahead', offer: 1 });
+    await mallory.signal('alice', 'without its offer');
+    expect(await alice.next()).toMatchObject({ signal: 'without its offer' });
+    await runInDurableObject(stub(), (_room, ctx) => {
+      for (const socket of ctx.getWebSockets('mallory')) {
+        socket.serializeAttachment = () => {
+          throw new Error('too large');
+        };
+      }
+    });
+    await mallory.send({ type: 'ahead', offer: 2 });
+    expect(await mallory.closed).toMatchObject({ code: 1011, reason: 'The room could not keep your state' });
+    expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'mallory', reason: 'timeout' });
+  });
+});
+
+test('a poller in a room of fifty sockets costs three rows at most, and a signal to a poller none', async () => {
+  const sockets: Client[] = [];
+  for (let n = 0; n < 50; n++) sockets.push(await join(`socket ${n}`));
+  const written = await meter();
+  const polly = new Poller(room, 'polly');
+  await polly.post();
+  for (const socket of sockets) await socket.signal('polly', OFFER);
+  for (let n = 0; n < 50; n++) await sockets[0]?.signal('polly', { candidates: [{ candidate: `candidate:${n}` }] });
+  let packages: unknown[] = [];
+  await vi.waitFor(async () => {
+    const reply = await polly.listen();
+    packages = reply.pk;
+    expect(packages).toHaveLength(50);
+  });
+  await polly.post([['socket 1', 'polly', null, null, null, null, null, 1, [HOST]]]);
+  expect(written()).toBeLessThanOrEqual(3);
+});
+
+describe('polls', () => {
+  const corsOf = async (body: string, headers = {}) => {
+    const response = await exports.default.fetch('http://p2pcf-ws.test/', {
+      method: 'POST',
+      headers: { ...JSON_TYPE, ...headers },
+      body,
+    });
+    const { status } = response;
+    await response.text();
+    return {
+      status,
+      cors: response.headers.get('Access-Control-Allow-Origin'),
+      wait: response.headers.get('Retry-After'),
+    };
+  };
+  const bodyOf = (id: string, more: object = {}) => ({
+    r: room,
+    k: `context of ${id}`,
+    d: [id, 'a label', false, `${'A'.repeat(43)}=`, 1, []],
+    t: Date.now(),
+    x: 120_000,
+    p: [] as unknown[],
+    ...more,
+  });
+
+  test.each([
+    ['packages 3,000 deep', (body: string) => body.replace('"p":[]', `"p":[["bob","alice",${nested(3000)}]]`), 200],
+    ['packages 30,000 deep', (body: string) => body.replace('"p":[]', `"p":[["bob","alice",${nested(30_000)}]]`), 200],
+    ['a field nobody knows, 30,000 deep', (body: string) => body.replace('{', `{"z":${nested(30_000)},`), 200],
+    [
+      '2,551 bytes of numbers',
+      (body: string) => body.replace('"p":[]', `"p":[["bob","alice",${'1e20,'.repeat(510)}1]]`),
+      200,
+    ],
+    [
+      '64 KiB of numbers',
+      (body: string) => body.replace('"p":[]', `"p":[["bob","alice",${'1e20,'.repeat(12_900)}1]]`),
+      400,
+    ],
+    [
+      '64 KiB of empty objects',
+      (body: string) => body.replace('"p":[]', `"p":[["bob","alice",${'{},'.repeat(21_000)}1]]`),
+      200,
+    ],
+    ['21,000 packages', (body: string) => body.replace('"p":[]', `"p":[${'{},'.repeat(21_000)}1]`), 400],
+    ['a session id 3,000 deep', (body: string) => body.replace('"alice"', nested(3000)), 400],
+    [
+      'seventeen addresses',
+      (body: string) => body.replace(',1,[]]', `,1,[${Array(17).fill('"192.0.2.1"').join()}]]`),
+      400,
+    ],
+    ['an address of nothing but depth', (body: string) => body.replace(',1,[]]', `,1,[${nested(3000)}]]`), 400],
+    ['half a surrogate pair', (body: string) => body.replace('"p":[]', '"p":[["bob","alice","\\ud800"]]'), 200],
+    ['an infinite number', (body: string) => body.replace('"p":[]', '"p":[["bob","alice",1e999]]'), 200],
+    ['the name of a socket', (body: string) => body.replace('"alice"', `"~${'0'.repeat(32)}"`), 400],
+  ])('%s: an answer that a page may read', async (_name, spoil, status) => {
+    const good = JSON.stringify(bodyOf('alice'));
+    const body = spoil(good);
+    expect(body).not.toBe(good);
+    expect(await corsOf(body)).toMatchObject({ status, cors: '*' });
+    expect(await corsOf(JSON.stringify(bodyOf('bob')))).toMatchObject({ status: 200 });
+    expect(await corsOf(JSON.stringify(bodyOf('carol')))).toMatchObject({ status: 200 });
+  });
+
+  test('a room that fails is told with an answer that a page may read', async () => {
+    vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const failing = {
+      ...env,
+      SIGNALING_ROOM: { getByName: () => ({ poll: () => Promise.reject(new Error('reset')) }) },
+    };
+    const init = { method: 'POST', headers: JSON_TYPE, body: JSON.stringify({ r: room }) };
+    const request = new Request<unknown, IncomingRequestCfProperties>('http://p2pcf-ws.test/', init);
+    const response = await worker.fetch(request, Object.assign({}, env, failing));
+    expect([
+      response.status,
+      response.headers.get('Retry-After'),
+      response.headers.get('Access-Control-Allow-Origin'),
+    ]).toEqual([503, '10', '*']);
+  });
+
+  test('64 KiB a poll fill two MiB, then it is 503; the room wakes with no more than that, and goes on', async () => {
+    const answers = new Map<number, number>();
+    for (let n = 0; n < 100; n++) {
+      const id = `m${n}`;
+      const body = bodyOf(id, { p: [['bob', id, ...Array<object>(21_000).fill({})]] });
+      const { status, cors, wait } = await corsOf(JSON.stringify(body));
+      answers.set(status, (answers.get(status) ?? 0) + 1);
+      expect([cors, status === 503]).toEqual(['*', wait !== null]);
+    }
+    expect([...answers.keys()].sort()).toEqual([200, 503]);
+    const rows = await runInDurableObject(
+      stub(),
+      (_room, { storage }) => JSON.stringify([...storage.kv.list()]).length,
+    );
+    expect(rows).toBeLessThan(2.2 * 1024 * 1024);
+    await sleep();
+    // Nobody is sent it all: a poll brings half a MiB at most.
+    const reply = await send({ ...bodyOf('bob'), p: undefined });
+    expect(reply.text.length).toBeLessThan(600 * 1024);
+    expect(reply.pk.length).toBeGreaterThan(5);
+    pass(1000);
+    await runDurableObjectAlarm(stub());
+    pass(1000);
+    await runDurableObjectAlarm(stub());
+    expect(await corsOf(JSON.stringify(bodyOf('carol')))).toMatchObject({ status: 200 });
+  });
+
+  test('a context that polls too fast is told to wait, and another is not', async () => {
+    const polly = JSON.stringify({ ...bodyOf('polly'), p: undefined });
+    const answers = [];
+    for (let n = 0; n < 100; n++) answers.push(await corsOf(polly));
+    expect(answers[0]).toMatchObject({ status: 200 });
+    expect(answers.at(-1)).toEqual({ status: 429, cors: '*', wait: '1' });
+    expect(await corsOf(JSON.stringify({ ...bodyOf('paul'), p: undefined }))).toMatchObject({ status: 200 });
+    expect(
+      await corsOf(JSON.stringify({ ...bodyOf('polly'), dk: 'x' }), { 'X-Worker-Method': 'DELETE' }),
+    ).toMatchObject({
+      status: 429,
+    });
+  });
+
+  test('a stranger writes five hundred rows or so in a minute, not a day’s quota', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const written = await meter();
+    // Each context posts as fast as it may, and leaves so that the next finds room.
+    for (let n = 0; n < 1500; n++) {
+      const body = bodyOf(`m${n}`);
+      const { status, dk } = await send(body);
+      if (n % 25 === 0) vi.setSystemTime(Date.now() + 1000);
+      if (status === 200) await send({ ...body, dk }, { headers: { ...JSON_TYPE, 'X-Worker-Method': 'DELETE' } });
+    }
+    expect(written()).toBeLessThan(4 * 600);
+    expect(await send(bodyOf('last'))).toMatchObject({ status: 429 });
+  });
+
+  test('a posting that asks for a millisecond is kept for thirty seconds, one alarm', async () => {
+    const now = Date.now();
+    vi.useFakeTimers({ toFake: ['Date'], now });
+    const written = await meter();
+    for (let n = 0; n < 10; n++) await send(bodyOf('polly', { x: 1, t: now + n }));
+    const alarm = await runInDurableObject(stub(), (_room, { storage }) => storage.getAlarm());
+    expect(alarm).toBe(now + 30_000);
+    expect(written()).toBe(10 + 1);
+  });
+
+  test('a lapsed poller’s session id is its own for a quarter of an hour, and what it was sent is not read', async () => {
+    const alice = new Poller(room, 'alice');
+    await alice.post();
+    const bob = new Poller(room, 'bob');
+    await bob.post([['alice', 'bob', 'a secret']], 900_000);
+    pass(130);
+    await runDurableObjectAlarm(stub());
+    await sleep();
+    const mallory = new Poller(room, 'alice', 'context of mallory');
+    expect(await mallory.listen()).toMatchObject({ status: 409 });
+    expect(await mallory.post()).toMatchObject({ status: 409 });
+    expect((await alice.post()).pk).toEqual([['alice', 'bob', 'a secret']]);
+    expect(await mallory.post()).toMatchObject({ status: 409 });
+  });
+
+  test('no poller goes by the name of a socket, come or to come', async () => {
+    const hex = '0123456789abcdef0123456789abcdef';
+    expect(await new Poller(room, `~${hex}`).post()).toMatchObject({ status: 400 });
+    await join(hex);
+    expect(await new Poller(room, `~${hex}`).post()).toMatchObject({ status: 400 });
+    expect(await new Poller(room, hex).post()).toMatchObject({ status: 409 });
+  });
+});
+
+describe('joins', () => {
+  const statusOf = async (id: string, headers: Record<string, string> = {}) => {
+    const response = await exports.default.fetch(`http://p2pcf-ws.test/ws/room/${room}?clientId=${id}`, {
+      headers: { Upgrade: 'websocket', ...headers },
+    });
+    response.webSocket?.accept();
+    response.webSocket?.close(1000);
+    return { status: response.status, wait: response.headers.get('Retry-After') };
+  };
+
+  test('a room takes some hundred joins at once, then a few each second, before anything is accepted', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const answers = [];
+    for (let n = 0; n < 700; n++) answers.push(await statusOf(`m${n}`));
+    expect(answers.filter(({ status }) => status === 101)).toHaveLength(3 * 128);
+    expect(answers.at(-1)).toEqual({ status: 429, wait: '1' });
+    pass(1);
+    expect(await statusOf('alice')).toMatchObject({ status: 101 });
+  });
+
+  test('one address does not use up the room’s joins: the others join', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const answers = [];
+    for (let n = 0; n < 100; n++)
+      answers.push(await statusOf(`m${n}`, { 'CF-Connecting-IP': `2001:db8:0:1::${n.toString(16)}` }));
+    expect(answers.filter(({ status }) => status === 101)).toHaveLength(60);
+    expect(answers.at(-1)).toMatchObject({ status: 429 });
+    expect(await statusOf('alice', { 'CF-Connecting-IP': '2001:db8:0:2::1' })).toMatchObject({ status: 101 });
+    expect(await statusOf('bob', { 'CF-Connecting-IP': '192.0.2.1' })).toMatchObject({ status: 101 });
+  });
+
+  test('nobody says where it comes from but the Worker', async () => {
+    const forged = { 'X-P2PCF-WS-Join': JSON.stringify({ roomId: room, clientId: 'alice', address: 'forged' }) };
+    for (let n = 0; n < 60; n++) await statusOf(`m${n}`, { ...forged, 'CF-Connecting-IP': '192.0.2.1' });
+    expect(await statusOf('m', { ...forged, 'CF-Connecting-IP': '192.0.2.1' })).toMatchObject({ status: 429 });
+  });
+});
+
+describe('messages', () => {
+  test('a signal 30,000 deep is carried or refused, and its sender stays', async () => {
+    const [alice, mallory] = [await join('alice'), await join('mallory')];
+    expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+    for (const [type, field] of [
+      ['signal', 'signal'],
+      ['broadcast', 'data'],
+      ['ahead', 'offer'],
+    ]) {
+      await mallory.sendFrame(`{"type":"${type}","targetId":"alice","${field}":${nested(30_000)}}`);
+    }
+    await mallory.signal('alice', 'still here');
+    for (;;) if (Object(await alice.next()).signal === 'still here') break;
+    expect(await mallory.next()).toMatchObject({ type: 'error', code: 'bad_message' }); // the offer is too long
+  });
+
+  test('a member that the room has closed is not listened to: nothing is parsed or looked up', async () => {
+    await join('alice');
+    const mallory = await join('mallory');
+    const calls = await runInDurableObject(stub(), (object, ctx) => {
+      const [socket] = ctx.getWebSockets('mallory');
+      if (!socket) throw new Error('Mallory has no socket');
+      object.webSocketMessage(socket, 'x'.repeat(65_537));
+      const spies = [
+        vi.spyOn(JSON, 'parse'),
+        vi.spyOn(ctx, 'getWebSockets'),
+        vi.spyOn(ctx.storage.kv, 'list'),
+        vi.spyOn(socket, 'serializeAttachment'),
+        vi.spyOn(socket, 'deserializeAttachment'),
+      ];
+      const frame = JSON.stringify({ type: 'signal', targetId: 'alice', signal: 'x'.repeat(1000) });
+      for (let n = 0; n < 100_000; n++) object.webSocketMessage(socket, frame);
+      return spies.map(({ mock }) => mock.calls.length);
+    });
+    expect(calls).toEqual([0, 0, 0, 0, 0]);
+    expect(await mallory.next()).toMatchObject({ code: 'too_large' });
+  });
+});

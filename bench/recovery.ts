@@ -3,9 +3,9 @@
  * by turns, a client of the first protocol that connects again the moment it hears of the loss. README.md says more.
  */
 import { parseArgs } from 'node:util';
-import { startWorkerd } from '../scripts/server.ts';
 import { SignalingClient } from '../src/client/signaling.ts';
-import { startFaultyProxy } from '../test/server/faults.ts';
+import { startFaultyProxy } from '../test/support/faults.ts';
+import { startWorkerd } from '../test/support/server.ts';
 
 const { rounds } = parseArgs({ options: { rounds: { type: 'string', default: '20' } } }).values;
 
@@ -21,7 +21,7 @@ interface Sample {
   rowsWritten: number;
 }
 
-const server = await startWorkerd({ main: 'test/server/metered.ts' });
+const server = await startWorkerd({ main: 'test/support/metered.ts' });
 const proxy = await startFaultyProxy(server.url);
 try {
   const table = [

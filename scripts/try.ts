@@ -1,7 +1,7 @@
 /** `npm run try`: starts the server as the README does and lets two WebRTC peers meet through it. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { startDev } from './server.ts';
-import { meet } from './two-peers.ts';
+import { startDev } from '../test/support/server.ts';
+import { meet } from '../test/support/two-peers.ts';
 
 const bytes = new Uint8Array(randomBytes(1024));
 console.log('Starting the server: npm run dev');

@@ -3,9 +3,10 @@ import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
+import { newIdentity } from './identity.ts';
 import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
-import { randomId } from './random.ts';
-import { SignalingClient, type SignalingState } from './signaling.ts';
+import { randomToken } from './random.ts';
+import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
 import { Spare } from './spare.ts';
 
 export interface P2PCFOptions {
@@ -30,9 +31,7 @@ export interface P2PCFOptions {
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
-  WebSocket?: new (
-    url: string,
-  ) => object;
+  WebSocket?: WebSocketClass;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -55,8 +54,8 @@ export interface P2PCFEvents {
   msg: [peer: Peer, data: ArrayBuffer];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
-  /** The state of the connection to the server has changed. */
-  state: [state: SignalingState];
+  /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
+  state: [state: SignalingState, reason: string | undefined];
 }
 
 /** Longest metadata and client id of an app, in UTF-8 bytes of JSON: both in one object are what the server takes. */
@@ -74,11 +73,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly clientId: string;
   readonly roomId: string;
   /** Our key in the room, new for each instance. */
-  readonly sessionId: string = randomId();
+  readonly sessionId: string;
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
-  readonly contextId: string = randomId();
+  readonly contextId: string = randomToken();
   /** State of the connection to the server. */
   get state(): SignalingState {
     return this.#signaling.state;
@@ -102,8 +101,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
     if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+    const { id, token } = newIdentity();
     this.clientId = clientId;
     this.roomId = roomId;
+    this.sessionId = id;
     const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
@@ -111,7 +112,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#signaling = new SignalingClient({
       workerUrl: options?.workerUrl,
       roomId,
-      clientId: this.sessionId,
+      clientId: id,
+      resumeToken: token,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
       ...(options?.WebSocket && { WebSocket: options.WebSocket }),
@@ -131,9 +133,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
     this.#signaling
-      .on('state', (state) => {
+      .on('state', (state, reason) => {
         if (state === 'reconnecting' || state === 'closed') this.#spare.discard(); // its offer is lost with the socket
-        this.emit('state', state);
+        this.emit('state', state, reason);
       })
       .on('peers', (message) => this.#meetAll(message))
       .on('join', (message) => this.#meetJoiner(message))

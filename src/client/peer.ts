@@ -13,7 +13,7 @@ import {
   stepForRestart,
 } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, Outgoing } from './outgoing.ts';
-import { randomId } from './random.ts';
+import { randomToken } from './random.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
@@ -93,7 +93,7 @@ export class Peer extends Emitter<PeerEvents> {
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
-  channelName = randomId();
+  channelName = randomToken();
   _pc: RTCPeerConnection;
 
   readonly #settings: PeerSettings;
@@ -109,7 +109,7 @@ export class Peer extends Emitter<PeerEvents> {
    */
   #offerForRoom: Signal | undefined;
   /** Names this connection in signals: what belongs to one that was given up is dropped. */
-  #attempt = randomId(6);
+  #attempt = randomToken(6);
   #isMakingOffer = false;
   /** We have something to offer as soon as the channel is open. */
   #isOfferDue = false;
@@ -399,7 +399,7 @@ export class Peer extends Emitter<PeerEvents> {
     this.#hasRestarted = false;
     this.#theirSdp = undefined;
     this.#outgoing.reset();
-    this.#attempt = randomId(6);
+    this.#attempt = randomToken(6);
     this._pc = this.#newConnection();
     const sendTracks = this.#media.moveTo(this._pc);
     // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.

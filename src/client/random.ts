@@ -1,5 +1,5 @@
-/** So many random digits of base 36, as in P2PCF's ids: 20 of them are 103 bits. */
-export function randomId(digits = 20): string {
+/** So many random hexadecimal digits: 36 of them, 144 bits, are as a resume token. */
+export function randomToken(digits = 36): string {
   const bytes = crypto.getRandomValues(new Uint8Array(digits));
-  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join('');
+  return Array.from(bytes, (byte) => (byte % 16).toString(16)).join('');
 }

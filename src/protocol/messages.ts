@@ -29,7 +29,7 @@ export interface BroadcastRequest {
 }
 
 /**
- * Keep `offer`, a complete `Signal` of a connection made in advance, for one who joins with `?ahead=1`; it takes the
+ * Keep `offer`, a complete `Signal` of a connection made in advance, for a peer that joins with `?ahead=1`; it takes the
  * place of the one kept before. It is handed out once.
  */
 export interface AheadRequest {
@@ -45,7 +45,7 @@ export interface Peers {
   type: 'peers';
   peers: string[];
   yourId: string;
-  /** What those who brought metadata brought, by id. Absent if nobody did. */
+  /** The metadata of the others, by id. Absent if nobody brought any. */
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
@@ -105,7 +105,7 @@ export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
   message: string;
-  /** unknown_peer: the id that is nobody's. peer_away: of one that has dropped and may come back. */
+  /** unknown_peer: the id that is nobody's. peer_away: the id of a peer that has dropped and may come back. */
   targetId?: string;
   /** too_large: the most a message may have, in UTF-8 bytes. */
   maxBytes?: number;
@@ -170,4 +170,49 @@ function parseObject(text: string): Record<string, unknown> {
   );
   if (!isObject(value)) throw new ProtocolError('bad_message', 'The message is JSON but not an object with a type.');
   return value;
+}
+
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === 'string';
+const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isMaybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+
+/** What a client relies on in each of the server's messages; the rest is carried unread. */
+const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
+  peers: {
+    peers: isTexts,
+    yourId: isText,
+    metadata: isMaybe(isObject),
+    offers: isMaybe(isObject),
+    polling: isMaybe(isTexts),
+    graceSeconds: isMaybe(Number.isFinite),
+  },
+  peer_join: { clientId: isText },
+  peer_leave: { clientId: isText },
+  signal: { fromId: isText },
+  broadcast: { fromId: isText },
+  error: { code: isText, message: isText },
+};
+
+/**
+ * Reads one text frame from the server. Undefined for a type it does not know, as a newer server may send, and for
+ * whatever else makes no sense: a hostile server must not make a client throw.
+ */
+export function parseServerMessage(text: string): ServerMessage | undefined {
+  try {
+    const message: unknown = JSON.parse(text);
+    return isServerMessage(message) ? message : undefined;
+  } catch {
+    return undefined; // a SyntaxError, the one thing JSON.parse throws
+  }
+}
+
+function isServerMessage(message: unknown): message is ServerMessage {
+  if (!isObject(message) || typeof message['type'] !== 'string' || !Object.hasOwn(SERVER_MESSAGES, message['type']))
+    return false;
+  const checks: Record<string, Check> = Object(SERVER_MESSAGES)[message['type']];
+  return Object.entries(checks).every(([field, check]) => check(message[field]));
 }

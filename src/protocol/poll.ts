@@ -4,6 +4,7 @@
  */
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
+import { isOwnedId } from './owned-id.ts';
 
 /** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
 export const MAX_POLL_BYTES = 64 * 1024;
@@ -50,7 +51,7 @@ export type ListedEntry = readonly [
 /** What one session has for another: carried without a look at its content, as a signal is. */
 export type Package = readonly [to: string, from: string, ...content: unknown[]];
 
-/** A poll. One that brings no session is a first look around. */
+/** A poll. Without a session it is a first look around. */
 export interface PollRequest {
   readonly roomId: string;
   /** What a page keeps when it is reloaded; the poller is not shown what was posted under it. */
@@ -73,7 +74,7 @@ export interface Session {
 export interface LeaveRequest {
   readonly roomId: string;
   readonly contextId: string;
-  /** Empty for one that names no session: it has none to leave. */
+  /** Empty if the poll names no session: then there is none to leave. */
   readonly sessionId: string;
   readonly deleteKey: string;
 }
@@ -90,7 +91,7 @@ export interface PollReply {
 /**
  * Reads the body of a poll that arrives at `now`, e.g. `{"r":"lobby","k":"a context"}`, or when it posts, with
  * `"d":[…],"t":1790000000000,"x":120000,"p":[]`. Throws ProtocolError `bad_json` or `bad_message`; of several faults it
- * tells the one that P2PCF's own worker tells.
+ * names the one that P2PCF's own worker names.
  */
 export function parsePoll(text: string, now: number): PollRequest {
   return readPoll(parseBody(text), now);
@@ -150,6 +151,8 @@ function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Ses
   if (!Array.isArray(d) || d.length !== 6) throw fault('Bad data length', 'd must be an array of six.');
   const [session, client, isSymmetric, fingerprint, startedAt, ips]: unknown[] = d;
   const sessionId = parseId('session', 'd[0]', session);
+  // A poll has no token to show: so no poller sits under an id that has an owner.
+  if (isOwnedId(sessionId)) throw fault('Bad session id', 'd[0] belongs to the owner of a token, who does not poll.');
   if (!isShortText(client)) throw fault('Bad client id', `d[1] must be a string of 1 to ${MAX_ID_UNITS} characters.`);
   if (typeof isSymmetric !== 'boolean') throw fault('Bad is symmetric', 'd[2] must be true or false.');
   if (typeof fingerprint !== 'string' || fingerprint.length !== 44)
@@ -182,7 +185,7 @@ function parseIps(ips: unknown): string[] {
   throw fault('Bad reflexive IPs', 'd[5] must be an array of IP addresses.');
 }
 
-/** Whether it has the shape of an address; who it belongs to is for those who are shown it. */
+/** Whether it has the shape of an address; whose it is, the peers have to find out. */
 function isIp(ip: unknown): ip is string {
   return (
     typeof ip === 'string' &&

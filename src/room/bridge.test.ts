@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Entry } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
-import { answer, type Crossing, carry, posting, toSessionId, toSocketId, trickle } from './bridge.ts';
+import { listingOf, readSignal } from './bridge.ts';
+import { answerOf, candidatesSignal } from './package.ts';
+import type { PendingOffer } from './room.ts';
 
 const HASH = Array.from({ length: 32 }, (_, n) => (n * 8 + 7).toString(16).padStart(2, '0').toUpperCase()).join(':');
 const FINGERPRINT = Buffer.from(HASH.replaceAll(':', ''), 'hex').toString('base64');
@@ -70,17 +72,16 @@ let keys = 0;
 const makeKey = (): string => String(++keys).padStart(32, 'k');
 
 /** What comes of a signal of W's. */
-function after(signal: unknown, known?: Crossing, now = 1000): Crossing {
-  const carried = carry(signal, pair, known, makeKey, now);
-  if (!carried || !('keep' in carried)) throw new Error('nothing to keep');
-  return carried.keep;
+function after(signal: unknown, known?: PendingOffer, now = 1000): PendingOffer {
+  const reading = readSignal(signal, pair, known, makeKey, now);
+  if (!reading || !('keep' in reading)) throw new Error('nothing to keep');
+  return reading.keep;
 }
 
 test('an offer becomes an entry and a package of P2PCF’s', () => {
-  const crossing = after({ ...offer(), candidates: [{ candidate: HOST, sdpMid: '0' }, END], attempt: 'a1' });
-  const { ufrag, pwd } = crossing.theirs;
-  expect(posting(crossing, 'our name', false, 1000)).toEqual({
-    contextId: '',
+  const pending = after({ ...offer(), candidates: [{ candidate: HOST, sdpMid: '0' }, END], attempt: 'a1' });
+  const { ufrag, pwd } = pending.pollerCredentials;
+  expect(listingOf(pending, 'our name', false, 1000)).toEqual({
     entry: {
       sessionId: 'W',
       clientId: 'our name',
@@ -108,34 +109,34 @@ test.each([
   ['in both', { ...offer(FIREFOX), candidates: [{ candidate: SRFLX }, { candidate: HOST }] }],
   ['within a description within the signal', { sdp: offer(FIREFOX) }],
 ])('candidates %s are shown once each', (_where, signal) => {
-  const [each] = posting(after(signal), '', false, 1000)?.packages ?? [];
+  const [each] = listingOf(after(signal), '', false, 1000)?.packages ?? [];
   expect(each?.slice(4, 5).concat(each.slice(8))).toEqual([FINGERPRINT, [HOST, SRFLX]]);
 });
 
 test('an offer is held back until its candidates have come, or a second has passed', () => {
   const first = after(offer());
-  expect(posting(first, '', false, 1999)).toBeUndefined();
-  expect(posting(first, '', false, 2000)).toBeDefined();
+  expect(listingOf(first, '', false, 1999)).toBeUndefined();
+  expect(listingOf(first, '', false, 2000)).toBeDefined();
   const more = after({ candidates: [{ candidate: HOST }] }, first, 1200);
   const most = after({ candidate: { candidate: SRFLX, sdpMid: '0' } }, more, 1300);
-  expect(posting(most, '', false, 1999)).toBeUndefined();
-  expect(carry({ candidates: [{ candidate: null }] }, pair, most, makeKey, 1300)).toBeUndefined();
+  expect(listingOf(most, '', false, 1999)).toBeUndefined();
+  expect(readSignal({ candidates: [{ candidate: null }] }, pair, most, makeKey, 1300)).toBeUndefined();
   const all = after({ candidates: [END] }, most, 1400);
-  expect(posting(all, '', false, 1400)?.packages[0]?.[8]).toEqual([HOST, SRFLX]);
+  expect(listingOf(all, '', false, 1400)?.packages[0]?.[8]).toEqual([HOST, SRFLX]);
   expect(all.offeredAt).toBe(1000);
-  expect(carry({ candidates: [END] }, pair, all, makeKey, 1500)).toBeUndefined();
+  expect(readSignal({ candidates: [END] }, pair, all, makeKey, 1500)).toBeUndefined();
 });
 
-test('one who could not be told that its offer was taken does not offer; taken, it stays', () => {
-  const crossing = after({ ...offer(), candidates: [END] });
-  expect(posting(crossing, '', true, 5000)).toBeUndefined();
-  const taken = { ...crossing, isTaken: true };
-  expect(posting(taken, '', true, 5000)).toEqual(posting(taken, '', false, 5000));
+test('a socket that could not be told that its offer was taken is not shown; once taken, it stays', () => {
+  const pending = after({ ...offer(), candidates: [END] });
+  expect(listingOf(pending, '', true, 5000)).toBeUndefined();
+  const taken = { ...pending, isTaken: true };
+  expect(listingOf(taken, '', true, 5000)).toEqual(listingOf(taken, '', false, 5000));
 });
 
 test('the answer is one to that very offer, in terms that the poller will use', () => {
-  const crossing = after({ ...offer(FIREFOX), attempt: 'a1' });
-  const signal = answer(crossing, POLLER, [
+  const pending = after({ ...offer(FIREFOX), attempt: 'a1' });
+  const signal = answerOf(pending, POLLER, [
     ['W', 'P', null, null, null, null, null, 1, [HOST, 7]],
     ['someone else', 'P', null, null, null, null, null, 1, [SRFLX]],
     ['W', 'P'],
@@ -150,22 +151,22 @@ test('the answer is one to that very offer, in terms that the poller will use', 
     'a=group:BUNDLE data',
     'a=mid:data',
     'a=setup:active',
-    `a=ice-ufrag:${crossing.theirs.ufrag}`,
-    `a=ice-pwd:${crossing.theirs.pwd}`,
+    `a=ice-ufrag:${pending.pollerCredentials.ufrag}`,
+    `a=ice-pwd:${pending.pollerCredentials.pwd}`,
     `a=fingerprint:sha-256 ${HASH}`,
     'a=candidate:0 1 udp 2 2001:db8::1 30000 typ srflx raddr 0.0.0.0 rport 0',
   ]) {
     expect(lines).toContain(line);
   }
-  expect(answer(after(offer()), POLLER, [])).not.toHaveProperty('attempt');
+  expect(answerOf(after(offer()), POLLER, [])).not.toHaveProperty('attempt');
 });
 
 test('an offer that is sent again changes nothing, or is answered again', () => {
-  const crossing = after({ ...offer(), candidates: [{ candidate: HOST }, END], attempt: 'a1' });
-  expect(carry({ ...offer(), attempt: 'a1' }, pair, crossing, makeKey, 3000)).toBeUndefined();
-  const taken = { ...crossing, isTaken: true };
-  expect(carry({ ...offer(), attempt: 'a1' }, pair, taken, makeKey, 3000)).toEqual({ answer: taken });
-  expect(carry({ candidates: [{ candidate: SRFLX }], attempt: 'a1' }, pair, taken, makeKey, 3000)).toBeUndefined();
+  const pending = after({ ...offer(), candidates: [{ candidate: HOST }, END], attempt: 'a1' });
+  expect(readSignal({ ...offer(), attempt: 'a1' }, pair, pending, makeKey, 3000)).toBeUndefined();
+  const taken = { ...pending, isTaken: true };
+  expect(readSignal({ ...offer(), attempt: 'a1' }, pair, taken, makeKey, 3000)).toEqual({ again: taken });
+  expect(readSignal({ candidates: [{ candidate: SRFLX }], attempt: 'a1' }, pair, taken, makeKey, 3000)).toBeUndefined();
 });
 
 test('another offer is shown as a new one', () => {
@@ -173,8 +174,8 @@ test('another offer is shown as a new one', () => {
   const other = offer(CHROMIUM.map((line) => line.replace('Wufr', 'Xufr')));
   const next = after({ ...other, attempt: 'a2' }, taken, 1000);
   expect(next).toMatchObject({ offeredAt: 1001, isTaken: false, isComplete: false, candidates: [] });
-  expect(next.theirs).not.toEqual(taken.theirs);
-  expect(carry({ candidates: [{ candidate: HOST }], attempt: 'a1' }, pair, next, makeKey, 1001)).toBeUndefined();
+  expect(next.pollerCredentials).not.toEqual(taken.pollerCredentials);
+  expect(readSignal({ candidates: [{ candidate: HOST }], attempt: 'a1' }, pair, next, makeKey, 1001)).toBeUndefined();
 });
 
 test.each<[name: string, signal: unknown]>([
@@ -187,13 +188,13 @@ test.each<[name: string, signal: unknown]>([
   ['more than a row would hold', { ...offer(), attempt: 'x'.repeat(600) }],
   ['nothing', { type: 'offer', sdp: '' }],
 ])('an offer with %s is refused', (_name, signal) => {
-  expect(() => carry(signal, pair, undefined, makeKey, 0)).toThrow('data channel and nothing else');
+  expect(() => readSignal(signal, pair, undefined, makeKey, 0)).toThrow('data channel and nothing else');
 });
 
 test.each<unknown>([1, null, 'offer', {}, { type: 'answer', sdp: 'v=0' }, { restart: true }, { candidates: [END] }])(
   'what no poller could use is dropped: %j',
   (signal) => {
-    expect(carry(signal, pair, undefined, makeKey, 0)).toBeUndefined();
+    expect(readSignal(signal, pair, undefined, makeKey, 0)).toBeUndefined();
   },
 );
 
@@ -206,23 +207,13 @@ test('no more candidates than a package can do with', () => {
 });
 
 test('what the poller posts of its own candidates goes to the socket they are for', () => {
-  const crossing = after({ ...offer(), attempt: 'a1' });
+  const pending = after({ ...offer(), attempt: 'a1' });
   const packages = [['W', 'P', null, null, null, null, null, 1, [HOST, SRFLX]]] as const;
-  expect(trickle(crossing, packages)).toEqual({
+  expect(candidatesSignal(pending, packages)).toEqual({
     candidates: [HOST, SRFLX].map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 })),
     attempt: 'a1',
   });
-  expect(trickle(crossing, [['X', 'P', null, null, null, null, null, 1, [HOST]]])).toBeUndefined();
-});
-
-test('an id that p2pcf would take for p2pcf.rn’s goes by another name, and no two by the same', () => {
-  const hex = '0123456789abcdef0123456789abcdef';
-  expect([hex, '~x', 'x'].map(toSessionId)).toEqual([`~${hex}`, '~~x', 'x']);
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.constantFrom(hex, `~${hex}`, `~~${hex}`)), (id) => {
-      expect(toSocketId(toSessionId(id))).toBe(id);
-    }),
-  );
+  expect(candidatesSignal(pending, [['X', 'P', null, null, null, null, null, 1, [HOST]]])).toBeUndefined();
 });
 
 test('fingerprints survive the way from hexadecimal to base64 and back', () => {
@@ -232,10 +223,10 @@ test('fingerprints survive the way from hexadecimal to base64 and back', () => {
         .toString('hex')
         .toUpperCase()
         .replace(/..(?=.)/g, '$&:');
-      const crossing = after(offer(CHROMIUM.map((line) => line.replace(HASH, hash))));
+      const pending = after(offer(CHROMIUM.map((line) => line.replace(HASH, hash))));
       const base64 = Buffer.from(bytes).toString('base64');
-      expect(crossing.offer.fingerprint).toBe(base64);
-      const { description } = parseSignal(answer(crossing, { ...POLLER, fingerprint: base64 }, [])) ?? {};
+      expect(pending.offer.fingerprint).toBe(base64);
+      const { description } = parseSignal(answerOf(pending, { ...POLLER, fingerprint: base64 }, [])) ?? {};
       expect(description?.sdp).toContain(`a=fingerprint:sha-256 ${hash}\r\n`);
     }),
   );

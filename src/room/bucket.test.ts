@@ -37,7 +37,7 @@ test('the sustained rate passes for ever, twice the rate is throttled and then a
   expect(passed).toBeGreaterThan(500);
 });
 
-test('one that waits as told may go on', () => {
+test('a member that waits as told may go on', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 500 }), { maxLength: 200 }), (costs) => {
       const bucket = { spent: 0, at: 0 };

@@ -8,7 +8,7 @@ const BURST_PER_PEER = 20;
 const PATIENCE = 500;
 
 /**
- * A token bucket, told as what has been spent of it: `spent` drains at the sustained rate, and spending waits when it
+ * A token bucket, kept as what has been spent of it: `spent` drains at the sustained rate, and spending waits when it
  * is as high as the burst. It is kept in memory alone: the ten quiet seconds before an object hibernates would have
  * drained a burst at the default rate anyway.
  */
@@ -36,7 +36,7 @@ export function spend(bucket: Bucket, cost: number, rate: number, now: number, c
     return PASS;
   }
   const burst = BURST + BURST_PER_PEER * countOthers();
-  bucket.spent += 1; // a refused message is paid for too, so that one who goes on runs out of patience
+  bucket.spent += 1; // a refused message is paid for too, so that a member that goes on comes to an end
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
   // One millisecond more than the sum says: `spent` is a fraction, rounded here and there.
   return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1 };

@@ -1,7 +1,8 @@
 /** P2PCF's HTTP protocol at `/`: what arrives is checked here, before a room is woken and billed. */
 import { ProtocolError } from '../protocol/error.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
-import type { Env } from './settings.ts';
+import type { PollResponse } from '../room/polling.ts';
+import type { Env } from './signaling-room.ts';
 
 /** Pages of any origin may poll. */
 const CORS = {
@@ -9,12 +10,6 @@ const CORS = {
   'Access-Control-Allow-Methods': 'GET,HEAD,POST,DELETE,OPTIONS',
   'Access-Control-Max-Age': '86400',
 };
-
-/** What a room answers to a poll: for 200 the reply as JSON, else a sentence. */
-export interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
 
 /** A `POST`, or a `DELETE`, which p2pcf sends as a `POST` that says so in a header. */
 export async function answerPoll(request: Request, env: Env): Promise<Response> {
@@ -27,7 +22,7 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
   try {
     if (leaves) {
       const farewell = parseLeave(text, Date.now());
-      return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).unpoll(farewell));
+      return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
     }
     const poll = parsePoll(text, Date.now());
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
@@ -42,12 +37,18 @@ export function answerPreflight({ headers }: Request): Response {
   const wanted = headers.get('Access-Control-Request-Headers');
   if (wanted === null || !headers.has('Origin') || !headers.has('Access-Control-Request-Method'))
     return new Response(null, { headers: { Allow: 'GET, POST, DELETE, OPTIONS' } });
-  return new Response(null, { headers: { ...CORS, 'Access-Control-Allow-Headers': wanted } });
+  // What is allowed is what was asked for, so a cache must not hand the answer to another request.
+  return new Response(null, {
+    headers: { ...CORS, 'Access-Control-Allow-Headers': wanted, Vary: 'Access-Control-Request-Headers' },
+  });
 }
 
-function respond({ status, body }: Answer): Response {
+function respond({ status, body }: { status: PollResponse['status'] | 400 | 413; body: string }): Response {
   const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
-  return new Response(body, { status, headers: { ...CORS, Vary: 'Origin', 'Content-Type': type } });
+  return new Response(body, {
+    status,
+    headers: { ...CORS, Vary: 'Origin', 'Content-Type': type, 'X-Content-Type-Options': 'nosniff' },
+  });
 }
 
 /** Undefined for a body of more than MAX_POLL_BYTES, which is not read to its end. */

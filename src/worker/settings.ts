@@ -1,9 +1,7 @@
 import type { Limits } from '../room/room.ts';
-import type { SignalingRoom } from './signaling-room.ts';
 
-/** What wrangler.toml gives the Worker. The limits are `unknown` because anyone may write anything there. */
-export interface Env {
-  SIGNALING_ROOM: DurableObjectNamespace<SignalingRoom>;
+/** What wrangler.toml sets under [vars]: `unknown`, because anyone may write anything there. */
+export interface Settings {
   MAX_PEERS_PER_ROOM?: unknown;
   MAX_MESSAGE_BYTES?: unknown;
   MESSAGES_PER_SECOND?: unknown;
@@ -17,26 +15,26 @@ export class SettingsError extends Error {
 }
 
 /**
- * The limits set under [vars]. Throws SettingsError for one that is missing or makes no sense: a server that fell back
+ * The limits set under [vars]. Throws SettingsError for a limit that is missing or makes no sense: a server that fell back
  * to a default would hide the mistake until the day it matters.
  */
-export function readLimits(env: Env): Limits {
+export function readLimits(settings: Settings): Limits {
   return {
     // A Durable Object holds 32,768 WebSockets (2026-11); those still closing count, so leave them some room.
-    maxPeers: wholeNumber(env, 'MAX_PEERS_PER_ROOM', 1, 32_000),
+    maxPeers: wholeNumber(settings, 'MAX_PEERS_PER_ROOM', 1, 32_000),
     // A Durable Object is handed messages of up to 32 MiB (2026-11).
-    maxMessageBytes: wholeNumber(env, 'MAX_MESSAGE_BYTES', 1, 32 * 1024 * 1024),
-    messagesPerSecond: wholeNumber(env, 'MESSAGES_PER_SECOND', 0, 1_000_000),
-    graceSeconds: wholeNumber(env, 'RESUME_GRACE_SECONDS', 0, 3_600),
+    maxMessageBytes: wholeNumber(settings, 'MAX_MESSAGE_BYTES', 1, 32 * 1024 * 1024),
+    messagesPerSecond: wholeNumber(settings, 'MESSAGES_PER_SECOND', 0, 1_000_000),
+    graceSeconds: wholeNumber(settings, 'RESUME_GRACE_SECONDS', 0, 3_600),
     // A page hidden for five minutes runs its timers once a minute (Chrome 88 and newer, 2026-11), so a client that means
     // to ping every 25 s may be 60 s late, twice in a row if the first was lost: less than 150 throws out the living.
-    ghostAfterSeconds: wholeNumber(env, 'GHOST_AFTER_SECONDS', 1, 86_400),
+    ghostAfterSeconds: wholeNumber(settings, 'GHOST_AFTER_SECONDS', 1, 86_400),
   };
 }
 
 /** Reads a number, or a string of digits: a variable set in Cloudflare's dashboard is a string. */
-function wholeNumber(env: Env, name: Exclude<keyof Env, 'SIGNALING_ROOM'>, least: number, most: number): number {
-  const value = env[name];
+function wholeNumber(settings: Settings, name: keyof Settings, least: number, most: number): number {
+  const value = settings[name];
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;
   const found = value === undefined ? 'not set' : JSON.stringify(value);

@@ -1,52 +1,65 @@
 import { DurableObject } from 'cloudflare:workers';
 import { COMING_BACK } from '../protocol/close.ts';
-import { RESUME_NEXT_TIME } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
-import { type LeaveReason, PING, PONG } from '../protocol/messages.ts';
+import { PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
-import { poll, unpoll } from '../room/board.ts';
-import { toSocketId } from '../room/bridge.ts';
-import { membersFor, polled } from '../room/mixed.ts';
-import { drop, type Effect, join, type Limits, lapse, leave, type Place, receive, turnOver } from '../room/room.ts';
-import type { Answer } from './polling.ts';
-import { type SocketMember, SocketRoster } from './roster.ts';
-import { type Env, readLimits } from './settings.ts';
-import { joinOf } from './upgrade.ts';
+import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
+import { drop, join, lapse, leave } from '../room/presence.ts';
+import { receive } from '../room/relay.ts';
+import type { Effect, Limits, Place } from '../room/room.ts';
+import { Alarm } from './alarm.ts';
+import type { SocketMember } from './member.ts';
+import { SocketRoster } from './roster.ts';
+import { Rows } from './rows.ts';
+import { readLimits, type Settings } from './settings.ts';
+import { accepted, joinOf } from './upgrade.ts';
+
+/** What wrangler.toml gives the Worker. */
+export interface Env extends Settings {
+  SIGNALING_ROOM: DurableObjectNamespace<SignalingRoom>;
+}
+
+/** Effects after which another row may be the first that is due. */
+const CHANGES_ROWS: ReadonlySet<Effect<never>['do']> = new Set([
+  'holdPlace',
+  'freePlace',
+  'keepPosting',
+  'dropPosting',
+]);
 
 /**
  * One room: events of its sockets in, the room's decisions carried out. Its fields can all be made again: the runtime
  * drops the object after ten quiet seconds and leaves the sockets open. So no timer and no await here: each would keep
  * it in memory, billed, and an await would let two messages of one sender overtake each other.
  */
-export class SignalingRoom extends DurableObject<Env> {
+export class SignalingRoom extends DurableObject<Settings> {
   readonly #limits: Limits;
+  readonly #rows: Rows;
   readonly #roster: SocketRoster;
+  readonly #alarm: Alarm;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  constructor(ctx: DurableObjectState, env: Settings) {
     super(ctx, env);
     this.#limits = readLimits(env);
-    this.#roster = new SocketRoster(ctx);
+    this.#rows = new Rows(ctx.storage);
+    this.#roster = new SocketRoster(ctx, this.#rows);
+    this.#alarm = new Alarm(ctx.storage);
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
 
   /** A WebSocket upgrade that the Worker has let through. */
   override fetch(request: Request): Response {
-    const { clientId, metadata, resume, ahead } = joinOf(request);
+    const { clientId, metadata, token, ahead } = joinOf(request);
     const now = Date.now();
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. A tag is fixed here, never empty, 256 bytes at most (2026-11).
     this.ctx.acceptWebSocket(server, [clientId]);
     this.#roster.changed();
     const joiner = this.#roster.member(server);
-    joiner.introduce(
-      metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)),
-      // One that we gave before, and forgot in a crash, is as good as a new one.
-      resume === RESUME_NEXT_TIME ? crypto.randomUUID() : resume,
-      now,
-    );
-    this.#lapsePollers(now);
+    joiner.introduce(metadata === undefined ? undefined : asciiJson(JSON.parse(metadata)), token, now);
+    this.#apply(lapsePollers(this.#roster, this.#limits, now));
     this.#apply(join(joiner, this.#roster, this.#limits, now, ahead));
-    return new Response(null, { status: 101, webSocket: client });
+    return accepted(request, client);
   }
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
@@ -71,119 +84,74 @@ export class SignalingRoom extends DurableObject<Env> {
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest): Answer {
-    const now = Date.now();
-    const roster = this.#roster;
-    const isAway = ({ until }: Place) => until > now;
-    const isPresent = (id: string) =>
-      roster.find(id) !== undefined || roster.held().some((place) => place.id === id && isAway(place));
-    const sessionId = request.session?.entry.sessionId;
-    const surroundings = {
-      isTaken: (id: string) => isPresent(id) || isPresent(toSocketId(id)),
-      count: () => roster.countOthers() + 1 + roster.held().filter(isAway).length,
-      maxPeers: this.#limits.maxPeers,
-      bridged: sessionId === undefined ? [] : membersFor(sessionId, roster, now),
-    };
-    const before = roster.board.find(sessionId)?.packages ?? [];
-    const outcome = poll(request, roster.board.all(), surroundings, () => crypto.randomUUID(), now);
-    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
-    const { reply, write } = outcome;
-    // A page that is back under another session has left the first.
-    if (write) this.#turnOver(() => roster.board.save(write), 'left', now);
-    const poller = roster.board.find(sessionId);
-    if (poller) this.#apply(polled(poller, before, surroundings.bridged, roster, now));
-    return { status: 200, body: JSON.stringify(reply) };
+  poll(request: PollRequest): PollResponse {
+    return this.#answer(poll(request, this.#roster, this.#limits, () => crypto.randomUUID(), Date.now()));
   }
 
   /** A poller leaves. */
-  unpoll(request: LeaveRequest): Answer {
-    const now = Date.now();
-    const { board } = this.#roster;
-    const outcome = unpoll(request, board.all(), now);
-    if ('status' in outcome) return { status: outcome.status, body: outcome.sentence };
-    this.#turnOver(() => board.remove(outcome.remove), 'left', now);
-    return { status: 200, body: '{}' };
+  leaveByPoll(request: LeaveRequest): PollResponse {
+    return this.#answer(leaveByPoll(request, this.#roster, this.#limits, Date.now()));
+  }
+
+  #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
+    this.#apply(effects);
+    return response;
   }
 
   /** A place held or a poller's posting has lapsed, or would have, had it not been posted anew. */
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
-    this.#lapsePollers(now);
-    this.#expect(Number.POSITIVE_INFINITY);
+    this.#apply(lapsePollers(this.#roster, this.#limits, now));
+    this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
-  #lapsePollers(now: number): void {
-    this.#turnOver(() => this.#roster.board.lapse(now), 'timeout', now);
-  }
-
-  /** Changes the board. The sockets hear who has come, and who has gone and why. */
-  #turnOver(change: () => void, reason: LeaveReason, now: number): void {
-    const before = this.#roster.pollers();
-    this.#change(() => {
-      change();
-      this.#apply(turnOver(before, this.#roster.pollers(), reason, this.#roster, this.#limits, now));
-    });
-  }
-
-  /** Changes what is stored, and sees to it that the alarm comes when, or before, something is due. */
-  #change(change: () => void): void {
-    const expected = this.#nextExpiry();
-    change();
-    this.#expect(expected);
-  }
-
-  /**
-   * Sets the alarm for what is due next, unless it is `expected` by then: it is never put off, which would be billed as a
-   * row each time, and finds what has been posted anew meanwhile when it comes. When nothing is stored nothing is left.
-   */
-  #expect(expected: number): void {
-    const next = this.#nextExpiry();
-    if (next === expected) return;
-    // The alarm goes with the rest (from compatibility date 2026-02-24).
-    const { storage } = this.ctx;
-    // Past the day's free writes neither is possible: then what is stored lapses when somebody looks.
-    if (next === Number.POSITIVE_INFINITY) storage.deleteAll().catch(() => undefined);
-    else if (next < expected || expected < Date.now()) storage.setAlarm(next).catch(() => undefined);
-  }
-
-  #nextExpiry(): number {
-    return Math.min(this.#roster.places.nextExpiry(), this.#roster.board.nextExpiry());
-  }
-
+  /** Carries out what was decided. A signal touches no row, so none is read for it. */
   #apply(effects: readonly Effect<SocketMember>[]): void {
-    for (const effect of effects) {
-      if ('close' in effect) {
+    const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));
+    const dueBefore = changesRows ? this.#rows.nextDue() : 0;
+    for (const effect of effects) this.#carryOut(effect);
+    if (changesRows) this.#alarm.follow(dueBefore, this.#rows.nextDue(), Date.now());
+  }
+
+  #carryOut(effect: Effect<SocketMember>): void {
+    switch (effect.do) {
+      case 'send': {
+        const text = JSON.stringify(effect.message);
+        for (const member of effect.to) {
+          // No event is sure to come for a socket that no longer takes a message, so it leaves here.
+          if (!member.send(text)) this.#lose(member);
+        }
+        break;
+      }
+      case 'close':
         this.#roster.changed();
         effect.member.markLeft();
         effect.member.close(effect.close);
-        continue;
-      }
-      if ('keep' in effect) {
-        effect.member.keep(effect.keep);
-        continue;
-      }
-      if ('hold' in effect) {
-        this.#hold(effect.hold, effect.member);
-        continue;
-      }
-      if ('release' in effect) {
-        this.#change(() => this.#roster.places.release(effect.release));
-        continue;
-      }
-      if ('cross' in effect) {
-        this.#roster.offers.save(effect.cross);
-        continue;
-      }
-      if ('uncross' in effect) {
-        this.#roster.offers.remove(effect.uncross);
-        continue;
-      }
-      const text = JSON.stringify(effect.send);
-      for (const member of effect.to) {
-        // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-        if (!member.send(text)) this.#lose(member);
-      }
+        break;
+      case 'setAhead':
+        effect.member.setAhead(effect.offer);
+        break;
+      case 'holdPlace':
+        this.#hold(effect.place, effect.member);
+        break;
+      case 'freePlace':
+        this.#rows.places.drop(effect.place);
+        break;
+      case 'keepOffer':
+        this.#rows.offers.keep(effect.offer);
+        break;
+      case 'dropOffer':
+        this.#rows.offers.drop(effect.offer);
+        break;
+      case 'keepPosting':
+        this.#rows.postings.keep(effect.posting);
+        break;
+      case 'dropPosting':
+        this.#rows.postings.drop(effect.posting);
+        break;
+      default:
+        effect satisfies never;
     }
   }
 
@@ -193,18 +161,16 @@ export class SignalingRoom extends DurableObject<Env> {
 
   /** Past the day's free writes there is no place to hold: then a loss is a departure. */
   #hold(place: Place, member: SocketMember): void {
-    try {
-      this.#change(() => this.#roster.places.hold(place));
-    } catch {
-      this.#apply(leave(member, 'timeout', this.#roster, this.#limits, Date.now()));
-    }
+    if (this.#rows.places.keep(place)) return;
+    this.#rows.places.drop(place);
+    this.#apply(leave(member, 'timeout', this.#roster, this.#limits, Date.now()));
   }
 
   /** However many events tell of one departure, it is dealt with once. */
   #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
     this.#roster.changed();
-    // One that came under its id while it was closing is there in its stead.
+    // A member that came under its id while it was closing is there in its stead.
     if (!this.#roster.find(member.id)) this.#apply(effects());
   }
 }

@@ -3,8 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { type BuildContext, context } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage } from './chromium.ts';
+import { launchChromium, openPage } from '../support/chromium.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 const folder = fileURLToPath(new URL('drop-in', import.meta.url));
 

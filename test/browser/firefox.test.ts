@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { Browser as Chromium } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { launchFirefox, openInFirefox } from './firefox.ts';
-import { connected, enter, heard, inPage, type RoomPage, say, until, WAIT, watch } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { launchFirefox, openInFirefox } from '../support/firefox.ts';
+import { connected, enter, heard, inPage, type RoomPage, say, until, WAIT, watch } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 type TestPage = RoomPage & { errors: string[]; close(): Promise<void> };
 

@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
 let pages: PageServer;

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { connected, enter, heard, inPage, say, until, WAIT, watch } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { connected, enter, heard, inPage, say, until, WAIT, watch } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
 let pages: PageServer;
@@ -332,8 +332,8 @@ describe.each([
         }
       };
       window.WebSocket = class extends WebSocket {
-        constructor(url: string | URL) {
-          super(url);
+        constructor(url: string | URL, subprotocols?: string | string[]) {
+          super(url, subprotocols);
           counts.sockets++;
           this.addEventListener('close', () => counts.sockets--);
         }

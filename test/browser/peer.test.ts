@@ -1,7 +1,7 @@
 /** Two peers in one page, with a way between them that loses what the test wants lost. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 
 let pages: PageServer;
 let browser: Browser;

@@ -1,12 +1,12 @@
 /** What lost connections to the server, and lost servers, do to pages that talk: nothing. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startWorkerd, type Workerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { type FaultyProxy, startFaultyProxy } from '../server/faults.ts';
-import { placeOf } from '../server/place.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { connected, enter, heard, inPage, say, until, WAIT } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { Client } from '../support/client.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { placeOf } from '../support/place.ts';
+import { connected, enter, heard, inPage, say, until, WAIT } from '../support/room-page.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
 
 const GRACE_SECONDS = 3;
 

@@ -1,9 +1,9 @@
 /** What strangers and bad networks do, over real TCP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { openSocket, placeOf } from './place.ts';
+import { Client } from '../support/client.ts';
+import { openSocket, placeOf } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let rooms = 0;
 const newRoom = (): string => `room ${++rooms}`;

@@ -1,10 +1,10 @@
 /** The library in Node, with an injected WebRTC. */
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
-import { PromptWebSocket } from './place.ts';
+import { PromptWebSocket } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
 beforeAll(async () => {

@@ -1,11 +1,11 @@
 /** Signaling clients on a bad network, and under a server that dies. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startWorkerd, type Workerd } from '../../scripts/server.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import type { Peers } from '../../src/protocol/messages.ts';
-import { Client } from '../client.ts';
-import { type FaultyProxy, startFaultyProxy } from './faults.ts';
-import { PromptWebSocket, placeOf } from './place.ts';
+import { Client } from '../support/client.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { PromptWebSocket, placeOf } from '../support/place.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
 
 const WAIT = { timeout: 15_000, interval: 10 };
 

@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Client, type Place } from '../client.ts';
-import { workerd } from './place.ts';
-import { Poller, type Reply, send } from './poller.ts';
+import { Client, type Place } from '../support/client.ts';
+import { Poller, type Reply, send } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
 let rooms = 0;
@@ -61,7 +61,7 @@ describe.each<[string, () => Promise<void>]>([
     return client;
   }
 
-  /** One who joins and has heard who is here. */
+  /** A client that has joined and heard who is here. */
   async function settle(id: string, extensions: Record<string, string> = {}): Promise<Client> {
     const client = await join(id, extensions);
     await client.next();
@@ -150,7 +150,7 @@ describe.each<[string, () => Promise<void>]>([
     expect(await sue.next()).toMatchObject({ signal: { candidates: [{ candidate: 'candidate:9' }] } });
   });
 
-  test('one who has lost its socket is offered when it is back, and stays once it has been', async () => {
+  test('a peer that has lost its socket offers again when it is back, and stays once it has been', async () => {
     const polly = new Poller(room, 'polly');
     await polls(() => polly.post());
     const resume = '01234567-89ab-cdef-0123-456789abcdef';
@@ -171,7 +171,7 @@ describe.each<[string, () => Promise<void>]>([
     expect((await stored()).keys).toEqual(['poller:context of polly']);
   });
 
-  test('a poller that lapses, and one that is back under another session, has left', async () => {
+  test('a poller that lapses, or whose page is back under another session, has left', async () => {
     const sue = await settle('sue');
     const old = new Poller(room, 'polly');
     await polls(() => old.post());

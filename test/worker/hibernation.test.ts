@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
-import { Client } from '../client.ts';
-import { workerd } from './place.ts';
+import { Client } from '../support/client.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 const ROOM = 'the room';
 const stub = () => env.SIGNALING_ROOM.getByName(ROOM);
@@ -250,7 +250,7 @@ test('a ghost is found by a broadcast', async () => {
   expect((await alice.closed).code).toBe(4006);
 });
 
-test('one that comes back while its ghost is there replaces it, without a leave', async () => {
+test('a peer that comes back while its ghost is there replaces it, without a leave', async () => {
   const [, bob] = await aliceWhoPings();
   pass(151);
   await join('alice');

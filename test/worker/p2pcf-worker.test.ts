@@ -11,7 +11,7 @@
  * - p2pcf.rn's postings are not written every three seconds, so the `t` they are listed with may be older, and one that
  *   goes without a word may be gone sooner after its last poll, by half the time it asked for.
  *
- * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, board.ts
+ * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, polling.ts
  * and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; a time that is over
  * already; `d` and `p` of a kind that P2PCF's clients never send, which its worker stores and may then fail at. Nor do
  * p2pcf and p2pcf.rn share a room.
@@ -64,7 +64,12 @@ async function answerOf(send: Send, init: RequestInit): Promise<Answer | 'except
     return 'exception';
   }
   const text = await response.text();
-  const headers = [...CORS, 'access-control-allow-headers'].map((name) => response.headers.get(name));
+  // The one header that theirs forgets: a preflight allows what it was asked for, and varies with that.
+  const isForgotten = (name: string): boolean =>
+    name === 'vary' && response.headers.get(name) === 'Access-Control-Request-Headers';
+  const headers = [...CORS, 'access-control-allow-headers'].map((name) =>
+    isForgotten(name) ? null : response.headers.get(name),
+  );
   const reply = response.ok && text !== '' ? JSON.parse(text) : {};
   const fault = response.ok ? '' : text.replace(/^(Bad room id|[^:]*).*$/s, '$1');
   return { status: response.status, fault, reply, headers };

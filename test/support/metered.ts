@@ -1,8 +1,9 @@
 /** The Worker with a meter: what Cloudflare would bill is counted here, in the process, and told at GET /bill. */
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
 import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
-import type { Answer } from '../../src/worker/polling.ts';
-import type { Env } from '../../src/worker/settings.ts';
+import type { PollResponse } from '../../src/room/polling.ts';
+import type { Settings } from '../../src/worker/settings.ts';
+import type { Env } from '../../src/worker/signaling-room.ts';
 
 const bill = {
   workerRequests: 0,
@@ -53,7 +54,7 @@ function meter(storage: DurableObjectStorage): void {
 }
 
 export class SignalingRoom extends Room {
-  constructor(ctx: DurableObjectState, env: Env) {
+  constructor(ctx: DurableObjectState, env: Settings) {
     meter(ctx.storage);
     super(ctx, env);
     bill.wakes++;
@@ -69,14 +70,14 @@ export class SignalingRoom extends Room {
     super.webSocketMessage(socket, frame);
   }
 
-  override poll(request: PollRequest): Answer {
+  override poll(request: PollRequest): PollResponse {
     bill.roomRequests++;
     return super.poll(request);
   }
 
-  override unpoll(request: LeaveRequest): Answer {
+  override leaveByPoll(request: LeaveRequest): PollResponse {
     bill.roomRequests++;
-    return super.unpoll(request);
+    return super.leaveByPoll(request);
   }
 
   override alarm(): void {

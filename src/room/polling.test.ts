@@ -1,0 +1,262 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { LIMITS, sessionOf, World } from '../../test/support/world.ts';
+import type { PollReply, PollRequest, Session } from '../protocol/poll.ts';
+
+const START = 1_790_000_000_000;
+const hex = (digit: string): string => digit.repeat(32);
+
+/** A room, and what pollers do in it. */
+class Pollers {
+  readonly world = new World();
+  limits = { ...LIMITS, maxPeers: 10 };
+
+  constructor() {
+    this.world.now = START;
+  }
+
+  get now(): number {
+    return this.world.now;
+  }
+
+  set now(now: number) {
+    this.world.now = now;
+  }
+
+  get written(): number {
+    return this.world.written;
+  }
+
+  look(contextId = ''): PollReply {
+    return this.#poll({ roomId: 'lobby', contextId });
+  }
+
+  listen(contextId: string, sessionId: string, postedAt = this.now): PollReply {
+    const { packages, ...session } = sessionOf(sessionId, postedAt);
+    return this.#poll({ roomId: 'lobby', contextId, session });
+  }
+
+  post(contextId: string, sessionId: string, more: Partial<Session> = {}): PollReply {
+    return this.#poll({ roomId: 'lobby', contextId, session: { ...sessionOf(sessionId, this.now), ...more } });
+  }
+
+  leave(contextId: string, sessionId: string, deleteKey = ''): number {
+    return this.world.leaveByPoll({ roomId: 'lobby', contextId, sessionId, deleteKey }).status;
+  }
+
+  #poll(request: PollRequest): PollReply {
+    const { status, body } = this.world.answer(request, this.limits);
+    if (status !== 200) throw new Error(`${status} ${body}`);
+    return JSON.parse(body);
+  }
+}
+
+const idsIn = ({ ps }: PollReply): string[] => ps.map(([sessionId]) => sessionId);
+
+describe('pollers', () => {
+  test('two who post see each other and their packages, and nothing of their own', () => {
+    const room = new Pollers();
+    expect(room.look('a')).toEqual({ ps: [], pk: [] });
+    const alice = room.post('a', 'alice');
+    expect(alice).toEqual({ ps: [], pk: [], dk: expect.any(String) });
+    const forAlice = ['alice', 'bob', 'ufrag', ['candidate']] as const;
+    const forCarol = ['carol', 'bob', 'ufrag', ['candidate']] as const;
+    const bob = room.post('b', 'bob', { packages: [forCarol, forAlice] });
+    expect(idsIn(bob)).toEqual(['alice']);
+    expect(room.listen('a', 'alice')).toEqual({
+      ps: [['bob', 'a label', false, `${'A'.repeat(43)}=`, 1, [], START]],
+      pk: [forAlice],
+    });
+    expect(room.listen('a', 'alice').pk).toEqual([forAlice]); // until Bob posts anew
+    expect(idsIn(room.look())).toEqual(['alice', 'bob']);
+    expect(room.look().pk).toEqual([]);
+    expect(bob.dk).not.toBe(alice.dk);
+  });
+
+  test('only a changed timestamp makes a post worth writing', () => {
+    const room = new Pollers();
+    const { dk } = room.post('a', 'alice');
+    expect(room.post('a', 'alice', { packages: [['bob', 'alice']] }).dk).toBe(dk);
+    room.listen('a', 'alice', START + 1);
+    expect(room.written).toBe(1);
+    room.now += 1;
+    expect(room.post('a', 'alice', { packages: [['bob', 'alice']] }).dk).toBe(dk);
+    expect(room.written).toBe(2);
+    expect(room.listen('b', 'bob').pk).toEqual([['bob', 'alice']]);
+  });
+
+  test('a posting lapses to the millisecond, and its context begins anew', () => {
+    const room = new Pollers();
+    const { dk } = room.post('a', 'alice');
+    room.now += 119_999;
+    expect(idsIn(room.look())).toEqual(['alice']);
+    room.now += 1;
+    expect(idsIn(room.look())).toEqual([]);
+    expect(room.leave('a', 'alice', dk)).toBe(404);
+    expect(room.post('a', 'alice').dk).not.toBe(dk);
+  });
+
+  test('who reloads the page takes over its row, key and place in the line', () => {
+    const room = new Pollers();
+    const { dk } = room.post('a', 'alice');
+    room.now += 1000;
+    room.post('b', 'bob');
+    room.now += 1000;
+    expect(room.post('a', 'alice reloaded').dk).toBe(dk);
+    expect(idsIn(room.look())).toEqual(['alice reloaded', 'bob']);
+    expect(room.leave('a', 'alice', dk)).toBe(404);
+    expect(room.leave('a', 'alice reloaded', dk)).toBe(200);
+    expect(idsIn(room.look())).toEqual(['bob']);
+  });
+
+  test('one leaves by context, session and key together', () => {
+    const room = new Pollers();
+    const { dk = '' } = room.post('a', 'alice');
+    for (const [context, session, key] of [
+      ['b', 'alice', dk],
+      ['a', 'bob', dk],
+      ['a', '', dk],
+      ['a', 'alice', ''],
+      ['a', 'alice', `${dk}x`],
+      ['a', 'alice', dk.replace(/.$/, 'x')],
+    ] as const) {
+      expect(room.leave(context, session, key)).toBe(404);
+    }
+    expect(room.leave('a', 'alice', dk)).toBe(200);
+    expect(room.leave('a', 'alice', dk)).toBe(404);
+  });
+
+  test('nobody polls as another: not as a poller of another context, not as a socket', () => {
+    const room = new Pollers();
+    room.post('a', 'alice');
+    room.world.join('sue');
+    room.world.drop(room.world.join('dropped', { token: 't1' }));
+    expect(() => room.listen('m', 'alice')).toThrow(/^409 Taken: /);
+    expect(() => room.post('m', 'alice')).toThrow(/^409 /);
+    expect(() => room.listen('m', 'sue')).toThrow(/^409 /);
+    expect(() => room.post('m', 'sue')).toThrow(/^409 /);
+    expect(() => room.listen('m', 'dropped')).toThrow(/^409 /);
+    expect(() => room.listen('m', '~sue')).toThrow(/^409 /);
+    expect(idsIn(room.listen('m', 'mallory'))).toEqual(['alice']);
+    room.now += 120_000;
+    expect(idsIn(room.post('m', 'alice'))).toEqual([]); // she has lapsed
+  });
+
+  test('a full room takes no newcomer, and goes on serving those in it', () => {
+    const room = new Pollers();
+    room.limits = { ...LIMITS, maxPeers: 3 };
+    room.world.join('sue');
+    const { dk } = room.post('a', 'alice');
+    room.post('b', 'bob');
+    expect(() => room.post('c', 'carol')).toThrow(/^503 Full: /);
+    expect(idsIn(room.listen('c', 'carol'))).toEqual(['alice', 'bob']);
+    room.now += 1;
+    room.post('b', 'bob');
+    expect(room.leave('a', 'alice', dk)).toBe(200);
+    room.post('c', 'carol');
+  });
+
+  test('p2pcf and p2pcf.rn do not see each other', () => {
+    const room = new Pollers();
+    room.post('a', 'alice', { packages: [[hex('b'), 'alice']] });
+    room.post('b', hex('b'), { packages: [['alice', hex('b')]] });
+    room.post('c', hex('c'), { packages: [[hex('b'), hex('c'), 'offer', {}]] });
+    room.now += 1;
+    const reply = room.post('b', hex('b'));
+    expect(idsIn(reply)).toEqual([hex('c')]);
+    expect(reply.pk).toEqual([[hex('b'), hex('c'), 'offer', {}]]);
+    expect(room.listen('a', 'alice')).toEqual({ ps: [], pk: [] });
+    expect(idsIn(room.look())).toEqual(['alice']);
+  });
+
+  test('p2pcf.rn, which posts every three seconds, is written when it has news and at half its time', () => {
+    const room = new Pollers();
+    const post = (packages: Session['packages'] = []): PollReply =>
+      room.post('a', hex('a'), { keepMs: 60_000, packages });
+    post();
+    for (let polls = 0; polls < 9; polls++) {
+      room.now += 3000;
+      post();
+    }
+    expect(room.written).toBe(1);
+    room.now += 3000;
+    post();
+    expect(room.written).toBe(2);
+    post([[hex('b'), hex('a'), 'offer', {}]]);
+    expect(room.written).toBe(2); // the same millisecond is the same posting, as with p2pcf
+    room.now += 3000;
+    post([[hex('b'), hex('a'), 'offer', {}]]);
+    expect(room.listen('b', hex('b')).pk).toHaveLength(1);
+    room.now += 3000;
+    post();
+    expect(room.listen('b', hex('b')).pk).toHaveLength(0);
+    expect(room.written).toBe(4);
+  });
+
+  test('peers on sockets are shown with what they have for the poller, and hear of it', () => {
+    const room = new Pollers();
+    const sue = room.world.join('sue', { metadata: { client_id: 'a label' } });
+    room.post('a', 'alice');
+    const offer = { ufrag: 'ufrag', pwd: 'pwd', mid: '0', fingerprint: `${'A'.repeat(43)}=` };
+    const pollerCredentials = { ufrag: 'their ufrag', pwd: 'their pwd' };
+    const pair = { socketId: 'sue', pollerId: 'alice' };
+    room.world.offers = [
+      { ...pair, offer, candidates: ['one'], isComplete: true, pollerCredentials, offeredAt: 7, isTaken: false },
+    ];
+    const reply = room.listen('a', 'alice');
+    expect(reply.ps).toEqual([['sue', 'a label', false, `${'A'.repeat(43)}=`, 1, [], 7]]);
+    const fingerprint = `${'A'.repeat(43)}=`;
+    expect(reply.pk).toEqual([['alice', 'sue', 'ufrag', 'pwd', fingerprint, 'their ufrag', 'their pwd', 7, ['one']]]);
+    expect(room.world.offers).toMatchObject([{ ...pair, isTaken: true }]);
+    expect(sue.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'alice', signal: { type: 'answer' } });
+    expect(room.listen('b', 'bob').pk).toEqual([]);
+  });
+});
+
+test('whatever happens, a poll tells of exactly those who are there, and an idle one writes nothing', () => {
+  const contexts = fc.constantFrom('a', 'b', 'c', 'd');
+  const step = fc.oneof(
+    fc.record({ do: fc.constant('post' as const), context: contexts, keepMs: fc.integer({ min: 1, max: 900_000 }) }),
+    fc.record({ do: fc.constant('leave' as const), context: contexts }),
+    fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 600_000 }) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const room = new Pollers();
+      const model = new Map<string, { until: number; dk: string | undefined; since: number; postedAt: number }>();
+      let order = 0;
+      for (const step of steps) {
+        if (step.do === 'wait') room.now += step.ms;
+        for (const [context, { until }] of model) if (until <= room.now) model.delete(context);
+        if (step.do === 'post') {
+          const { dk } = room.post(step.context, `session of ${step.context}`, { keepMs: step.keepMs });
+          const known = model.get(step.context);
+          const until = known?.postedAt === room.now ? known.until : room.now + step.keepMs;
+          model.set(step.context, { until, dk, since: known?.since ?? order++, postedAt: room.now });
+        }
+        if (step.do === 'leave') {
+          const known = model.get(step.context);
+          expect(room.leave(step.context, `session of ${step.context}`, known?.dk)).toBe(known ? 200 : 404);
+          model.delete(step.context);
+        }
+        const before = room.written;
+        const present = [...model.keys()].map((context) => `session of ${context}`);
+        expect(new Set(idsIn(room.look()))).toEqual(new Set(present));
+        for (const context of ['a', 'b', 'c', 'd']) {
+          const rest = present.filter((session) => session !== `session of ${context}`);
+          expect(new Set(idsIn(room.listen(context, `session of ${context}`)))).toEqual(new Set(rest));
+        }
+        expect(room.written).toBe(before);
+      }
+    }),
+  );
+});
+
+test('where there are others than pollers, a first look finds nobody, so that p2pcf posts itself at once', () => {
+  const room = new Pollers();
+  room.post('ca', 'a');
+  expect(room.look().ps).toHaveLength(1);
+  room.world.join('sue');
+  expect(room.look()).toEqual({ ps: [], pk: [] });
+  expect(room.listen('cb', 'b').ps).toHaveLength(1);
+});

@@ -1,0 +1,215 @@
+/** A room in memory: what the room decides is carried out on plain objects. */
+import { expect } from 'vitest';
+import type { ServerMessage } from '../../src/protocol/messages.ts';
+import type { LeaveRequest, PollRequest, Session } from '../../src/protocol/poll.ts';
+import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
+import { drop, join, lapse, leave } from '../../src/room/presence.ts';
+import { receive } from '../../src/room/relay.ts';
+import type { Effect, Limits, Member, PendingOffer, Place, Posting, Roster } from '../../src/room/room.ts';
+
+export const LIMITS: Limits = {
+  maxPeers: 4,
+  maxMessageBytes: 1000,
+  messagesPerSecond: 0,
+  graceSeconds: 30,
+  ghostAfterSeconds: 150,
+};
+
+/** A member as a plain object: what it heard, and how it was closed. */
+export class TestMember implements Member {
+  readonly bucket = { spent: 0, at: 0 };
+  readonly heard: ServerMessage[] = [];
+  readonly id: string;
+  readonly token: string | undefined;
+  readonly metadata: unknown;
+  pings = false;
+  lastSeen: number;
+  offer: unknown;
+  closeCode: number | undefined;
+  closeReason: string | undefined;
+
+  constructor(id: string, { token, metadata }: Joining, now: number) {
+    this.id = id;
+    this.token = token;
+    this.metadata = metadata;
+    this.lastSeen = now;
+  }
+
+  /** Who it thinks is here, by what it heard. */
+  get view(): string[] {
+    const ids = new Set<string>();
+    for (const message of this.heard) {
+      if (message.type === 'peers') for (const id of message.peers) ids.add(id);
+      if (message.type === 'peer_join') ids.add(message.clientId);
+      if (message.type === 'peer_leave') ids.delete(message.clientId);
+    }
+    return [...ids].sort();
+  }
+}
+
+/** How a client joins. */
+export interface Joining {
+  wantsOffers?: boolean;
+  metadata?: unknown;
+  token?: string | undefined;
+}
+
+/** A room whose members, places and postings are arrays. */
+export class World implements Roster<TestMember> {
+  now = 1_000_000;
+  members: TestMember[] = [];
+  held: Place[] = [];
+  posted: Posting[] = [];
+  offers: PendingOffer[] = [];
+  touchedAll = 0;
+  /** How often a posting was written. */
+  written = 0;
+  #keys = 0;
+
+  find(id: string): TestMember | undefined {
+    return this.members.find((member) => member.id === id);
+  }
+
+  others(than?: TestMember): TestMember[] {
+    this.touchedAll++;
+    return this.members.filter((member) => member !== than);
+  }
+
+  places(): Place[] {
+    return this.held;
+  }
+
+  postings(): Posting[] {
+    return this.posted;
+  }
+
+  pendingOffers(pollerId: string): PendingOffer[] {
+    return this.offers.filter((offer) => offer.pollerId === pollerId);
+  }
+
+  count(): number {
+    return this.members.length;
+  }
+
+  join(id: string, entry: Joining = {}, limits = LIMITS): TestMember {
+    const joiner = new TestMember(id, entry, this.now);
+    this.members.push(joiner);
+    this.apply(join(joiner, this, limits, this.now, entry.wantsOffers));
+    return joiner;
+  }
+
+  leave(member: TestMember): void {
+    this.members = this.members.filter((other) => other !== member);
+    this.apply(leave(member, 'left', this, LIMITS, this.now));
+  }
+
+  drop(member: TestMember): void {
+    this.members = this.members.filter((other) => other !== member);
+    this.apply(drop(member, this, LIMITS, this.now));
+  }
+
+  ping(member: TestMember): void {
+    member.pings = true;
+    member.lastSeen = this.now;
+  }
+
+  pass(seconds: number): void {
+    this.now += seconds * 1000;
+  }
+
+  /** What the alarm does. */
+  lapse(): void {
+    this.apply(lapse(this, LIMITS, this.now));
+  }
+
+  receive(sender: TestMember, message: unknown, limits = LIMITS): void {
+    sender.lastSeen = this.now;
+    const frame = typeof message === 'string' ? message : JSON.stringify(message);
+    this.apply(receive(frame, sender, this, limits, this.now, () => 'k'.repeat(32)));
+  }
+
+  /** Only these poll from now on. */
+  poll(...ids: string[]): void {
+    for (const { contextId, entry, deleteKey } of this.posted) {
+      const { sessionId } = entry;
+      if (!ids.includes(sessionId)) this.leaveByPoll({ roomId: 'lobby', contextId, sessionId, deleteKey });
+    }
+    for (const id of ids) {
+      if (this.posted.every(({ entry }) => entry.sessionId !== id))
+        this.answer({ roomId: 'lobby', contextId: id, session: sessionOf(id, this.now) });
+    }
+  }
+
+  answer(request: PollRequest, limits = LIMITS): PollResponse {
+    return this.#outcome(poll(request, this, limits, () => `key ${++this.#keys}`, this.now));
+  }
+
+  leaveByPoll(request: LeaveRequest): PollResponse {
+    return this.#outcome(leaveByPoll(request, this, LIMITS, this.now));
+  }
+
+  #outcome({ response, effects }: PollOutcome<TestMember>): PollResponse {
+    this.apply(effects);
+    return response;
+  }
+
+  apply(effects: readonly Effect<TestMember>[]): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case 'send':
+          for (const member of effect.to) member.heard.push(effect.message);
+          break;
+        case 'close':
+          effect.member.closeCode = effect.close.code;
+          effect.member.closeReason = effect.close.reason;
+          this.members = this.members.filter((other) => other !== effect.member);
+          break;
+        case 'setAhead':
+          effect.member.offer = effect.offer;
+          break;
+        case 'holdPlace':
+          this.held = [...this.held.filter(({ id }) => id !== effect.place.id), effect.place];
+          break;
+        case 'freePlace':
+          expect(this.held).toContain(effect.place);
+          this.held = this.held.filter((place) => place !== effect.place);
+          break;
+        case 'keepOffer': {
+          const { socketId, pollerId } = effect.offer;
+          this.offers = this.offers.filter((each) => each.socketId !== socketId || each.pollerId !== pollerId);
+          this.offers.push(effect.offer);
+          break;
+        }
+        case 'dropOffer':
+          expect(this.offers).toContain(effect.offer);
+          this.offers = this.offers.filter((each) => each !== effect.offer);
+          break;
+        case 'keepPosting': {
+          const { contextId } = effect.posting;
+          this.written++;
+          this.posted = [...this.posted.filter((each) => each.contextId !== contextId), effect.posting];
+          break;
+        }
+        case 'dropPosting':
+          expect(this.posted).toContain(effect.posting);
+          this.posted = this.posted.filter((each) => each !== effect.posting);
+          break;
+        default:
+          effect satisfies never;
+      }
+    }
+  }
+}
+
+/** What a poller says of itself when it posts. */
+export function sessionOf(sessionId: string, postedAt: number): Required<Session> {
+  const entry = {
+    sessionId,
+    clientId: 'a label',
+    isSymmetric: false,
+    fingerprint: `${'A'.repeat(43)}=`,
+    startedAt: 1,
+    reflexiveIps: [],
+  };
+  return { entry, postedAt, keepMs: 120_000, packages: [] };
+}

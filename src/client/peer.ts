@@ -5,9 +5,11 @@ import { Emitter } from './events.ts';
 import { Media, type MediaEvents } from './media.ts';
 import {
   failureReason,
+  fingerprintsOf,
   isFirefox,
   restartsIce,
   type Situation,
+  type Step,
   stepFor,
   stepForNeededOffer,
   stepForRestart,
@@ -53,7 +55,9 @@ export interface PeerEvents extends MediaEvents {
 
 /** What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing. */
 export interface WebRTC {
-  RTCPeerConnection: new (configuration?: RTCConfiguration) => object;
+  RTCPeerConnection: (new (
+    configuration?: RTCConfiguration,
+  ) => object) & { generateCertificate?(algorithm: { name: string; namedCurve: string }): Promise<object> };
 }
 
 /** How a connection is made. */
@@ -78,6 +82,8 @@ export interface Introduction {
   polls: boolean;
   /** Carries a signal to the other by way of the room. */
   send: (signal: Signal | RestartRequest) => void;
+  /** Told of a description by which another, with another certificate, goes by the id now. The peer does not take it. */
+  onStranger: (signal: unknown) => void;
 }
 
 export class Peer extends Emitter<PeerEvents> {
@@ -90,6 +96,11 @@ export class Peer extends Emitter<PeerEvents> {
   state: PeerState = 'connecting';
   connected = false;
   destroyed = false;
+  /**
+   * The other's DTLS certificate, e.g. `sha-256 AB:CD:…` (hash in small letters, digits in large ones), once a
+   * description has named it. From `connect` on it is proved and never changes: another certificate is another Peer.
+   */
+  fingerprint: string | undefined;
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
@@ -103,6 +114,9 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #polls = false;
   #sendByRoom: Introduction['send'] | undefined;
+  #onStranger: Introduction['onStranger'] | undefined;
+  /** It has been connected, by which the other has shown that the certificate is its own. */
+  #isPinned = false;
   /**
    * Our first offer, for a peer that polls: the room shows us to it by that, and has to be given it again if it has
    * forgotten us. As long as the peer is not shown everybody it is connected to, it polls faster.
@@ -199,13 +213,14 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** Says who the other is. It may have our complete offer already. */
-  introduce({ id, clientId, metadata, isPolite, polls, send }: Introduction): void {
+  introduce({ id, clientId, metadata, isPolite, polls, send, onStranger }: Introduction): void {
     this.id = id;
     this.client_id = clientId;
     this.metadata = metadata;
     this.#isPolite = isPolite;
     this.#polls = polls;
     this.#sendByRoom = send;
+    this.#onStranger = onStranger;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
@@ -222,7 +237,10 @@ export class Peer extends Emitter<PeerEvents> {
       // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
       if (this.#polls && this.connected && parsed.attempt !== undefined) return;
       const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
-      if (description) await this.#takeDescription(description, attempt);
+      if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
+        this.#onStranger?.(signal);
+        return;
+      }
       if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
         // A candidate that is too late for its description, or of a kind this browser has no use for, does no harm.
@@ -380,6 +398,9 @@ export class Peer extends Emitter<PeerEvents> {
       isPolite: this.#isPolite,
       isOfferLost: this.#isOfferLost,
       isConnected: this.connected,
+      isAlive: this.connected && this._pc.connectionState === 'connected',
+      fingerprint: this.fingerprint,
+      isPinned: this.#isPinned,
     };
   }
 
@@ -428,38 +449,38 @@ export class Peer extends Emitter<PeerEvents> {
     }
   }
 
-  async #takeDescription(description: Description, attempt: string): Promise<void> {
-    if (this.destroyed) return;
-    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+  async #takeDescription(description: Description, attempt: string): Promise<Step> {
+    if (this.destroyed) return 'drop';
     const step = stepFor(description, attempt, this.#situation);
     switch (step) {
       case 'take':
         this.#isIgnoring = false;
-        this.#theirSdp = description.sdp;
-        await this._pc.setRemoteDescription(description);
-        return;
+        await this.#setRemote(description);
+        break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
-        return;
+        break;
       case 'resend offer':
         this.#outgoing.sendAgain();
         this.#isIgnoring = true;
-        return;
+        break;
       case 'ignore':
         this.#isIgnoring = true;
-        return;
+        break;
       case 'start over':
         this.#startOver();
-        return;
+        break;
       case 'renew':
       case 'answer':
         await this.#answer(description, attempt, step === 'renew');
-        return;
+        break;
       case 'drop':
-        return;
+      case 'refuse':
+        break;
       default:
         step satisfies never;
     }
+    return step;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
@@ -467,11 +488,17 @@ export class Peer extends Emitter<PeerEvents> {
     this.#offersAccepted++;
     if (isRenewing) this.#renew();
     this.#attempt = attempt;
-    this.#theirSdp = offer.sdp;
     this.#outgoing.withdrawOffer();
-    await this._pc.setRemoteDescription(offer);
+    await this.#setRemote(offer);
     const answer = await this._pc.createAnswer();
     await this.#describe('answer', answer.sdp);
+  }
+
+  async #setRemote(description: Description): Promise<void> {
+    this.#theirSdp = description.sdp;
+    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+    this.fingerprint = fingerprintsOf(description.sdp)[0];
+    await this._pc.setRemoteDescription(description);
   }
 
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
@@ -520,7 +547,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   #opened(): void {
     clearTimeout(this.#connectTimer);
-    this.connected = true;
+    this.connected = this.#isPinned = true;
     this.#hasStartedOver = false;
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');

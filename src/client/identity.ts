@@ -1,6 +1,6 @@
 /** Who we are in a room: an id that nobody else can hold, and the token that shows it is ours. */
 import { ownedId } from '../protocol/owned-id.ts';
-import { randomToken } from './random.ts';
+import { randomHex } from './random.ts';
 
 export interface Identity {
   readonly id: string;
@@ -8,6 +8,6 @@ export interface Identity {
 }
 
 export function newIdentity(): Identity {
-  const token = randomToken();
+  const token = randomHex(36);
   return { id: ownedId(token), token };
 }

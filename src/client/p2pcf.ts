@@ -7,7 +7,9 @@ import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
-import { randomToken } from './random.ts';
+
+import { randomHex } from './random.ts';
+
 import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
 import { Spare } from './spare.ts';
 
@@ -89,7 +91,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
-  readonly contextId: string = randomToken();
+  readonly contextId: string = randomHex(20);
   /** State of the connection to the server. */
   get state(): SignalingState {
     return this.#signaling.state;

@@ -15,7 +15,8 @@ import {
   stepForRestart,
 } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, Outgoing } from './outgoing.ts';
-import { randomToken } from './random.ts';
+
+import { randomHex } from './random.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
@@ -104,7 +105,7 @@ export class Peer extends Emitter<PeerEvents> {
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
-  channelName = randomToken();
+  channelName = randomHex(20);
   _pc: RTCPeerConnection;
 
   readonly #settings: PeerSettings;
@@ -123,7 +124,7 @@ export class Peer extends Emitter<PeerEvents> {
    */
   #offerForRoom: Signal | undefined;
   /** Names this connection in signals: what belongs to one that was given up is dropped. */
-  #attempt = randomToken(6);
+  #attempt = randomHex(8);
   #isMakingOffer = false;
   /** We have something to offer as soon as the channel is open. */
   #isOfferDue = false;
@@ -420,7 +421,7 @@ export class Peer extends Emitter<PeerEvents> {
     this.#hasRestarted = false;
     this.#theirSdp = undefined;
     this.#outgoing.reset();
-    this.#attempt = randomToken(6);
+    this.#attempt = randomHex(8);
     this._pc = this.#newConnection();
     const sendTracks = this.#media.moveTo(this._pc);
     // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.

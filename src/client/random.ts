@@ -1,5 +1,5 @@
-/** So many random hexadecimal digits: 36 of them, 144 bits, are as a resume token. */
-export function randomToken(digits = 36): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(digits));
-  return Array.from(bytes, (byte) => (byte % 16).toString(16)).join('');
+/** So many random hexadecimal digits, of four bits each. */
+export function randomHex(digits: number): string {
+  const nibbles = crypto.getRandomValues(new Uint8Array(digits));
+  return Array.from(nibbles, (nibble) => (nibble % 16).toString(16)).join('');
 }

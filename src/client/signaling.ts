@@ -14,7 +14,7 @@ import {
 import { retryDelay } from './backoff.ts';
 import { Emitter } from './events.ts';
 import { explainFailure } from './probe.ts';
-import { randomToken } from './random.ts';
+import { randomHex } from './random.ts';
 
 /** How often to ping, in ms: half of what the most impatient of proxies wait. */
 const PING_EVERY_MS = 25_000;
@@ -101,7 +101,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
-    this.#resumeToken = options.resumeToken ?? randomToken();
+    this.#resumeToken = options.resumeToken ?? randomHex(36);
     joinUrl(options.workerUrl, this.#join);
   }
 

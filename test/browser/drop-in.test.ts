@@ -118,7 +118,7 @@ describe('what else apps use', () => {
     expect(ofAlice).toEqual({
       clientId: 'MyUsername',
       roomId: `MyRoom${rooms}`,
-      sessionId: expect.stringMatching(/^\w{20}$/),
+      sessionId: expect.stringMatching(/^own-[\w-]{22}$/),
       connectedSessions: [ofBob?.sessionId],
       contextId: expect.stringMatching(/^\w{20}$/),
       entries: [[ofBob?.sessionId, ofBob?.sessionId]],

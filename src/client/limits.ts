@@ -15,6 +15,10 @@ export const MAX_SDP_LENGTH = 131_072;
 /** Most m-lines of a description: the channel, and more tracks than a page can show. Chromium takes 1 ms for each. */
 const MAX_MEDIA_SECTIONS = 100;
 
+/** Most bytes of a message to the room where the server does not tell, and those of them that are not the signal. */
+export const MAX_ROOM_MESSAGE_BYTES = 65_536;
+export const ENVELOPE_BYTES = 1_024;
+
 /** Most candidates of one description; browsers with several networks and TURN servers have some thirty. */
 export const MAX_CANDIDATES = 100;
 

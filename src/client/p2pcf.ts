@@ -6,10 +6,9 @@ import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
+import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
-
 import { randomHex } from './random.ts';
-
 import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
 import { Spare } from './spare.ts';
 
@@ -118,6 +117,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    */
   readonly #rejoined = new Map<string, boolean>();
   #isWanted = false;
+  #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
   #enteredAt = 0;
   #placesLost = 0;
   #returnTimer: ReturnType<typeof setTimeout> | undefined;
@@ -237,7 +237,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
       .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
       .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
-      .on('error', ({ targetId }) => this.peers.get(targetId ?? '')?.markOfferLost())
+      .on('error', ({ targetId, maxBytes }) => {
+        if (maxBytes) this.#maxMessageBytes = maxBytes;
+        this.peers.get(targetId ?? '')?.markOfferLost();
+      })
       .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
   }
 
@@ -258,7 +261,16 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
-  #meetAll({ peers, metadata = {}, offers = {}, polling = [], resumed, graceSeconds = 0 }: Peers): void {
+  #meetAll({
+    peers,
+    metadata = {},
+    offers = {},
+    polling = [],
+    resumed,
+    graceSeconds = 0,
+    maxMessageBytes,
+  }: Peers): void {
+    this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     for (const id of [...this.peers.keys()]) {
       if (peers.includes(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
@@ -371,6 +383,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
+      maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
     const announce = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);

@@ -57,6 +57,8 @@ export interface Peers {
   resumed?: boolean;
   /** How long a place is held after the last sign of life, in seconds. */
   graceSeconds?: number;
+  /** The most that a message to the room may have, in UTF-8 bytes. Absent: 65,536. */
+  maxMessageBytes?: number;
 }
 
 /** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */
@@ -189,6 +191,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     offers: isMaybe(isObject),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
+    maxMessageBytes: isMaybe(Number.isFinite),
   },
   peer_join: { clientId: isText },
   peer_leave: { clientId: isText },

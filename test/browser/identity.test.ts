@@ -127,7 +127,7 @@ test('a stranger under the id of a peer hears nothing meant for it, and is anoth
 
 test('a stranger under the id of a peer whose connection has failed is another peer', async () => {
   const alice = await join('Alice');
-  const bob = await joinBare('bob');
+  await joinBare('bob');
   await connected(alice, 1);
   await inPage(alice, remember, 'bob');
   await inPage(alice, () => {

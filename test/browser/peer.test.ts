@@ -42,6 +42,7 @@ async function introduce(isPolite: boolean): Promise<void> {
           pair.signals++;
           if (pair.lost !== id) setTimeout(() => pair[other].receive(structuredClone(signal)), 10);
         },
+        maxSignalBytes: () => 64_000,
         onStranger: () => undefined,
       });
     pair.introduce(pair.a, 'a', 'b', isPolite);
@@ -159,6 +160,7 @@ test('one that is destroyed by who hears that it has failed stays so', async () 
       isPolite: false,
       polls: false,
       send: () => undefined,
+      maxSignalBytes: () => 64_000,
       onStranger: () => undefined,
     });
     peer.on('state', (state) => state === 'failed' && peer.destroy());

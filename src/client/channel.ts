@@ -1,6 +1,7 @@
 /** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
 import type { Signal } from '../protocol/signal.ts';
-import { MAX_DATA_BYTES, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+import { Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+import { MAX_DATA_BYTES } from './limits.ts';
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -19,12 +20,14 @@ export interface ChannelListener {
   closed(): void;
   message(bytes: Uint8Array<ArrayBuffer>): void;
   signal(signal: unknown): void;
+  /** The other makes us hold too much; `reason` is a sentence. */
+  exceeded(reason: string): void;
 }
 
 export class Channel {
   readonly rtc: RTCDataChannel;
   readonly #listener: ChannelListener;
-  readonly #reassembly = new Reassembly();
+  readonly #reassembly: Reassembly;
   #isOpen = false;
   #isClosed = false;
   #sending = Promise.resolve();
@@ -36,6 +39,7 @@ export class Channel {
   constructor(rtc: RTCDataChannel, listener: ChannelListener) {
     this.rtc = rtc;
     this.#listener = listener;
+    this.#reassembly = new Reassembly((reason) => listener.exceeded(reason));
     rtc.binaryType = 'arraybuffer';
     rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
     rtc.onbufferedamountlow = () => this.#wake?.();
@@ -69,6 +73,7 @@ export class Channel {
   release(): void {
     this.#isOpen = false;
     this.#isClosed = true;
+    this.#reassembly.clear();
     this.rtc.onmessage = this.rtc.onclose = this.rtc.onopen = null;
     this.#wake?.();
   }

@@ -1,3 +1,6 @@
+/** Messages and signals in frames of the data channel, and out of them. */
+import { MAX_DATA_BYTES, MAX_HELD_BYTES, MAX_SDP_LENGTH } from './limits.ts';
+
 /**
  * P2PCF's format on the data channel. A message of up to 16,000 bytes is sent as it is; a longer one in frames with a
  * header of 12 bytes, little endian: u16 magic, u16 message id, u16 frame index, u16 1 on the last frame and else 0,
@@ -10,15 +13,12 @@ const HEADER_BYTES = 12;
 const MAX_FRAME_BYTES = 16_000;
 const PAYLOAD_BYTES = MAX_FRAME_BYTES - HEADER_BYTES;
 
-/** Longest message that frames can carry, in bytes: the frame index has 16 bits. */
-export const MAX_DATA_BYTES = 65_536 * PAYLOAD_BYTES;
-
-/** What one peer may make us hold of messages that are not whole yet, in bytes. */
-const MAX_HELD_BYTES = 256 * 1024 * 1024;
-
 /** P2PCF's mark of a signal inside the channel: these words, then JSON, padded to an even length with a zero byte. */
 const SIGNAL_MARK = [0x82ab, 0x81cd, 0x1295, 0xa1cb];
 const SIGNAL_MARK_BYTES = 8;
+
+/** Longest message that is read as a signal: a description, whose line breaks JSON makes longer. */
+const MAX_SIGNAL_BYTES = 2 * MAX_SDP_LENGTH;
 
 /** Yields what to send for `message`, in order. `messageId` is 0 to 65,535 and not that of a message under way. */
 export function* toFrames(message: Uint8Array, messageId: number): Generator<Uint8Array<ArrayBuffer>> {
@@ -48,10 +48,20 @@ export interface Whole {
   wasFramed: boolean;
 }
 
+/** All on this page that hold parts of messages, and how many bytes of them. */
+const holders = new Set<Reassembly>();
+let heldBytes = 0;
+
 /** Puts the frames of one peer together again. */
 export class Reassembly {
   readonly #parts = new Map<number, { parts: Uint8Array<ArrayBuffer>[]; length: number; held: number }>();
+  readonly #onExcess: (reason: string) => void;
   #held = 0;
+
+  /** `onExcess` is told of a message that is too long, or of too much that is not whole. It may be another that is told. */
+  constructor(onExcess: (reason: string) => void = () => undefined) {
+    this.#onExcess = onExcess;
+  }
 
   /**
    * Takes what came off the channel. Returns a message when it is whole, undefined when more is to come, and undefined
@@ -67,15 +77,22 @@ export class Reassembly {
     // The channel is ordered, so frames of one message come one after the other, from 0.
     const begun = index === 0 ? { parts: [], length, held: 0 } : this.#parts.get(id);
     if (index === 0) this.#forget(id);
+    if (length > MAX_DATA_BYTES) {
+      this.#onExcess(`It sends a message of ${length} bytes; ${MAX_DATA_BYTES} is the most.`);
+      return this.#forget(id);
+    }
     if (!begun || begun.parts.length !== index || begun.length !== length) return this.#forget(id);
     const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + Math.min(PAYLOAD_BYTES, length - begun.held));
     begun.parts.push(payload);
     begun.held += payload.length;
     this.#held += payload.length;
+    heldBytes += payload.length;
     this.#parts.set(id, begun);
+    holders.add(this);
     if (!isLast) {
-      const fits = payload.length === PAYLOAD_BYTES && begun.held < length && this.#held <= MAX_HELD_BYTES;
-      return fits ? undefined : this.#forget(id);
+      if (payload.length !== PAYLOAD_BYTES || begun.held >= length) this.#forget(id);
+      else if (heldBytes > MAX_HELD_BYTES) Reassembly.#dropLargest();
+      return undefined;
     }
     this.#forget(id);
     if (begun.held !== length) return undefined;
@@ -88,10 +105,26 @@ export class Reassembly {
     return { message, wasFramed: true };
   }
 
+  /** Forgets all that is not whole. */
+  clear(): void {
+    for (const id of [...this.#parts.keys()]) this.#forget(id);
+  }
+
   #forget(id: number): undefined {
-    this.#held -= this.#parts.get(id)?.held ?? 0;
+    const held = this.#parts.get(id)?.held ?? 0;
+    this.#held -= held;
+    heldBytes -= held;
     this.#parts.delete(id);
+    if (this.#parts.size === 0) holders.delete(this);
     return undefined;
+  }
+
+  /** All peers together make us hold too much: the one that does most of it has to go. */
+  static #dropLargest(): void {
+    const [largest] = [...holders].sort((a, b) => b.#held - a.#held);
+    if (!largest) return;
+    largest.#onExcess(`It has sent ${largest.#held} bytes of messages that are not whole: too many to hold.`);
+    largest.clear();
   }
 }
 
@@ -114,7 +147,7 @@ export function markSignal(signal: unknown): Uint8Array<ArrayBuffer> {
 
 /** The signal in a message, or undefined if the message is the app's. */
 export function unmarkSignal({ message, wasFramed }: Whole): unknown {
-  if (!isSignal(message)) return undefined;
+  if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return undefined;
   // A signal this short comes without frames: framed, it is an app's message that happens to begin like one.
   if (wasFramed && message.length <= MAX_FRAME_BYTES) return undefined;
   const json = new TextDecoder().decode(message.subarray(SIGNAL_MARK_BYTES)).replace(/\0$/, '');

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   failureReason,
+  fingerprintsOf,
   isFirefox,
   restartsIce,
   type Situation,
@@ -23,14 +24,19 @@ const fresh: Situation = {
   isPolite: true,
   isOfferLost: false,
   isConnected: false,
+  isAlive: false,
+  fingerprint: undefined,
+  isPinned: false,
 };
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
 const answered: Situation = { ...fresh, hasRemote: true, theirSdp: 'taken' };
-const connected: Situation = { ...answered, isConnected: true };
+const silent: Situation = { ...answered, isConnected: true, isPinned: true };
+const connected: Situation = { ...silent, isAlive: true };
 const renegotiating: Situation = { ...connected, signalingState: 'have-local-offer' };
 const impolite = { isPolite: false };
 const lost = { isOfferLost: true };
+const dead = { isAlive: false };
 
 type Case = [name: string, ours: Situation, sdp: string, attempt: string, step: Step];
 
@@ -47,15 +53,10 @@ describe('an offer', () => {
     ['the same text for another connection', answered, 'taken', 'theirs', 'renew'],
 
     ['for a new connection, when answered', answered, 'new', 'theirs', 'renew'],
-    ['for a new connection, when connected', connected, 'new', 'theirs', 'renew'],
-    ['for a new connection, while we renegotiate', renegotiating, 'new', 'theirs', 'renew'],
-    [
-      'for a new connection, while the impolite renegotiates',
-      { ...renegotiating, ...impolite },
-      'new',
-      'theirs',
-      'renew',
-    ],
+    ['for a new connection, when connected', silent, 'new', 'theirs', 'renew'],
+    ['for a new connection, when connected to one that is there', connected, 'new', 'theirs', 'drop'],
+    ['for a new connection, while we renegotiate', { ...renegotiating, ...dead }, 'new', 'theirs', 'renew'],
+    ['the same, impolite', { ...renegotiating, ...dead, ...impolite }, 'new', 'theirs', 'renew'],
 
     ['first offers crossed, polite', offered, 'new', 'theirs', 'renew'],
     ['first offers crossed, polite, unmarked', offered, 'new', 'ours', 'renew'],
@@ -98,6 +99,37 @@ describe('an answer', () => {
     ['that we have had, from another connection', answered, 'taken', 'theirs', 'drop'],
   ])('%s', (_name, ours, sdp, attempt, step) => {
     expect(stepFor({ type: 'answer', sdp }, attempt, ours)).toBe(step);
+  });
+});
+
+describe('a certificate', () => {
+  const ofBob = 'v=0\r\na=fingerprint:sha-256 AB:CD\r\nm=x\r\na=fingerprint:SHA-256 ab:cd\r\n';
+  const ofEve = 'v=0\r\na=fingerprint:sha-256 EF:01\r\n';
+  const bob = { fingerprint: 'sha-256 AB:CD' };
+  test.each<['offer' | 'answer', string, Situation, string, string, Step]>([
+    ['offer', 'of the other', { ...connected, ...bob }, ofBob, 'ours', 'answer'],
+    ['offer', 'of a stranger', { ...connected, ...bob }, ofEve, 'theirs', 'refuse'],
+    ['offer', 'of a stranger, unmarked', { ...connected, ...bob }, ofEve, 'ours', 'refuse'],
+    ['offer', 'of a stranger, when silent', { ...silent, ...bob }, ofEve, 'theirs', 'refuse'],
+    ['offer', 'of a stranger, on a new connection', { ...fresh, ...bob, isPinned: true }, ofEve, 'theirs', 'refuse'],
+    ['offer', 'of none, when pinned', { ...connected, ...bob }, 'v=0', 'ours', 'refuse'],
+    ['offer', 'of two', fresh, ofBob + ofEve, 'theirs', 'drop'],
+    ['offer', 'of two, one of them the other’s', { ...connected, ...bob }, ofEve + ofBob, 'ours', 'drop'],
+    ['offer', 'another before it is proved', { ...answered, ...bob }, ofEve, 'theirs', 'renew'],
+    ['offer', 'another before it is proved, unmarked', { ...answered, ...bob }, ofEve, 'ours', 'renew'],
+    ['answer', 'of the other', { ...renegotiating, ...bob }, ofBob, 'ours', 'take'],
+    ['answer', 'of a stranger', { ...renegotiating, ...bob }, ofEve, 'ours', 'refuse'],
+    ['answer', 'of a stranger, on a new connection', { ...offered, ...bob, isPinned: true }, ofEve, 'ours', 'refuse'],
+    ['answer', 'the first', offered, ofBob, 'ours', 'take'],
+    ['answer', 'of two', offered, ofBob + ofEve, 'ours', 'drop'],
+  ])('%s: %s', (type, _name, ours, sdp, attempt, step) => {
+    expect(stepFor({ type, sdp }, attempt, ours)).toBe(step);
+  });
+
+  test('is read in one form, each once', () => {
+    expect(fingerprintsOf(ofBob)).toEqual(['sha-256 AB:CD']);
+    expect(fingerprintsOf(ofBob + ofEve)).toEqual(['sha-256 AB:CD', 'sha-256 EF:01']);
+    expect(fingerprintsOf('v=0\r\n')).toEqual([]);
   });
 });
 

@@ -26,31 +26,52 @@ export interface Situation {
   /** Our offer has not reached the other, whose own offer is then no collision. */
   isOfferLost: boolean;
   isConnected: boolean;
+  /** Connected, and as far as ICE can tell (it notices within some 5 s) the other still is. */
+  isAlive: boolean;
+  /** The other's certificate, by the last description that we took, and whether it has been proved by connecting. */
+  fingerprint: string | undefined;
+  isPinned: boolean;
 }
 
 /**
  * `take` an answer; `answer` an offer; `renew`: answer it on a new connection; `ignore` an offer, and the candidates that
  * belong to it, for our own offer's sake, and `resend offer`: the same, and send ours again; `resend answer` to an offer
- * that we have answered; `start over` with an offer of ours on a new connection; `drop` what is about none of ours.
+ * that we have answered; `start over` with an offer of ours on a new connection; `drop` what is about none of ours;
+ * `refuse` what is not from the other, but from a stranger that has come under its id.
  */
-export type Step = 'take' | 'answer' | 'renew' | 'ignore' | 'resend offer' | 'resend answer' | 'start over' | 'drop';
+export type Step =
+  | 'take'
+  | 'answer'
+  | 'renew'
+  | 'ignore'
+  | 'resend offer'
+  | 'resend answer'
+  | 'start over'
+  | 'drop'
+  | 'refuse';
 
 /** What to do about a description; `attempt` names the connection it is about. */
 export function stepFor({ type, sdp }: Description, attempt: string, ours: Situation): Step {
+  const [fingerprint, another] = fingerprintsOf(sdp);
+  if (another !== undefined) return 'drop'; // no browser makes such a thing
+  const isStranger = (ours.hasRemote || ours.isPinned) && fingerprint !== ours.fingerprint;
+  if (isStranger && ours.isPinned) return 'refuse';
   const isNew = attempt !== ours.attempt;
   const isOffering = ours.isMakingOffer || ours.signalingState !== 'stable';
   if (type === 'answer') {
-    if (!isNew && ours.signalingState === 'have-local-offer') return 'take';
+    if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
     // It is about a connection that one of us has given up without the other's knowledge.
     return isOffering || ours.isConnected || sdp === ours.theirSdp ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
+  // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall silent.
+  if (isNew && ours.isAlive) return 'drop';
   // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with it.
   const isCollision = isOffering && !ours.isOfferLost && !(isNew && ours.hasRemote);
   // The other would not offer if it had our offer, unless the two have crossed.
   if (isCollision && !ours.isPolite) return ours.isMakingOffer ? 'ignore' : 'resend offer';
   // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers ours.
-  const needsNewConnection = isNew ? isOffering || ours.hasRemote : isOffering && !ours.hasRemote;
+  const needsNewConnection = isStranger || (isNew ? isOffering || ours.hasRemote : isOffering && !ours.hasRemote);
   return needsNewConnection ? 'renew' : 'answer';
 }
 
@@ -87,6 +108,17 @@ export function failureReason(
   return polls
     ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
     : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
+}
+
+/**
+ * The certificates a description names, each once, e.g. `sha-256 AB:CD:…`: the hash in small letters, the digits in large
+ * ones. A connection comes about only with a holder of one of them.
+ */
+export function fingerprintsOf(sdp: string): string[] {
+  const lines = sdp.matchAll(/^a=fingerprint:\s*(\S+)\s+(\S+)/gim);
+  return [
+    ...new Set(Array.from(lines, ([, hash = '', digits = '']) => `${hash.toLowerCase()} ${digits.toUpperCase()}`)),
+  ];
 }
 
 /** Whether a description is Firefox's. */

@@ -53,6 +53,8 @@ export class Outgoing {
   /** Takes a description. What waits is sent first: an answer whose offer is followed by ours at once. */
   describe(description: Description): void {
     this.flush();
+    clearTimeout(this.#batchTimer); // the end of the former candidates need not be told, nor keep this from being sent
+    this.#batchTimer = undefined;
     this.#unsent = { description, candidates: [] };
     this.#last = { description, candidates: [] };
     if (description.type === 'answer') this.#lastAnswer = this.#last;

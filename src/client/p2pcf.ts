@@ -1,9 +1,12 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
+import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
+import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
+import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
 import { randomHex } from './random.ts';
 import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
@@ -56,7 +59,15 @@ export interface P2PCFEvents {
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
   state: [state: SignalingState, reason: string | undefined];
+  /**
+   * The room has given our place to somebody else, and we are coming back under a new `sessionId`. All peers have been
+   * closed, and are met again.
+   */
+  sessionchange: [sessionId: string];
 }
+
+/** A place that was ours for this long, in ms, was a good one: the next that is taken from us is replaced at once. */
+const GOOD_AFTER_MS = 10_000;
 
 /** Longest metadata and client id of an app, in UTF-8 bytes of JSON: both in one object are what the server takes. */
 const MAX_APP_METADATA_BYTES = 2048;
@@ -72,8 +83,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** What we call ourselves; others in the room may use the same. */
   readonly clientId: string;
   readonly roomId: string;
-  /** Our key in the room, new for each instance. */
-  readonly sessionId: string;
+  /** Our key in the room, new for each instance, and after `sessionchange`. */
+  get sessionId(): string {
+    return this.#identity.id;
+  }
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
@@ -85,14 +98,29 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Without use here: some apps stop P2PCF's polling with these two. */
   networkSettingsInterval: unknown = null;
   nextStepTime = 0;
-  readonly #signaling: SignalingClient;
+  #identity = newIdentity();
+  #signaling: SignalingClient;
+  readonly #newSignaling: () => SignalingClient;
   readonly #settings: PeerSettings;
+  /** Until we have the certificate that all our connections share: it is made while the socket opens. */
+  #certificate: Promise<void> | undefined;
   readonly #spare: Spare;
   /** Session ids of peers that the room no longer lists. An open connection to one of them may well go on. */
   readonly #unlisted = new Set<string>();
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   /** What each peer in the room brought when it joined: it may come back without being announced. */
   readonly #introductions = new Map<string, unknown>();
+  /**
+   * Session ids of connected peers under which somebody has joined since: true if it has shown another certificate, so
+   * that it is somebody else. As long as the connection lives it goes on, as nobody in the room has a say in what was
+   * connected before; the stranger is met as another peer when it ends.
+   */
+  readonly #rejoined = new Map<string, boolean>();
+  #isWanted = false;
+  #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
+  #enteredAt = 0;
+  #placesLost = 0;
+  #returnTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * `clientId` and `roomId` have at least 4 characters. Throws Error for these, and for options that cannot work.
@@ -101,24 +129,26 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
     if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
-    const { id, token } = newIdentity();
     this.clientId = clientId;
     this.roomId = roomId;
-    this.sessionId = id;
     const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
     const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
-    this.#signaling = new SignalingClient({
-      workerUrl: options?.workerUrl,
-      roomId,
-      clientId: id,
-      resumeToken: token,
-      metadata: { client_id: clientId, metadata },
-      ahead: offersAhead,
-      ...(options?.WebSocket && { WebSocket: options.WebSocket }),
-      ...(options?.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
-    });
+    this.#newSignaling = () =>
+      this.#listenTo(
+        new SignalingClient({
+          workerUrl: options?.workerUrl,
+          roomId,
+          clientId: this.#identity.id,
+          resumeToken: this.#identity.token,
+          metadata: { client_id: clientId, metadata },
+          ahead: offersAhead,
+          ...(options?.WebSocket && { WebSocket: options.WebSocket }),
+          ...(options?.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
+        }),
+      );
+    this.#signaling = this.#newSignaling();
     if (!wrtc.RTCPeerConnection) {
       throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
     }
@@ -132,16 +162,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       () => new Peer(this.#settings),
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
-    this.#signaling
-      .on('state', (state, reason) => {
-        if (state === 'reconnecting' || state === 'closed') this.#spare.discard(); // its offer is lost with the socket
-        this.emit('state', state, reason);
-      })
-      .on('peers', (message) => this.#meetAll(message))
-      .on('join', (message) => this.#meetJoiner(message))
-      .on('leave', ({ clientId, reason }) => this.#forget(clientId, reason === 'left'))
-      .on('error', ({ targetId }) => this.peers.get(targetId ?? '')?.markOfferLost())
-      .on('signal', (fromId, signal) => this.#receive(fromId, signal));
+    if (!this.#settings.rtcConfiguration.certificates) this.#makeCertificate(wrtc.RTCPeerConnection);
   }
 
   /** Session ids of the peers that are connected. */
@@ -152,9 +173,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Joins the room. Resolves when the room has answered; rejects with Error if it refuses for good. */
   start(): Promise<void> {
     this.#listen('addEventListener');
+    clearTimeout(this.#returnTimer);
+    this.#isWanted = true;
     const started = this.#signaling.start();
-    this.#spare.prepare();
-    return started;
+    this.#withCertificate(() => this.state !== 'closed' && this.#spare.prepare());
+    if (!this.#certificate) return started;
+    const ready = started.then(() => this.#certificate);
+    ready.catch(() => undefined); // whoever waits for start() hears of it there
+    return ready;
   }
 
   /** Leaves the room and closes all connections. `start` may be called again. */
@@ -178,8 +204,73 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     return sent;
   }
 
+  /** One certificate for all connections: by it others know us again, whatever becomes of our place in the room. */
+  #makeCertificate({ generateCertificate }: WebRTC['RTCPeerConnection']): void {
+    const { RTCPeerConnection } = this.#settings;
+    const made = generateCertificate?.call(RTCPeerConnection, { name: 'ECDSA', namedCurve: 'P-256' });
+    this.#certificate = made
+      ?.then((certificate) => {
+        Object.assign(this.#settings.rtcConfiguration, { certificates: [certificate] });
+      })
+      .catch(() => undefined) // node-datachannel (0.33.4) has the method, and no certificates
+      .then(() => {
+        this.#certificate = undefined;
+      });
+  }
+
+  /** Does something with a certificate, in turn: now, or when that is there. */
+  #withCertificate(work: () => unknown): void {
+    if (this.#certificate) void this.#certificate.then(work);
+    else work();
+  }
+
+  #listenTo(signaling: SignalingClient): SignalingClient {
+    return signaling
+      .on('state', (state, reason) => {
+        if (state === 'open') this.#enteredAt = Date.now();
+        if (state === 'reconnecting' || state === 'closed') this.#spare.discard(); // its offer is lost with the socket
+        this.emit('state', state, reason);
+      })
+      .on('refused', ({ code }) => {
+        if (this.#enteredAt && code !== FULL.code) this.#changeSession(signaling);
+      })
+      .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
+      .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
+      .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
+      .on('error', ({ targetId, maxBytes }) => {
+        if (maxBytes) this.#maxMessageBytes = maxBytes;
+        this.peers.get(targetId ?? '')?.markOfferLost();
+      })
+      .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
+  }
+
+  /**
+   * Our place is somebody else's now. Comes back as a new session: to go on under an id that another holds would leave
+   * the others two peers of one id. They meet us anew, so what they had with the old session is closed.
+   */
+  #changeSession(refused: SignalingClient): void {
+    refused.removeAllListeners();
+    this.#placesLost = Date.now() - this.#enteredAt < GOOD_AFTER_MS ? this.#placesLost + 1 : 0;
+    this.#identity = newIdentity();
+    this.#leave();
+    if (!this.#isWanted) return; // a listener has left
+    this.#signaling = this.#newSignaling();
+    const delayMs = this.#placesLost && retryDelay(this.#placesLost, 0, Math.random());
+    this.#returnTimer = setTimeout(() => void this.start().catch(() => undefined), delayMs);
+    this.emit('sessionchange', this.sessionId);
+  }
+
   /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
-  #meetAll({ peers, metadata = {}, offers = {}, polling = [], resumed, graceSeconds = 0 }: Peers): void {
+  #meetAll({
+    peers,
+    metadata = {},
+    offers = {},
+    polling = [],
+    resumed,
+    graceSeconds = 0,
+    maxMessageBytes,
+  }: Peers): void {
+    this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     for (const id of [...this.peers.keys()]) {
       if (peers.includes(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
@@ -213,8 +304,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#unlisted.delete(clientId);
     this.#introductions.set(clientId, metadata);
     const taken = offerTaken && this.#spare.takePublished();
-    // A peer that takes an offer is new here, even if we have not noticed that it was away.
-    if (taken) this.peers.get(clientId)?.destroy();
+    if (isLive(this.peers.get(clientId))) {
+      if (!this.#rejoined.has(clientId)) this.#rejoined.set(clientId, false);
+      if (taken) taken.destroy();
+    } else if (taken) {
+      // A peer that takes an offer is new here, even if we have not noticed that it was away.
+      this.peers.get(clientId)?.destroy();
+    }
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
@@ -227,8 +323,22 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #forget(id: string, hasLeft = false): void {
     const peer = this.peers.get(id);
     this.#introductions.delete(id);
-    if (peer?.connected && peer.state !== 'failed' && !hasLeft) this.#unlisted.add(id);
+    const hasRejoined = this.#rejoined.delete(id); // perhaps as somebody else, whose goodbye is not the peer's
+    if (isLive(peer) && (!hasLeft || hasRejoined)) this.#unlisted.add(id);
     else peer?.destroy();
+  }
+
+  /** Another has come under the id of a peer, with another certificate. */
+  #meetStranger(peer: Peer, polls: boolean, signal: unknown): void {
+    const { id } = peer;
+    this.#rejoined.set(id, true);
+    if (isLive(peer)) return;
+    this.#rejoined.delete(id);
+    peer.destroy();
+    if (this.state !== 'open') return;
+    const stranger = this.#peer(id, polls);
+    if (parseSignal(signal)?.description?.type === 'offer') stranger.receive(signal);
+    else if (!polls) void stranger.initiate();
   }
 
   #receive(fromId: string, signal: unknown): void {
@@ -249,7 +359,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         this.emit('peerstate', peer, state, reason);
         // Neither ICE nor the room has a way to it.
         const isGivenUp = this.#unlisted.has(id) && this.#graceTimer === undefined;
-        if (state === 'failed' && peer.connected && isGivenUp) peer.destroy();
+        if (state === 'failed' && peer.connected && (isGivenUp || this.#rejoined.get(id))) peer.destroy();
       })
       .on('connect', () => this.emit('peerconnect', peer))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
@@ -259,6 +369,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
           this.#unlisted.delete(id);
         }
         this.emit('peerclose', peer);
+        const isStranger = this.#rejoined.get(id);
+        this.#rejoined.delete(id);
+        if (!isStranger || this.state !== 'open' || this.peers.has(id)) return;
+        const stranger = this.#peer(id, polls);
+        if (!polls) void stranger.initiate();
       });
     peer.introduce({
       id,
@@ -268,6 +383,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
+      maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
+      onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
     const announce = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);
     // Tracks that the app adds must not get into the first offer to a peer that polls.
@@ -277,10 +394,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   #suspend(): void {
+    this.#isWanted = false;
     this.#signaling.stop();
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#enteredAt = 0;
+    clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     this.#introductions.clear();
+    this.#rejoined.clear();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }
@@ -304,6 +429,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#spare.discard();
     if (this.state === 'open') this.#spare.publish(true);
   };
+}
+
+/** Whether a connection to a peer is open, and has not failed since. */
+function isLive(peer: Peer | undefined): boolean {
+  return peer?.connected === true && peer.state !== 'failed';
 }
 
 function checkLength(what: string, value: unknown, most: number): void {

@@ -1,13 +1,29 @@
 /** One other in the room: simple-peer's face, over an RTCPeerConnection that is watched over and made anew if need be. */
-import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
+import {
+  type Description,
+  type IceCandidate,
+  parseSignal,
+  type RestartRequest,
+  type Signal,
+} from '../protocol/signal.ts';
 import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
 import { Emitter } from './events.ts';
+import {
+  MAX_CANDIDATES,
+  MAX_POLLED_CANDIDATES,
+  MAX_UNUSED_TRANSCEIVERS,
+  newConnectionAllowance,
+  newSignalAllowance,
+  sizeFault,
+} from './limits.ts';
 import { Media, type MediaEvents } from './media.ts';
 import {
   failureReason,
+  fingerprintsOf,
   isFirefox,
   restartsIce,
   type Situation,
+  type Step,
   stepFor,
   stepForNeededOffer,
   stepForRestart,
@@ -53,7 +69,9 @@ export interface PeerEvents extends MediaEvents {
 
 /** What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing. */
 export interface WebRTC {
-  RTCPeerConnection: new (configuration?: RTCConfiguration) => object;
+  RTCPeerConnection: (new (
+    configuration?: RTCConfiguration,
+  ) => object) & { generateCertificate?(algorithm: { name: string; namedCurve: string }): Promise<object> };
 }
 
 /** How a connection is made. */
@@ -78,6 +96,10 @@ export interface Introduction {
   polls: boolean;
   /** Carries a signal to the other by way of the room. */
   send: (signal: Signal | RestartRequest) => void;
+  /** The most bytes of JSON that a signal by way of the room may have. */
+  maxSignalBytes: () => number;
+  /** Told of a description by which another, with another certificate, goes by the id now. The peer does not take it. */
+  onStranger: (signal: unknown) => void;
 }
 
 export class Peer extends Emitter<PeerEvents> {
@@ -90,6 +112,11 @@ export class Peer extends Emitter<PeerEvents> {
   state: PeerState = 'connecting';
   connected = false;
   destroyed = false;
+  /**
+   * The other's DTLS certificate, e.g. `sha-256 AB:CD:…` (hash in small letters, digits in large ones), once a
+   * description has named it. From `connect` on it is proved and never changes: another certificate is another Peer.
+   */
+  fingerprint: string | undefined;
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
@@ -103,6 +130,10 @@ export class Peer extends Emitter<PeerEvents> {
   #isPolite = true;
   #polls = false;
   #sendByRoom: Introduction['send'] | undefined;
+  #maxSignalBytes: Introduction['maxSignalBytes'] = () => Number.POSITIVE_INFINITY;
+  #onStranger: Introduction['onStranger'] | undefined;
+  /** It has been connected, by which the other has shown that the certificate is its own. */
+  #isPinned = false;
   /**
    * Our first offer, for a peer that polls: the room shows us to it by that, and has to be given it again if it has
    * forgotten us. As long as the peer is not shown everybody it is connected to, it polls faster.
@@ -131,6 +162,10 @@ export class Peer extends Emitter<PeerEvents> {
   #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  /** How many candidates have come for the other's present description, by kind. */
+  readonly #candidates = new Map<string, number>();
+  readonly #signalAllowance = newSignalAllowance();
+  #connectionAllowance = newConnectionAllowance();
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
   #incoming = Promise.resolve();
 
@@ -199,22 +234,40 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** Says who the other is. It may have our complete offer already. */
-  introduce({ id, clientId, metadata, isPolite, polls, send }: Introduction): void {
+  introduce({ id, clientId, metadata, isPolite, polls, send, maxSignalBytes, onStranger }: Introduction): void {
     this.id = id;
     this.client_id = clientId;
     this.metadata = metadata;
     this.#isPolite = isPolite;
     this.#polls = polls;
     this.#sendByRoom = send;
+    this.#maxSignalBytes = maxSignalBytes;
+    this.#onStranger = onStranger;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
   }
 
-  /** Takes a signal from the other. One that makes no sense is dropped. */
+  /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
   receive(signal: unknown): void {
+    this.#receive(signal, (reason) => {
+      if (!this.connected) this.#setState('failed', reason);
+    });
+  }
+
+  /** Takes a signal; `exceed` does what is to be done about one that is beyond the limits. */
+  #receive(signal: unknown, exceed: (reason: string) => void): void {
     const parsed = parseSignal(signal);
     if (!parsed) return;
+    if (!this.#signalAllowance.take()) {
+      exceed('It sends too many signals.');
+      return;
+    }
+    const fault = parsed.description && sizeFault(parsed.description.sdp);
+    if (fault) {
+      exceed(fault);
+      return;
+    }
     const { request, description, candidates } = parsed;
     if (request?.type === 'restart') this.restart();
     this.#incoming = this.#incoming.then(async () => {
@@ -222,9 +275,13 @@ export class Peer extends Emitter<PeerEvents> {
       // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
       if (this.#polls && this.connected && parsed.attempt !== undefined) return;
       const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
-      if (description) await this.#takeDescription(description, attempt);
+      if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
+        this.#onStranger?.(signal);
+        return;
+      }
       if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
+        if (!this.#mayAdd(candidate)) continue;
         // A candidate that is too late for its description, or of a kind this browser has no use for, does no harm.
         await this._pc.addIceCandidate(candidate).catch(() => undefined);
       }
@@ -263,7 +320,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /**
    * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
-   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 1,047,789,568 bytes.
+   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB.
    */
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(data, onProgress);
@@ -326,11 +383,27 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('close');
   }
 
+  /** Whether there have not been too many candidates for the other's description. */
+  #mayAdd({ candidate = '' }: IceCandidate): boolean {
+    // From a peer that polls, some for each family of addresses.
+    const family = this.#polls ? (/^(?:\S+ ){4}\S*:/.test(candidate) ? 'IPv6' : 'IPv4') : '';
+    const count = (this.#candidates.get(family) ?? 0) + 1;
+    this.#candidates.set(family, count);
+    return count <= (this.#polls ? MAX_POLLED_CANDIDATES : MAX_CANDIDATES);
+  }
+
+  /** The other does what no honest one does, on its own channel. */
+  #exceed(reason: string): void {
+    this.destroy(new Error(`The peer ${this.id} is closed. ${reason}`));
+  }
+
   /** What P2PCF asks of the side that offers: a transceiver, or an offer to which it can add what it has by now. */
   #renegotiate(kind: 'audio' | 'video' | undefined): void {
-    if (kind)
-      this._pc.addTransceiver(kind); // and negotiationneeded follows
-    else if (this._pc.signalingState === 'stable' && !this.#isMakingOffer) this.#guard(this.#offer());
+    if (kind) {
+      const unused = this._pc.getTransceivers().filter(({ currentDirection }) => currentDirection === null);
+      if (unused.length >= MAX_UNUSED_TRANSCEIVERS) this.#exceed('It asks for too many transceivers.');
+      else this._pc.addTransceiver(kind); // and negotiationneeded follows
+    } else if (this._pc.signalingState === 'stable' && !this.#isMakingOffer) this.#guard(this.#offer());
     // Else our last offer is one that it has yet to answer.
   }
 
@@ -380,6 +453,9 @@ export class Peer extends Emitter<PeerEvents> {
       isPolite: this.#isPolite,
       isOfferLost: this.#isOfferLost,
       isConnected: this.connected,
+      isAlive: this.connected && this._pc.connectionState === 'connected',
+      fingerprint: this.fingerprint,
+      isPinned: this.#isPinned,
     };
   }
 
@@ -428,50 +504,61 @@ export class Peer extends Emitter<PeerEvents> {
     }
   }
 
-  async #takeDescription(description: Description, attempt: string): Promise<void> {
-    if (this.destroyed) return;
-    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+  async #takeDescription(description: Description, attempt: string): Promise<Step> {
+    if (this.destroyed) return 'drop';
     const step = stepFor(description, attempt, this.#situation);
     switch (step) {
       case 'take':
         this.#isIgnoring = false;
-        this.#theirSdp = description.sdp;
-        await this._pc.setRemoteDescription(description);
-        return;
+        await this.#setRemote(description);
+        break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
-        return;
+        break;
       case 'resend offer':
         this.#outgoing.sendAgain();
         this.#isIgnoring = true;
-        return;
+        break;
       case 'ignore':
         this.#isIgnoring = true;
-        return;
+        break;
       case 'start over':
         this.#startOver();
-        return;
+        break;
       case 'renew':
       case 'answer':
         await this.#answer(description, attempt, step === 'renew');
-        return;
+        break;
       case 'drop':
-        return;
+      case 'refuse':
+        break;
       default:
         step satisfies never;
     }
+    return step;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
+    if (isRenewing && !this.#connectionAllowance.take()) {
+      this.#setState('failed', 'It starts over too often.');
+      return;
+    }
     this.#isIgnoring = false;
     this.#offersAccepted++;
     if (isRenewing) this.#renew();
     this.#attempt = attempt;
-    this.#theirSdp = offer.sdp;
     this.#outgoing.withdrawOffer();
-    await this._pc.setRemoteDescription(offer);
+    await this.#setRemote(offer);
     const answer = await this._pc.createAnswer();
     await this.#describe('answer', answer.sdp);
+  }
+
+  async #setRemote(description: Description): Promise<void> {
+    this.#theirSdp = description.sdp;
+    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+    this.fingerprint = fingerprintsOf(description.sdp)[0];
+    this.#candidates.clear();
+    await this._pc.setRemoteDescription(description);
   }
 
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
@@ -490,12 +577,19 @@ export class Peer extends Emitter<PeerEvents> {
   /** By the channel if it is up, which costs the server nothing; else by the room. */
   #signal(signal: Signal): void {
     this.emit('signal', signal);
-    const isWayOpen = !this.#hasRestarted && this._pc.connectionState === 'connected';
+    const marked = { ...signal, attempt: this.#attempt };
+    const bytes = new TextEncoder().encode(JSON.stringify(marked)).length;
+    const fitsRoom = bytes <= this.#maxSignalBytes();
+    const isWayOpen = (!this.#hasRestarted || !fitsRoom) && this._pc.connectionState === 'connected';
     if (this.connected && (isWayOpen || this.#polls)) {
       this.#channel?.signal(signal);
       return;
     }
-    const marked = { ...signal, attempt: this.#attempt };
+    if (!fitsRoom) {
+      this.#outgoing.reset(); // the room would refuse it each time
+      this.#setState('failed', `Our description has ${bytes} bytes; the room carries ${this.#maxSignalBytes()}.`);
+      return;
+    }
     if ('type' in signal) {
       this.#isOfferLost = false;
       this.#outgoing.repeat(false);
@@ -513,14 +607,15 @@ export class Peer extends Emitter<PeerEvents> {
       message: (bytes) => this.emit('data', bytes),
       signal: (signal) => {
         this.#hasRestarted = false; // the other finds the channel good enough
-        this.receive(signal);
+        this.#receive(signal, (reason) => this.#exceed(reason));
       },
+      exceeded: (reason) => this.#exceed(reason),
     });
   }
 
   #opened(): void {
     clearTimeout(this.#connectTimer);
-    this.connected = true;
+    this.connected = this.#isPinned = true;
     this.#hasStartedOver = false;
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');

@@ -57,7 +57,7 @@ export interface Peers {
   resumed?: boolean;
   /** How long a place is held after the last sign of life, in seconds. */
   graceSeconds?: number;
-  /** Longest message that the server takes, in UTF-8 bytes. */
+  /** The most that a message to the room may have, in UTF-8 bytes. Absent: 65,536. */
   maxMessageBytes?: number;
 }
 
@@ -191,6 +191,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     offers: isMaybe(isObject),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
+    maxMessageBytes: isMaybe(Number.isFinite),
   },
   peer_join: { clientId: isText },
   peer_leave: { clientId: isText },

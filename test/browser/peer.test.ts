@@ -19,15 +19,18 @@ beforeEach(async () => {
 
 /** Makes `window.pair`; `a` is polite or not. Signals take 10 ms; those from `lost` do not arrive. */
 async function introduce(isPolite: boolean): Promise<void> {
-  await page.evaluate((isPolite) => {
-    const settings = {
-      RTCPeerConnection,
-      rtcConfiguration: {},
-      proprietaryConstraints: undefined,
-      sdpTransform: (sdp: string) => sdp,
-    };
-    const make = () => new Peer(settings);
-    const pair: Pair = { a: make(), b: make(), make, signals: 0, lost: '', introduce: () => undefined };
+  await page.evaluate(async (isPolite) => {
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    const certificate = () => RTCPeerConnection.generateCertificate(algorithm);
+    const certificates = { a: await certificate(), b: await certificate() };
+    const make = (id: 'a' | 'b') =>
+      new Peer({
+        RTCPeerConnection,
+        rtcConfiguration: { certificates: [certificates[id]] },
+        proprietaryConstraints: undefined,
+        sdpTransform: (sdp: string) => sdp,
+      });
+    const pair: Pair = { a: make('a'), b: make('b'), make, signals: 0, lost: '', introduce: () => undefined };
     pair.introduce = (peer, id, other, isPolite) =>
       peer.introduce({
         id: other,
@@ -39,6 +42,8 @@ async function introduce(isPolite: boolean): Promise<void> {
           pair.signals++;
           if (pair.lost !== id) setTimeout(() => pair[other].receive(structuredClone(signal)), 10);
         },
+        maxSignalBytes: () => 64_000,
+        onStranger: () => undefined,
       });
     pair.introduce(pair.a, 'a', 'b', isPolite);
     pair.introduce(pair.b, 'b', 'a', !isPolite);
@@ -116,9 +121,11 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
         () => 'sent',
         (error: Error) => error.message,
       );
-      pair.b._pc.onconnectionstatechange = null; // it vanishes, and comes back knowing nothing
+      // It vanishes, which the other's ICE has noticed, and comes back knowing nothing.
+      pair.b._pc.onconnectionstatechange = null;
+      Object.defineProperty(pair.a._pc, 'connectionState', { value: 'disconnected' });
       const old = pair.b;
-      pair.b = pair.make();
+      pair.b = pair.make('b');
       pair.introduce(pair.b, 'b', 'a', !old.initiator);
       const heard = new Promise((resolve) => pair.b.on('data', (bytes) => resolve(new TextDecoder().decode(bytes))));
       void pair.b.initiate();
@@ -153,6 +160,8 @@ test('one that is destroyed by who hears that it has failed stays so', async () 
       isPolite: false,
       polls: false,
       send: () => undefined,
+      maxSignalBytes: () => 64_000,
+      onStranger: () => undefined,
     });
     peer.on('state', (state) => state === 'failed' && peer.destroy());
     void peer.initiate();

@@ -7,7 +7,7 @@ declare const Peer: typeof import('../../src/client/peer.ts').Peer;
 interface Pair {
   a: import('../../src/client/peer.ts').Peer;
   b: import('../../src/client/peer.ts').Peer;
-  make(): import('../../src/client/peer.ts').Peer;
+  make(id: 'a' | 'b'): import('../../src/client/peer.ts').Peer;
   introduce(peer: import('../../src/client/peer.ts').Peer, id: 'a' | 'b', other: 'a' | 'b', isPolite: boolean): void;
   /** How many signals have been sent by way of the room. */
   signals: number;

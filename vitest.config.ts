@@ -1,5 +1,10 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
+import { WAIT } from './test/support/wait.ts';
+
+// Nothing here is a promise of speed. A test may take longer than its waits (test/support/wait.ts), so that
+// on a busy machine it is the wait that fails, and says what it waited for.
+const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: WAIT } };
 
 export default defineConfig({
   test: {
@@ -7,7 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       // Pure: plain Node, milliseconds.
-      { test: { name: 'pure', include: ['src/**/*.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'pure', include: ['src/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 20_000 } },
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
         plugins: [
@@ -17,11 +22,11 @@ export default defineConfig({
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 20_000 },
       },
       // Real sockets against a real server process.
-      { test: { name: 'server', include: ['test/server/**/*.test.ts'], testTimeout: 20_000, hookTimeout: 60_000 } },
+      { test: { name: 'server', include: ['test/server/**/*.test.ts'], ...PATIENT } },
       // The npm package, packed and installed elsewhere.
-      { test: { name: 'package', include: ['test/package/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } },
+      { test: { name: 'package', include: ['test/package/**/*.test.ts'], ...PATIENT } },
       // Real Chromium pages, real WebRTC between them.
-      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 } },
+      { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], ...PATIENT } },
     ],
   },
 });

@@ -3,9 +3,10 @@
  * by turns, a client of the first protocol that connects again the moment it hears of the loss. README.md says more.
  */
 import { parseArgs } from 'node:util';
-import { startWorkerd } from '../scripts/server.ts';
 import { SignalingClient } from '../src/client/signaling.ts';
-import { startFaultyProxy } from '../test/server/faults.ts';
+import { startFaultyProxy } from '../test/support/faults.ts';
+import { startWorkerd } from '../test/support/server.ts';
+import { median } from './statistics.ts';
 
 const { rounds } = parseArgs({ options: { rounds: { type: 'string', default: '20' } } }).values;
 
@@ -21,7 +22,7 @@ interface Sample {
   rowsWritten: number;
 }
 
-const server = await startWorkerd({ main: 'test/server/metered.ts' });
+const server = await startWorkerd({ main: 'test/support/metered.ts' });
 const proxy = await startFaultyProxy(server.url);
 try {
   const table = [
@@ -115,10 +116,4 @@ function columns(samples: Sample[]): string[] {
     `${median(ms).toFixed(0)} (${Math.min(...ms).toFixed(0)}-${Math.max(...ms).toFixed(0)})`,
     ...(['news', 'requests', 'rowsWritten'] as const).map((what) => String(median(samples.map((one) => one[what])))),
   ];
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [below = Number.NaN, above = below] = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
-  return (below + above) / 2;
 }

@@ -2,9 +2,10 @@
 import { cpus, release } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import workerd from 'workerd/package.json' with { type: 'json' };
-import { type Server, startWorkerd, type WorkerdOptions } from '../scripts/server.ts';
+import { type Server, startWorkerd, type WorkerdOptions } from '../test/support/server.ts';
 import { enterPair, fillRoom, frameBytes, type Pair, relay, relayPaced } from './load.ts';
 import { anonymousBytes, cpuSeconds } from './process.ts';
+import { median, quantile } from './statistics.ts';
 
 /** Samples have servers of their own, so that no figure hangs on how one process happened to turn out. */
 const SAMPLES = 3;
@@ -191,14 +192,4 @@ function report(): void {
 
 function row(title: string, ours: string, bare: string, ratio: string, goal: string): string {
   return `${title.padEnd(46)}${ours.padStart(9)}${bare.padStart(12)}   ${ratio.padEnd(23)}${goal}`.trimEnd();
-}
-
-function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
-}
-
-/** The smallest value that at least this share of them does not exceed. */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.ceil(share * sorted.length) - 1] ?? Number.NaN;
 }

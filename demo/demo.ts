@@ -25,7 +25,7 @@ document.title = `${room} – P2PCF-WS`;
 element.copy.addEventListener('click', copyLink);
 element.share.addEventListener('click', () => (shared ? stopSharing(shared) : startSharing()));
 element.write.addEventListener('submit', say);
-// Another room's link put into this tab's address bar.
+// The user has put the link of another room into the address bar.
 addEventListener('hashchange', () => location.reload());
 showWhetherAnyoneHears();
 
@@ -77,11 +77,11 @@ function meet(peer: Peer): void {
 async function startSharing(): Promise<void> {
   element.share.disabled = true;
   try {
-    // There is no mediaDevices where a page cannot be trusted: http, on anything but localhost.
+    // Browsers give mediaDevices only to pages on https or localhost.
     if (!navigator.mediaDevices) throw new Error('Cameras need https.');
     shared = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
     showVideo(me, shared, true);
-    for (const peer of cards.keys()) if (peer.connected) peer.addStream(shared); // the others get it as they connect
+    for (const peer of cards.keys()) if (peer.connected) peer.addStream(shared); // others get it when they connect
     element.share.textContent = 'Stop sharing';
   } catch (error) {
     report(error);
@@ -148,9 +148,9 @@ function showVideo({ video }: Card, stream: MediaStream, isOwn = false): void {
   video.controls = !isOwn;
   video.classList.toggle('own', isOwn);
   video.play().catch(async () => {
-    // Sound has to wait until the user has touched the page; the picture need not, and the controls bring the sound.
+    // Browsers play sound only after the user has used the page. Muted it may play; the controls turn the sound on.
     video.muted = true;
-    await video.play().catch(() => undefined); // no longer wanted
+    await video.play().catch(() => undefined); // the video is no longer shown
   });
 }
 
@@ -197,11 +197,11 @@ function report(error: unknown): void {
 
 function roomInUrl(): string | undefined {
   const { hash, search } = location;
-  // Both read as a query is: without an error, whatever is in it.
+  // URLSearchParams never throws, whatever the user has typed. decodeURIComponent would.
   return new URLSearchParams(hash ? `room=${hash.slice(1)}` : search).get('room') || undefined;
 }
 
-/** A room nobody is in, put into the URL so that the URL can be shared. */
+/** A new random room. It goes into the URL, so that the user can share the URL. */
 function newRoom(): string {
   const room = randomNumber().toString(36).padStart(7, '0');
   history.replaceState(null, '', `#${room}`);

@@ -1,4 +1,4 @@
-/** Wrangler's build command: the demo, into public/demo/, where the Worker's static assets come from. */
+/** Wrangler's build command: the demo, into public/, where the Worker's static assets come from. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { build } from 'esbuild';
@@ -13,7 +13,8 @@ const { outputFiles } = await build({
   outdir: 'public/demo',
   write: false,
 });
-for (const { path, contents } of outputFiles) {
+const headers = { path: 'public/_headers', contents: await readFile('demo/_headers') };
+for (const { path, contents } of [...outputFiles, headers]) {
   // A running `npm run dev` restarts its server, and drops its sockets, when an asset is written.
   if ((await readFile(path).catch(() => undefined))?.equals(contents)) continue;
   await mkdir(dirname(path), { recursive: true });

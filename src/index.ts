@@ -1,15 +1,22 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
 import { description, version } from '../package.json';
+import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
 import { answerPoll, answerPreflight } from './worker/polling.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
-import { withJoin } from './worker/upgrade.ts';
+import { refused, withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
 
 const HEALTH = '/health';
+
+/** No browser is to take an answer for anything but what it says it is. */
+const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
+
+/** A page of any origin may ask whether this is a P2PCF-WS server, to find out why its WebSocket does not open. */
+const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 export default {
   fetch(request, env): Response | Promise<Response> {
@@ -27,7 +34,8 @@ export default {
 function route(request: Request, env: Env): Response | Promise<Response> {
   const url = new URL(request.url);
   if (url.pathname === '/') return atRoot(request, env);
-  if (url.pathname === HEALTH) return onlyGet(request) ?? new Response('OK');
+  if (url.pathname === HEALTH)
+    return onlyGet(request) ?? new Response('OK', { headers: { ...NO_SNIFF, ...ANY_ORIGIN } });
   if (isRoomPath(url.pathname)) return enterRoom(request, url, env);
   return sentence(404, `There is nothing at ${url.pathname}. A room is at ${ROOM_PATH}:roomId.`);
 }
@@ -37,7 +45,7 @@ function atRoot(request: Request, env: Env): Response | Promise<Response> {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return Response.json(about());
+      return Response.json(about(), { headers: NO_SNIFF });
     case 'POST':
     case 'DELETE':
       return answerPoll(request, env);
@@ -59,10 +67,11 @@ function about(): object {
 
 function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Response> {
   if (request.method !== 'GET') return wrongMethod(request, 'GET');
-  const join = parseJoin(url, () => crypto.randomUUID());
+  const join = parseJoin(url, request.headers.get('Sec-WebSocket-Protocol'), () => crypto.randomUUID());
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
+  if (!mayUseId(join)) return refused(request, NOT_OWNER);
   return withJoin(request, join).then((upgrade) => env.SIGNALING_ROOM.getByName(join.roomId).fetch(upgrade));
 }
 
@@ -75,5 +84,8 @@ function wrongMethod(request: Request, allow: string): Response {
 }
 
 function sentence(status: number, text: string, headers: HeadersInit = {}): Response {
-  return new Response(`${text}\n`, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers } });
+  return new Response(`${text}\n`, {
+    status,
+    headers: { 'Content-Type': 'text/plain; charset=utf-8', ...NO_SNIFF, ...headers },
+  });
 }

@@ -1,7 +1,10 @@
 /** What the server promises, written once and run wherever it runs: inside workerd, on workerd, on `npm run dev`. */
 import { describe, expect, test } from 'vitest';
 import packageJson from '../package.json' with { type: 'json' };
-import { Client, type Place } from './client.ts';
+import { joinSubprotocols } from '../src/protocol/join.ts';
+import { ownedId } from '../src/protocol/owned-id.ts';
+import { Client, type Place } from './support/client.ts';
+import { newRoom } from './support/new-room.ts';
 
 /** Every close code a client can send, and undefined for a browser's bare close(). */
 const CLIENT_CLOSE_CODES = [
@@ -27,14 +30,15 @@ const CLIENT_CLOSE_CODES = [
 
 const aTimestamp = expect.toSatisfy((value) => Math.abs(value - Date.now()) < 60_000, 'ms since the epoch');
 
-let rooms = 0;
-/** A room nobody has been in. */
-function newRoom(): string {
-  return `room-${++rooms}-${crypto.randomUUID()}`;
-}
-
 export function describeSignaling(name: string, place: Place): void {
   describe(`HTTP, ${name}`, () => {
+    test.each(['/', '/health', '/nothing', '/ws/room/lobby', '/ws/room/%'])(
+      '%s is taken for what it says',
+      async (path) => {
+        expect((await place.fetch(path)).headers.get('X-Content-Type-Options')).toBe('nosniff');
+      },
+    );
+
     test('GET / says what this is', async () => {
       const response = await place.fetch('/');
       expect(response.status).toBe(200);
@@ -416,6 +420,64 @@ export function describeSignaling(name: string, place: Place): void {
       );
       for (const twin of twins) if (twin !== winner) expect(await twin.closed).toMatchObject({ code: 4000 });
       await expectSilence(winner, bob, 'bob');
+    });
+  });
+
+  describe(`owned ids, ${name}`, () => {
+    const NOT_OWNER = { code: 4009, reason: 'Id belongs to another token' };
+
+    test('nobody takes an owned id, whether its owner was never there, is, has dropped or has left', async () => {
+      const room = newRoom();
+      const token = crypto.randomUUID();
+      const id = ownedId(token);
+      const eve = async (resume?: string): Promise<void> => {
+        const socket = await Client.connect(place, room, id, resume === undefined ? {} : { resume });
+        expect(await socket.closed).toMatchObject(NOT_OWNER);
+        expect(socket.received).toEqual([]);
+      };
+      const tryAll = async (): Promise<void> => {
+        await eve();
+        await eve('1');
+        await eve(crypto.randomUUID());
+      };
+      await tryAll();
+      const alice = await Client.join(place, room, 'alice');
+      const bob = await Client.connect(place, room, id, { resume: token });
+      expect(await bob.next()).toMatchObject({ peers: ['alice'], yourId: id, resumeToken: token, resumed: false });
+      expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: id });
+      await tryAll();
+      await bob.close(4010);
+      await tryAll();
+      const again = await Client.connect(place, room, id, { resume: token });
+      expect(await again.next()).toMatchObject({ resumed: true });
+      await again.close();
+      expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: id, reason: 'left' });
+      await tryAll();
+      await expectSilence(alice, alice, 'alice');
+    });
+
+    test('whoever has a token and names no id gets the one it owns', async () => {
+      const token = crypto.randomUUID();
+      const [own, made] = [{ resume: token }, { resume: '1' }].map((resume) =>
+        Client.connect(place, newRoom(), undefined, resume),
+      );
+      expect(await (await own)?.next()).toMatchObject({ yourId: ownedId(token) });
+      const { yourId, resumeToken } = Object(await (await made)?.next());
+      expect(yourId).toBe(ownedId(resumeToken));
+    });
+
+    test('what does not belong into a URL comes as subprotocols, and the server agrees to the plain one', async () => {
+      const room = newRoom();
+      const alice = await Client.join(place, room, 'alice');
+      const token = crypto.randomUUID();
+      const subprotocols = joinSubprotocols({ roomId: room, metadata: '{"name":"Bö, b"}', resume: token });
+      const bob = await Client.connect(place, room, 'bob', {}, subprotocols);
+      expect(await bob.next()).toMatchObject({ resumeToken: token });
+      expect(await alice.next()).toMatchObject({ clientId: 'bob', metadata: { name: 'Bö, b' } });
+      const path = `/ws/room/${newRoom()}`;
+      expect(await place.open(path, () => undefined, subprotocols)).toBe('p2pcf-ws');
+      expect(await place.open(path, () => undefined)).toBe('');
+      expect(await place.open(`${path}?clientId=${ownedId(token)}`, () => undefined, ['p2pcf-ws'])).toBe('p2pcf-ws');
     });
   });
 

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { listen } from '../../test/support/listen.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
@@ -34,12 +35,9 @@ export async function servePages(names: string[]): Promise<{ url: string; stop()
     response.writeHead(script === undefined ? 404 : 200, { 'Content-Type': 'text/html; charset=utf-8' });
     response.end(`<!doctype html><script>${script?.replaceAll('</script', '<\\/script')}</script>`);
   });
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const address = http.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP port');
+  const port = await listen(http);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     async stop() {
       http.closeAllConnections();
       http.close();

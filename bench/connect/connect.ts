@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Page } from 'playwright-core';
+import { median } from '../statistics.ts';
 import { bundle, openPage, servePages, startBrowser } from './browser.ts';
 import { startDelay } from './delay.ts';
 import type { Place } from './peer.ts';
@@ -281,10 +282,4 @@ function timeline({ stack, delayMs, connections }: Track): string {
   const byDuration = connections.toSorted((a, b) => a.ms - b.ms);
   const lines = byDuration[byDuration.length >> 1]?.timeline ?? [];
   return [`\n${stack.name}, +${delayMs} ms`, ...lines].join('\n');
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [below = Number.NaN, above = below] = sorted.slice((sorted.length - 1) >> 1, (sorted.length >> 1) + 1);
-  return (below + above) / 2;
 }

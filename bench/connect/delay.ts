@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, request, type ServerResponse } from
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket, WebSocketServer } from 'ws';
+import { listen } from '../../test/support/listen.ts';
 import type { SignalingServer } from './servers.ts';
 
 export async function startDelay(upstreamUrl: string, delayMs: number): Promise<SignalingServer> {
@@ -11,12 +12,9 @@ export async function startDelay(upstreamUrl: string, delayMs: number): Promise<
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
   const http = createServer((incoming, response) => void passRequest(incoming, response));
   http.on('upgrade', passUpgrade);
-  http.listen(0, '127.0.0.1');
-  await once(http, 'listening');
-  const address = http.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP port');
+  const port = await listen(http);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     async stop() {
       for (const socket of sockets.clients) socket.terminate();
       http.closeAllConnections();

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { startWorkerd } from '../../scripts/server.ts';
+import { startWorkerd } from '../../test/support/server.ts';
 import { openPage, servePages, startBrowser } from './browser.ts';
 
 const { seconds } = parseArgs({ options: { seconds: { type: 'string', default: '300' } } }).values;
@@ -19,7 +19,7 @@ const pages = await servePages(['p2pcf', 'ours']);
 const browser = await startBrowser();
 try {
   for (const kinds of ROOMS) {
-    const server = await startWorkerd({ main: 'test/server/metered.ts' });
+    const server = await startWorkerd({ main: 'test/support/metered.ts' });
     const room = randomUUID();
     for (const [n, kind] of kinds.entries()) {
       const page = await openPage(browser, '');

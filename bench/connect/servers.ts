@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort, startWorkerd } from '../../scripts/server.ts';
+import { freePort } from '../../test/support/listen.ts';
+import { startWorkerd } from '../../test/support/server.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const wrangler = join(here, '../../node_modules/.bin/wrangler');

@@ -10,8 +10,8 @@ const HEADER_BYTES = 12;
 const MAX_FRAME_BYTES = 16_000;
 const PAYLOAD_BYTES = MAX_FRAME_BYTES - HEADER_BYTES;
 
-/** Longest message, in bytes: the frame index has 16 bits. */
-export const MAX_MESSAGE_BYTES = 65_536 * PAYLOAD_BYTES;
+/** Longest message that frames can carry, in bytes: the frame index has 16 bits. */
+export const MAX_DATA_BYTES = 65_536 * PAYLOAD_BYTES;
 
 /** What one peer may make us hold of messages that are not whole yet, in bytes. */
 const MAX_HELD_BYTES = 256 * 1024 * 1024;

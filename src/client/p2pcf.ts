@@ -1,10 +1,13 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
-import { Ahead } from './ahead.ts';
+import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
-import { type Data, Peer, type PeerSettings, type PeerState, type Progress, type WebRTC } from './peer.ts';
-import { SignalingClient, type SignalingState } from './signaling.ts';
+import { newIdentity } from './identity.ts';
+import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
+import { randomHex } from './random.ts';
+import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
+import { Spare } from './spare.ts';
 
 export interface P2PCFOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -28,9 +31,7 @@ export interface P2PCFOptions {
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** WebSocket, for places without it. */
-  WebSocket?: new (
-    url: string,
-  ) => object;
+  WebSocket?: WebSocketClass;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -53,12 +54,12 @@ export interface P2PCFEvents {
   msg: [peer: Peer, data: ArrayBuffer];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
-  /** The state of the connection to the server has changed. */
-  state: [state: SignalingState];
+  /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
+  state: [state: SignalingState, reason: string | undefined];
 }
 
-/** Longest metadata and client id, in UTF-8 bytes of JSON: together with their envelope what the server takes. */
-const MAX_METADATA_BYTES = 2048;
+/** Longest metadata and client id of an app, in UTF-8 bytes of JSON: both in one object are what the server takes. */
+const MAX_APP_METADATA_BYTES = 2048;
 const MAX_CLIENT_ID_BYTES = 450;
 
 /** P2PCF's own. */
@@ -72,11 +73,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly clientId: string;
   readonly roomId: string;
   /** Our key in the room, new for each instance. */
-  readonly sessionId: string = randomId();
+  readonly sessionId: string;
   /** Session id to peer, from the moment a peer is known to be in the room. */
   readonly peers = new Map<string, Peer>();
   /** P2PCF has one for each browser; here nothing depends on it. */
-  readonly contextId: string = randomId();
+  readonly contextId: string = randomHex(20);
   /** State of the connection to the server. */
   get state(): SignalingState {
     return this.#signaling.state;
@@ -86,9 +87,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   nextStepTime = 0;
   readonly #signaling: SignalingClient;
   readonly #settings: PeerSettings;
-  readonly #ahead: Ahead;
-  /** Session ids of peers that the room no longer lists. A connection that is open may well go on. */
-  readonly #absent = new Set<string>();
+  readonly #spare: Spare;
+  /** Session ids of peers that the room no longer lists. An open connection to one of them may well go on. */
+  readonly #unlisted = new Set<string>();
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   /** What each peer in the room brought when it joined: it may come back without being announced. */
   readonly #introductions = new Map<string, unknown>();
@@ -100,16 +101,19 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
     if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+    const { id, token } = newIdentity();
     this.clientId = clientId;
     this.roomId = roomId;
+    this.sessionId = id;
     const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
-    if (metadata !== undefined) checkLength('The metadata', metadata, MAX_METADATA_BYTES);
+    if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
     const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
     this.#signaling = new SignalingClient({
       workerUrl: options?.workerUrl,
       roomId,
-      clientId: this.sessionId,
+      clientId: id,
+      resumeToken: token,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
       ...(options?.WebSocket && { WebSocket: options.WebSocket }),
@@ -124,19 +128,19 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       RTCPeerConnection: wrtc.RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
     };
-    this.#ahead = new Ahead(
+    this.#spare = new Spare(
       () => new Peer(this.#settings),
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
     this.#signaling
-      .on('state', (state) => {
-        if (state === 'reconnecting' || state === 'closed') this.#ahead.discard(); // its offer is lost with the socket
-        this.emit('state', state);
+      .on('state', (state, reason) => {
+        if (state === 'reconnecting' || state === 'closed') this.#spare.discard(); // its offer is lost with the socket
+        this.emit('state', state, reason);
       })
-      .on('peers', (message) => this.#enter(message))
-      .on('join', (message) => this.#greet(message))
-      .on('leave', ({ clientId, reason }) => this.#miss(clientId, reason === 'left'))
-      .on('error', ({ targetId }) => this.peers.get(targetId ?? '')?.missed())
+      .on('peers', (message) => this.#meetAll(message))
+      .on('join', (message) => this.#meetJoiner(message))
+      .on('leave', ({ clientId, reason }) => this.#forget(clientId, reason === 'left'))
+      .on('error', ({ targetId }) => this.peers.get(targetId ?? '')?.markOfferLost())
       .on('signal', (fromId, signal) => this.#receive(fromId, signal));
   }
 
@@ -149,7 +153,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   start(): Promise<void> {
     this.#listen('addEventListener');
     const started = this.#signaling.start();
-    this.#ahead.prepare();
+    this.#spare.prepare();
     return started;
   }
 
@@ -170,67 +174,67 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. */
   broadcast(data: Data): Promise<void> {
     const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data))).then(() => undefined);
-    sent.catch(() => undefined); // for those who wait for it
+    sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
 
-  /** The room has answered: connect to everyone in it. Who came last, or came back last, is the one to do so. */
-  #enter({ peers, metadata = {}, offers = {}, polling = [], resumed, graceSeconds = 0 }: Peers): void {
+  /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
+  #meetAll({ peers, metadata = {}, offers = {}, polling = [], resumed, graceSeconds = 0 }: Peers): void {
     for (const id of [...this.peers.keys()]) {
       if (peers.includes(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
-      if (resumed) this.#miss(id);
-      else this.#absent.add(id);
+      if (resumed) this.#forget(id);
+      else this.#unlisted.add(id);
     }
-    if (this.state !== 'open') return; // a listener has had enough
+    if (this.state !== 'open') return; // a listener has left
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
-      for (const id of this.#absent) this.#miss(id);
+      for (const id of this.#unlisted) this.#forget(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.state !== 'open') return;
-      this.#absent.delete(id);
+      this.#unlisted.delete(id);
       if (Object.hasOwn(metadata, id)) this.#introductions.set(id, metadata[id]);
       const known = this.peers.get(id);
       if (known) {
-        known.heal();
+        known.signalAgain();
         continue;
       }
-      const peer = this.#peer(id, polling.includes(id), this.#ahead.takeUnpublished());
+      const peer = this.#peer(id, polling.includes(id), this.#spare.takeUnpublished());
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
     }
-    if (this.state === 'open') this.#ahead.publish(peers.length > 0);
+    if (this.state === 'open') this.#spare.publish(peers.length > 0);
   }
 
-  /** Someone has joined, and offers to us or answers the offer we published. */
-  #greet({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
-    this.#absent.delete(clientId);
+  /** A peer has joined; it offers to us, or answers the offer we published. */
+  #meetJoiner({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
+    this.#unlisted.delete(clientId);
     this.#introductions.set(clientId, metadata);
-    const taken = offerTaken && this.#ahead.takePublished();
-    // Who takes an offer is new here, even if we have not noticed that it was away.
+    const taken = offerTaken && this.#spare.takePublished();
+    // A peer that takes an offer is new here, even if we have not noticed that it was away.
     if (taken) this.peers.get(clientId)?.destroy();
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
-    // What we sent to its former connection is lost. If the two of us are connected, they have no need of more.
-    else if (polling) known.heal();
-    else known.missed();
-    if (offerTaken) this.#ahead.publish(true);
+    // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
+    else if (polling) known.signalAgain();
+    else known.markOfferLost();
+    if (offerTaken) this.#spare.publish(true);
   }
 
-  /** The room no longer has this peer. If it has not said goodbye, a connection that is open is none of the room's business. */
-  #miss(id: string, hasLeft = false): void {
+  /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
+  #forget(id: string, hasLeft = false): void {
     const peer = this.peers.get(id);
     this.#introductions.delete(id);
-    if (peer?.connected && peer.state !== 'failed' && !hasLeft) this.#absent.add(id);
+    if (peer?.connected && peer.state !== 'failed' && !hasLeft) this.#unlisted.add(id);
     else peer?.destroy();
   }
 
   #receive(fromId: string, signal: unknown): void {
     const known = this.peers.get(fromId);
     if (known) known.receive(signal);
-    // Candidates that come late, from one whose connection is closed, are no reason for another.
+    // Candidates that come late, of a connection that is closed, are no reason for another.
     else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId).receive(signal);
   }
 
@@ -243,8 +247,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     peer
       .on('state', (state, reason) => {
         this.emit('peerstate', peer, state, reason);
-        // Neither ICE nor the room knows a way to it.
-        const isGivenUp = this.#absent.has(id) && this.#graceTimer === undefined;
+        // Neither ICE nor the room has a way to it.
+        const isGivenUp = this.#unlisted.has(id) && this.#graceTimer === undefined;
         if (state === 'failed' && peer.connected && isGivenUp) peer.destroy();
       })
       .on('connect', () => this.emit('peerconnect', peer))
@@ -252,7 +256,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       .on('close', () => {
         if (this.peers.get(id) === peer) {
           this.peers.delete(id);
-          this.#absent.delete(id);
+          this.#unlisted.delete(id);
         }
         this.emit('peerclose', peer);
       });
@@ -262,13 +266,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       metadata,
       isPolite: !polls && this.sessionId < id,
       polls,
-      // What the room cannot hear now is said again by heal().
+      // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
     });
-    const greet = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);
-    // Tracks that the app adds must not get into the first offer to one who polls.
-    if (polls) void peer.initiate().then(greet);
-    else greet();
+    const announce = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);
+    // Tracks that the app adds must not get into the first offer to a peer that polls.
+    if (polls) void peer.initiate().then(announce);
+    else announce();
     return peer;
   }
 
@@ -277,7 +281,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     this.#introductions.clear();
-    this.#ahead.discard();
+    this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }
 
@@ -297,15 +301,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   readonly #onNetworkChange = (): void => {
     for (const peer of this.peers.values()) peer.restart();
-    this.#ahead.discard();
-    if (this.state === 'open') this.#ahead.publish(true);
+    this.#spare.discard();
+    if (this.state === 'open') this.#spare.publish(true);
   };
-}
-
-/** 20 characters of base 36, as P2PCF's. */
-function randomId(): string {
-  const digits = crypto.getRandomValues(new Uint8Array(20));
-  return Array.from(digits, (digit) => (digit % 36).toString(36)).join('');
 }
 
 function checkLength(what: string, value: unknown, most: number): void {

@@ -1,36 +1,25 @@
-/** One other in the room: an RTCPeerConnection with perfect negotiation, a data channel, and media. */
-import {
-  type Description,
-  type IceCandidate,
-  parseSignal,
-  type RestartRequest,
-  type Signal,
-} from '../protocol/signal.ts';
-import { MAX_MESSAGE_BYTES, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+/** One other in the room: simple-peer's face, over an RTCPeerConnection that is watched over and made anew if need be. */
+import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
+import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
 import { Emitter } from './events.ts';
-
-/** Candidates, and the description they belong to, that come within this time share one message, in ms. */
-const BATCH_MS = 5;
-
-/** How long the mere news that there are no more candidates waits for a connection to make it needless, in ms. */
-const END_ALONE_AFTER_MS = 1_000;
+import { Media, type MediaEvents } from './media.ts';
+import {
+  failureReason,
+  isFirefox,
+  restartsIce,
+  type Situation,
+  stepFor,
+  stepForNeededOffer,
+  stepForRestart,
+} from './negotiation.ts';
+import { COMPLETE_WITHIN_MS, Outgoing } from './outgoing.ts';
+import { randomHex } from './random.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
 
-/**
- * How long after a signal by way of the room it is sent again if there is no connection yet, in ms: first, then, and
- * after a failure has been reported. The socket that took it may have been a dying one.
- */
-const REPEAT_AFTER_MS = 2_000;
-const REPEAT_EVERY_MS = 4_000;
-const REPEAT_LATER_MS = CONNECT_WITHIN_MS;
-
-/** As long again after each failure, up to this, in ms, with one who polls: its browser may never take our offers. */
+/** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
-
-/** How long to wait for the last candidates of an offer that is published ahead, or is for one who polls, in ms. */
-const GATHER_WITHIN_MS = 1_000;
 
 /**
  * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
@@ -41,30 +30,17 @@ const RESTART_EVERY_MS = 2_000;
 /** How long after a restart of ICE signals go by the channel again, in ms. */
 const RESTART_SETTLED_AFTER_MS = 5_000;
 
-/** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
-const MAX_BUFFERED_BYTES = 1_048_576;
-
 /**
  * `connecting` until the data channel is open, then `connected`; `disconnected` while ICE has lost the other and may
  * find it again; `failed` when a connection did not come about, until the next attempt succeeds; `closed` for good.
  */
 export type PeerState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
 
-/** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
-export type Data = string | ArrayBuffer | ArrayBufferView;
-
-/** Told after each part of a message that has gone into the channel, in bytes. */
-export type Progress = (sentBytes: number, totalBytes: number) => void;
-
-export interface PeerEvents {
+export interface PeerEvents extends MediaEvents {
   /** The data channel is open. */
   connect: [];
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
-  /** A stream of the other's, when its first track is here. */
-  stream: [stream: MediaStream, receiver: RTCRtpReceiver];
-  /** A track of the other's, once for each of its streams. */
-  track: [track: MediaStreamTrack, stream: MediaStream, receiver: RTCRtpReceiver];
   /** The state has changed; `reason` says why if it is `failed`. */
   state: [state: PeerState, reason: string | undefined];
   /** A signal for the other, on its way. */
@@ -96,8 +72,8 @@ export interface Introduction {
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /**
-   * It has P2PCF in place of this library, and no socket. So it reads one offer, with all its candidates, of nothing but
-   * a data channel, and never offers: it asks for what it needs over the channel.
+   * It has P2PCF in place of this library, and no socket. So it reads one offer, of nothing but a data channel and with
+   * all its candidates, and never offers: it asks for what it needs over the channel.
    */
   polls: boolean;
   /** Carries a signal to the other by way of the room. */
@@ -117,69 +93,77 @@ export class Peer extends Emitter<PeerEvents> {
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
-  channelName: string;
+  channelName = randomHex(20);
   _pc: RTCPeerConnection;
-  _channel: RTCDataChannel | null = null;
-  _senderMap = new Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpSender>>();
 
   readonly #settings: PeerSettings;
+  readonly #media: Media;
+  readonly #outgoing: Outgoing;
+  #channel: Channel | undefined;
   #isPolite = true;
   #polls = false;
-  #connectWithinMs = CONNECT_WITHIN_MS;
-  /**
-   * Our first offer, for one who polls: the room shows us to it by that, and has to be given it again if it has forgotten
-   * us. For as long as one whom it is connected to is not shown to it, it polls faster.
-   */
-  #shown: Signal | undefined;
   #sendByRoom: Introduction['send'] | undefined;
-  #isOffering = false;
+  /**
+   * Our first offer, for a peer that polls: the room shows us to it by that, and has to be given it again if it has
+   * forgotten us. As long as the peer is not shown everybody it is connected to, it polls faster.
+   */
+  #offerForRoom: Signal | undefined;
+  /** Names this connection in signals: what belongs to one that was given up is dropped. */
+  #attempt = randomHex(8);
+  #isMakingOffer = false;
+  /** We have something to offer as soon as the channel is open. */
+  #isOfferDue = false;
+  /** See Situation in negotiation.ts. */
+  #isOfferLost = false;
+  #theirSdp: string | undefined;
+  #isTheirsFirefox = false;
+  /** The other's last offer was ignored, and its candidates are. */
+  #isIgnoring = false;
+  #offersAccepted = 0;
   /**
    * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
    * when the other has the answer. What follows goes by the room too, so as not to overtake the restart.
    */
   #hasRestarted = false;
-  #isTheirsFirefox = false;
-  #isIgnoring = false;
-  /** Our offer has not reached the other, who may offer without its being a collision. */
-  #isOfferLost = false;
-  #offersAccepted = 0;
-  /** Our last answer, for an offer that comes again because the answer was lost. */
-  #answered: { description: Description; candidates: IceCandidate[] } | undefined;
-  /** We have something to offer as soon as the channel is open. */
-  #isOfferDue = false;
-  /** The other's last description that we have taken. */
-  #theirSdp: string | undefined;
-  /** Names this connection in signals: what belongs to one that was given up is dropped. */
-  #attempt = newAttempt();
+  #restartedAt = -RESTART_EVERY_MS;
   /** Since it last was connected. */
   #hasStartedOver = false;
-  /** Our last description and all its candidates, for as long as it may have to be sent again. */
-  #described: { description: Description; candidates: IceCandidate[] } | undefined;
-  /** What of that has not been sent yet. */
-  #unsent: { description?: Description; candidates: IceCandidate[] } = { candidates: [] };
-  #batchTimer: ReturnType<typeof setTimeout> | undefined;
+  #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
-  #repeatTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
-  #restartedAt = -RESTART_EVERY_MS;
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
   #incoming = Promise.resolve();
-  #sending = Promise.resolve();
-  #sendsUnderWay = 0;
-  #messageId = 0;
-  readonly #reassembly = new Reassembly();
-  readonly #streams = new Set<string>();
 
   constructor(settings: PeerSettings) {
     super();
     this.#settings = settings;
-    this.channelName = Math.random().toString(36).slice(2);
     this._pc = this.#newConnection();
+    this.#media = new Media(this._pc, {
+      track: (...args) => this.emit('track', ...args),
+      stream: (...args) => this.emit('stream', ...args),
+    });
+    this.#outgoing = new Outgoing({
+      canSend: () => this.#sendByRoom !== undefined && !this.destroyed,
+      isConnected: () => this.connected,
+      needsAllAtOnce: () => this.#polls && !this.connected,
+      // A peer that polls takes its time, and the room keeps our offer for it.
+      needsRepeats: () => !this.#isUp && !this.#polls,
+      hasFailed: () => this.state === 'failed',
+      send: (signal) => this.#signal(signal),
+    });
   }
 
   /** The same as `client_id`. */
   get clientId(): string {
     return this.client_id;
+  }
+
+  get _channel(): RTCDataChannel | null {
+    return this.#channel?.rtc ?? null;
+  }
+
+  get _senderMap(): Media['senders'] {
+    return this.#media.senders;
   }
 
   /**
@@ -200,7 +184,7 @@ export class Peer extends Emitter<PeerEvents> {
   async completeOffer(): Promise<Signal | undefined> {
     const pc = this._pc;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, GATHER_WITHIN_MS);
+      const timer = setTimeout(resolve, COMPLETE_WITHIN_MS);
       const check = (): void => {
         if (pc.iceGatheringState !== 'complete' && !this.destroyed) return;
         clearTimeout(timer);
@@ -210,9 +194,8 @@ export class Peer extends Emitter<PeerEvents> {
       this.once('close', check);
       check();
     });
-    const { description, candidates } = this.#unsent;
-    this.#unsent = { candidates: [] };
-    return description && { ...description, candidates, attempt: this.#attempt };
+    const offer = this.#outgoing.take();
+    return 'type' in offer ? { ...offer, attempt: this.#attempt } : undefined;
   }
 
   /** Says who the other is. It may have our complete offer already. */
@@ -224,8 +207,8 @@ export class Peer extends Emitter<PeerEvents> {
     this.#polls = polls;
     this.#sendByRoom = send;
     this.#expectConnection();
-    this.#repeatAfter(REPEAT_AFTER_MS);
-    this.#flush();
+    this.#outgoing.repeat();
+    this.#outgoing.flush();
   }
 
   /** Takes a signal from the other. One that makes no sense is dropped. */
@@ -235,14 +218,14 @@ export class Peer extends Emitter<PeerEvents> {
     const { request, description, candidates } = parsed;
     if (request?.type === 'restart') this.restart();
     this.#incoming = this.#incoming.then(async () => {
-      if (request?.type === 'renegotiate' && this.#polls) this.#grant(request.kind);
-      // What the room has from one who polls is for connecting; on the channel no attempt is named.
+      if (request?.type === 'renegotiate' && this.#polls) this.#renegotiate(request.kind);
+      // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
       if (this.#polls && this.connected && parsed.attempt !== undefined) return;
       const { attempt = this.#attempt } = parsed; // within the channel, and from simpler clients, none is named
-      if (description) await this.#acceptDescription(description, attempt);
+      if (description) await this.#takeDescription(description, attempt);
       if (this.#isIgnoring || attempt !== this.#attempt) return;
       for (const candidate of candidates) {
-        // One that came too late for its description, or is of a kind this browser has no use for, does no harm.
+        // A candidate that is too late for its description, or of a kind this browser has no use for, does no harm.
         await this._pc.addIceCandidate(candidate).catch(() => undefined);
       }
     });
@@ -250,25 +233,25 @@ export class Peer extends Emitter<PeerEvents> {
     this.#incoming = this.#incoming.catch(() => undefined);
   }
 
-  /** The room can be heard again, and what was said meanwhile is lost: says it again if there is no connection. */
-  heal(): void {
+  /** The room can be heard again, and what was sent meanwhile is lost: sends it again if there is no connection. */
+  signalAgain(): void {
     // Not while a description is being taken.
     this.#incoming = this.#incoming.then(() => {
       if (this.destroyed) return;
       if (this.#isUp) {
-        if (this.#shown) this.#sendByRoom?.(this.#shown);
+        if (this.#offerForRoom) this.#sendByRoom?.(this.#offerForRoom);
         return;
       }
-      if (!this.#described) void this.initiate();
-      else this.#sendAgain();
+      if (this.#outgoing.hasDescribed) this.#outgoing.sendAgain();
+      else void this.initiate();
       // Where only the other may restart ICE it has to be asked again.
       if (this._pc.connectionState === 'failed') this.restart();
-      this.#repeatAfter(REPEAT_AFTER_MS);
+      this.#outgoing.repeat();
     });
   }
 
   /** What we last sent has not reached the other: should it offer, then that does not collide with our offer. */
-  missed(): void {
+  markOfferLost(): void {
     this.#isOfferLost = true;
   }
 
@@ -284,7 +267,7 @@ export class Peer extends Emitter<PeerEvents> {
    */
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(data, onProgress);
-    sent.catch(() => undefined); // for those who wait for it; P2PCF's apps do not
+    sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
 
@@ -300,37 +283,20 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Sends a track as part of a stream. */
   addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender {
-    const senders = this._senderMap.get(track) ?? new Map<MediaStream | undefined, RTCRtpSender>();
-    this._senderMap.set(track, senders);
-    const sender = senders.get(stream) ?? this._pc.addTrack(track, ...(stream ? [stream] : []));
-    senders.set(stream, sender);
-    return sender;
+    return this.#media.add(track, stream);
   }
 
   /** Stops sending a track. */
   removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
-    const sender = this._senderMap.get(track)?.get(stream);
-    if (!sender) return;
-    // A sender whose track was replaced is known by each track it has had.
-    for (const [each, senders] of this._senderMap) {
-      if (senders.get(stream) === sender) senders.delete(stream);
-      if (senders.size === 0) this._senderMap.delete(each);
-    }
-    this._pc.removeTrack(sender);
+    this.#media.remove(track, stream);
   }
 
   /**
    * Sends another track in the place of one, without negotiating. Either may be named from then on. Throws Error if the
-   * one to be replaced is not being sent.
+   * track to be replaced is not being sent.
    */
   replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null, stream?: MediaStream): Promise<void> {
-    const sender = this._senderMap.get(oldTrack)?.get(stream);
-    if (!sender) throw new Error('The track to be replaced is not being sent to this peer.');
-    if (newTrack) {
-      const senders = this._senderMap.get(newTrack) ?? new Map<MediaStream | undefined, RTCRtpSender>();
-      this._senderMap.set(newTrack, senders.set(stream, sender));
-    }
-    return sender.replaceTrack(newTrack);
+    return this.#media.replace(oldTrack, newTrack, stream);
   }
 
   /** Adds a transceiver. */
@@ -351,41 +317,36 @@ export class Peer extends Emitter<PeerEvents> {
     if (this.destroyed) return;
     this.destroyed = true;
     this.connected = false;
-    for (const timer of [this.#batchTimer, this.#connectTimer, this.#repeatTimer, this.#restartTimer])
-      clearTimeout(timer);
-    this.#close();
+    this.#outgoing.stop();
+    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#restartTimer);
+    this.#closeConnection();
     this.#setState('closed');
     if (error) this.emit('error', error);
     this.emit('close');
   }
 
-  /** What P2PCF asks of the one who offers: a transceiver, or to see what it has to answer by now. */
-  #grant(kind: 'audio' | 'video' | undefined): void {
+  /** What P2PCF asks of the side that offers: a transceiver, or an offer to which it can add what it has by now. */
+  #renegotiate(kind: 'audio' | 'video' | undefined): void {
     if (kind)
       this._pc.addTransceiver(kind); // and negotiationneeded follows
-    else if (this._pc.signalingState === 'stable' && !this.#isOffering) this.#guard(this.#offer());
+    else if (this._pc.signalingState === 'stable' && !this.#isMakingOffer) this.#guard(this.#offer());
     // Else our last offer is one that it has yet to answer.
   }
 
   #restart(): void {
     this.#restartTimer = undefined;
     this.#restartedAt = performance.now();
-    // It goes on with the ICE credentials of its first answer.
-    if (this.#polls) {
-      if (this._pc.connectionState === 'failed') this.#startOver();
-      return;
-    }
-    // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
-    // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
-    if (this.#isTheirsFirefox && !isFirefox(this._pc.localDescription)) {
-      this.#sendByRoom?.({ restart: true });
-      return;
-    }
+    const hasFailed = this._pc.connectionState === 'failed';
+    const step = stepForRestart(this.#situation, isFirefox(this._pc.localDescription), hasFailed);
+    if (step === 'start over') this.#startOver();
+    if (step === 'ask the other') this.#sendByRoom?.({ restart: true });
+    if (step !== 'restart ICE') return;
     try {
       this._pc.restartIce();
     } catch {
       // Not every WebRTC has it (node-datachannel 0.33.4 has not).
-      if (this._pc.connectionState === 'failed') this.#startOver();
+      if (hasFailed) this.#startOver();
     }
   }
 
@@ -393,19 +354,33 @@ export class Peer extends Emitter<PeerEvents> {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = this.#settings;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onnegotiationneeded = () => {
-      // The first offer is the initiator's alone: it has the data channel. For one who polls, and nothing else. An answer
-      // with an offer on its heels would be out of reach for one who has not got it.
-      const mayOffer = this.connected || (this.initiator && !this.#polls);
-      if (!mayOffer) this.#isOfferDue = true;
-      else if (!this.#isOffering) this.#guard(this.#offer());
+      const step = stepForNeededOffer(this.#situation);
+      if (step === 'offer') this.#guard(this.#offer());
+      if (step === 'offer later') this.#isOfferDue = true;
     };
-    pc.onicecandidate = ({ candidate }) => this.#addOwnCandidate(candidate);
+    pc.onicecandidate = ({ candidate }) => this.#outgoing.addCandidate(candidate);
     pc.ondatachannel = ({ channel }) => {
-      if (!this._channel) this.#use(channel); // one is all there is: another could only take its place
+      if (!this.#channel) this.#use(channel); // one is all there is: another could only take its place
     };
-    pc.ontrack = (event) => this.#addTheirTrack(event);
+    pc.ontrack = (event) => this.#media.announce(event);
     pc.onconnectionstatechange = () => this.#followConnection();
     return pc;
+  }
+
+  get #situation(): Situation {
+    return {
+      attempt: this.#attempt,
+      isInitiator: this.initiator,
+      polls: this.#polls,
+      isTheirsFirefox: this.#isTheirsFirefox,
+      signalingState: this._pc.signalingState,
+      isMakingOffer: this.#isMakingOffer,
+      hasRemote: this._pc.remoteDescription !== null,
+      theirSdp: this.#theirSdp,
+      isPolite: this.#isPolite,
+      isOfferLost: this.#isOfferLost,
+      isConnected: this.connected,
+    };
   }
 
   get #isUp(): boolean {
@@ -413,155 +388,103 @@ export class Peer extends Emitter<PeerEvents> {
     return this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
   }
 
-  /**
-   * Starts over with a new connection, e.g. to take the other's first offer in place of our own. Rolling back does not
-   * do: Chromium (156) then refuses the other's data channel, and never offers ours again.
-   */
+  /** Makes a new connection in place of the present one, with the same tracks. */
   #renew(): void {
-    this.#close();
+    this.#closeConnection();
     if (this.connected) {
       this.connected = false;
       this.#setState('connecting');
     }
-    this.initiator = this.#isOffering = this.#isOfferDue = this.#isIgnoring = this.#isOfferLost = false;
+    this.initiator = this.#isMakingOffer = this.#isOfferDue = this.#isIgnoring = this.#isOfferLost = false;
     this.#hasRestarted = false;
-    this.#described = this.#answered = this.#theirSdp = undefined;
-    this.#unsent = { candidates: [] };
-    this.#attempt = newAttempt();
+    this.#theirSdp = undefined;
+    this.#outgoing.reset();
+    this.#attempt = randomHex(8);
     this._pc = this.#newConnection();
-    const pc = this._pc;
-    const senders = this._senderMap;
-    this._senderMap = new Map();
-    const addTracks = (): void => {
-      if (pc !== this._pc || this.destroyed) return;
-      for (const [track, streams] of senders) {
-        for (const [stream, sender] of streams) if (sender.track === track) this.addTrack(track, stream);
-      }
-    };
-    // One who polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
-    if (this.#polls) void this.initiate().then(addTracks);
-    else addTracks();
+    const sendTracks = this.#media.moveTo(this._pc);
+    // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
+    if (this.#polls) void this.initiate().then(() => !this.destroyed && sendTracks());
+    else sendTracks();
   }
 
-  #close(): void {
+  #closeConnection(): void {
     const pc = this._pc;
     pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
-    if (this._channel) this._channel.onmessage = this._channel.onclose = this._channel.onopen = null;
-    this._channel = null;
+    this.#channel?.release();
+    this.#channel = undefined;
     pc.close();
   }
 
-  /** Perfect negotiation's offer: https://www.w3.org/TR/webrtc/#perfect-negotiation-example */
   async #offer(): Promise<void> {
     const pc = this._pc;
     const offersBefore = this.#offersAccepted;
-    this.#isOffering = true;
+    this.#isMakingOffer = true;
     try {
       const offer = await pc.createOffer();
       // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.
       if (this.#offersAccepted === offersBefore) await this.#describe('offer', offer.sdp);
     } finally {
-      if (pc === this._pc) this.#isOffering = false;
+      if (pc === this._pc) this.#isMakingOffer = false;
     }
   }
 
-  async #acceptDescription(description: Description, attempt: string): Promise<void> {
+  async #takeDescription(description: Description, attempt: string): Promise<void> {
     if (this.destroyed) return;
-    const isNew = attempt !== this.#attempt;
     this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
-    const isOffering = this.#isOffering || this._pc.signalingState !== 'stable';
-    if (description.type === 'answer') {
-      if (isNew || this._pc.signalingState !== 'have-local-offer') {
-        // It is about a connection that one of us has given up, unknown to the other.
-        if (!isOffering && !this.connected && description.sdp !== this.#theirSdp) this.#startOver();
+    const step = stepFor(description, attempt, this.#situation);
+    switch (step) {
+      case 'take':
+        this.#isIgnoring = false;
+        this.#theirSdp = description.sdp;
+        await this._pc.setRemoteDescription(description);
         return;
-      }
-      this.#isIgnoring = false;
-      this.#theirSdp = description.sdp;
-      await this._pc.setRemoteDescription(description);
-      return;
+      case 'resend answer':
+        this.#outgoing.sendAgain('answer');
+        return;
+      case 'resend offer':
+        this.#outgoing.sendAgain();
+        this.#isIgnoring = true;
+        return;
+      case 'ignore':
+        this.#isIgnoring = true;
+        return;
+      case 'start over':
+        this.#startOver();
+        return;
+      case 'renew':
+      case 'answer':
+        await this.#answer(description, attempt, step === 'renew');
+        return;
+      case 'drop':
+        return;
+      default:
+        step satisfies never;
     }
-    if (!isNew && description.sdp === this.#theirSdp) {
-      this.#sendAgain(this.#answered); // it was lost
-      return;
-    }
-    const hasRemote = this._pc.remoteDescription !== null;
-    // One who starts over has given up the connection our offer is about.
-    const isCollision = isOffering && !this.#isOfferLost && !(isNew && hasRemote);
-    this.#isIgnoring = isCollision && !this.#isPolite;
-    if (this.#isIgnoring) {
-      if (!this.#isOffering) this.#sendAgain(); // the other would not offer if it had ours, unless the two have crossed
-      return;
-    }
+  }
+
+  async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
+    this.#isIgnoring = false;
     this.#offersAccepted++;
-    if (isNew ? isOffering || hasRemote : isOffering && !hasRemote) this.#renew();
+    if (isRenewing) this.#renew();
     this.#attempt = attempt;
-    this.#theirSdp = description.sdp;
-    if (this.#unsent.description?.type === 'offer') this.#unsent = { candidates: [] }; // rolled back
-    await this._pc.setRemoteDescription(description);
+    this.#theirSdp = offer.sdp;
+    this.#outgoing.withdrawOffer();
+    await this._pc.setRemoteDescription(offer);
     const answer = await this._pc.createAnswer();
     await this.#describe('answer', answer.sdp);
   }
 
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
-    this.#flush(); // an answer that still waits for its candidates, when an offer follows on its heels
     const description = { type, sdp: this.#settings.sdpTransform(created ?? '') };
-    const current = this._pc.currentLocalDescription;
-    if (current && iceUfrag(current) !== iceUfrag(description)) {
+    this.#outgoing.describe(description);
+    if (restartsIce(this._pc.currentLocalDescription, description)) {
       this.#hasRestarted = true;
       this.#restartedAt = performance.now();
     } else if (type === 'offer' && performance.now() - this.#restartedAt > RESTART_SETTLED_AFTER_MS) {
       this.#hasRestarted = false;
     }
-    this.#unsent = { description, candidates: [] };
-    this.#described = { description, candidates: [] };
-    if (type === 'answer') this.#answered = this.#described;
     await this._pc.setLocalDescription(description);
-    this.#schedule();
-  }
-
-  #addOwnCandidate(candidate: RTCIceCandidate | null): void {
-    // Null ends the candidates; on the wire an empty one does.
-    const init = candidate ? candidate.toJSON() : { candidate: '' };
-    this.#unsent.candidates.push(init);
-    this.#described?.candidates.push(init);
-    if (candidate) this.#schedule();
-    else this.#flush();
-  }
-
-  #schedule(delayMs = this.#polls && !this.connected ? GATHER_WITHIN_MS : BATCH_MS): void {
-    this.#batchTimer ??= setTimeout(() => this.#flush(true), delayMs);
-  }
-
-  #flush(isDue = false): void {
-    clearTimeout(this.#batchTimer);
-    this.#batchTimer = undefined;
-    const { description, candidates } = this.#unsent;
-    if (!this.#sendByRoom || this.destroyed || (!description && candidates.length === 0)) return;
-    // That there are no more candidates helps none but one who cannot connect: no message for that alone until then.
-    const isEndAlone = !description && candidates.every(({ candidate }) => candidate === '');
-    if (isEndAlone && !isDue) this.#schedule(END_ALONE_AFTER_MS);
-    if (isEndAlone && (!isDue || this.connected)) return;
-    this.#unsent = { candidates: [] };
-    this.#signal(description ? { ...description, candidates } : { candidates });
-  }
-
-  /** Of what the other has already it takes no harm. */
-  #sendAgain(described = this.#described): void {
-    if (!described || !this.#sendByRoom) return;
-    if (described === this.#described) this.#unsent = { candidates: [] };
-    this.#signal({ ...described.description, candidates: described.candidates });
-  }
-
-  #repeatAfter(ms: number): void {
-    clearTimeout(this.#repeatTimer);
-    this.#repeatTimer = setTimeout(() => {
-      this.#repeatTimer = undefined;
-      // One who polls takes its time, and the room keeps our offer for it.
-      if (this.#isUp || this.#polls) return;
-      this.#sendAgain();
-      this.#repeatAfter(this.state === 'failed' ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
-    }, ms);
+    this.#outgoing.schedule();
   }
 
   /** By the channel if it is up, which costs the server nothing; else by the room. */
@@ -569,37 +492,33 @@ export class Peer extends Emitter<PeerEvents> {
     this.emit('signal', signal);
     const isWayOpen = !this.#hasRestarted && this._pc.connectionState === 'connected';
     if (this.connected && (isWayOpen || this.#polls)) {
-      const { candidates = [], ...description } = signal;
-      const parts = 'type' in description ? [description] : [];
-      // P2PCF throws at an end of candidates.
-      const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
-      for (const part of [...parts, ...ways]) {
-        for (const frame of signalFrames(part, this.#nextMessageId())) this._channel?.send(frame);
-      }
+      this.#channel?.signal(signal);
       return;
     }
     const marked = { ...signal, attempt: this.#attempt };
     if ('type' in signal) {
       this.#isOfferLost = false;
-      if (this.#repeatTimer === undefined) this.#repeatAfter(REPEAT_AFTER_MS);
-      if (this.#polls) this.#shown = marked;
+      this.#outgoing.repeat(false);
+      if (this.#polls) this.#offerForRoom = marked;
     }
     this.#sendByRoom?.(marked);
   }
 
-  #use(channel: RTCDataChannel): void {
-    this._channel = channel;
-    this.channelName = channel.label;
-    channel.binaryType = 'arraybuffer';
-    channel.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
-    channel.onmessage = ({ data }) => this.#receiveData(data);
-    channel.onclose = () => this.destroy();
-    if (channel.readyState === 'open') queueMicrotask(() => this.#opened(channel));
-    else channel.onopen = () => this.#opened(channel);
+  #use(rtc: RTCDataChannel): void {
+    this.channelName = rtc.label;
+    this.#channel = new Channel(rtc, {
+      peerId: () => this.id,
+      opened: () => this.#opened(),
+      closed: () => this.destroy(),
+      message: (bytes) => this.emit('data', bytes),
+      signal: (signal) => {
+        this.#hasRestarted = false; // the other finds the channel good enough
+        this.receive(signal);
+      },
+    });
   }
 
-  #opened(channel: RTCDataChannel): void {
-    if (this.destroyed || channel !== this._channel) return;
+  #opened(): void {
     clearTimeout(this.#connectTimer);
     this.connected = true;
     this.#hasStartedOver = false;
@@ -610,53 +529,22 @@ export class Peer extends Emitter<PeerEvents> {
     if (isOfferDue && !this.destroyed) this.#guard(this.#offer());
   }
 
-  #receiveData(data: unknown): void {
-    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
-    const whole = bytes && this.#reassembly.take(bytes);
-    if (!whole) return;
-    const signal = unmarkSignal(whole);
-    if (signal === undefined) {
-      this.emit('data', whole.message);
-      return;
-    }
-    this.#hasRestarted = false; // the other finds the channel good enough
-    this.receive(signal);
-  }
-
-  #addTheirTrack({ track, streams, receiver }: RTCTrackEvent): void {
-    for (const stream of streams) {
-      this.emit('track', track, stream, receiver);
-      if (this.#streams.has(stream.id)) continue;
-      this.#streams.add(stream.id);
-      // After the other tracks that come with it.
-      queueMicrotask(() => this.emit('stream', stream, receiver));
-    }
-  }
-
   #followConnection(): void {
     const state = this._pc.connectionState;
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
       this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
-      // The one time that one who polls reads our offer was in vain: it is left to the connect timer.
+      // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
       if (this.destroyed || (this.#polls && !this.connected)) return;
       this.restart();
-      this.#repeatAfter(REPEAT_AFTER_MS);
+      this.#outgoing.repeat();
     }
   }
 
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
-    const pc = this._pc;
-    const reason = !pc.remoteDescription
-      ? 'The other has not answered.'
-      : pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed'
-        ? 'ICE connected, but the data channel did not open.'
-        : this.#polls
-          ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
-          : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
-    this.#setState('failed', reason);
+    this.#setState('failed', failureReason(this._pc, this.#polls));
     if (this.destroyed) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
@@ -678,57 +566,8 @@ export class Peer extends Emitter<PeerEvents> {
 
   async #send(data: Data, onProgress?: Progress): Promise<void> {
     const message = toBytes(data);
-    if (message.length > MAX_MESSAGE_BYTES) {
-      throw new Error(`The message has ${message.length} bytes; ${MAX_MESSAGE_BYTES} is the most. Send it in parts.`);
-    }
-    const isFirst = this.#sendsUnderWay++ === 0;
-    // What cannot go into the channel now is copied: the app may use its buffer again.
-    const own = isFirst && this.#hasRoom(message) ? message : message.slice();
-    if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
-    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
-    await this.#sending;
-  }
-
-  async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
-    try {
-      let sent = 0;
-      const channel = this._channel;
-      for (const frame of toFrames(message, this.#nextMessageId())) {
-        if (!this.#hasRoom(frame)) await this.#room(frame);
-        if (!this.connected || !channel || channel !== this._channel)
-          throw new Error(`The peer ${this.id} is not connected.`);
-        channel.send(frame);
-        sent = Math.min(sent + frame.length, message.length);
-        onProgress?.(sent, message.length);
-      }
-    } finally {
-      this.#sendsUnderWay--;
-    }
-  }
-
-  #nextMessageId(): number {
-    this.#messageId = (this.#messageId + 1) % 65_536;
-    return this.#messageId;
-  }
-
-  #hasRoom(frame: Uint8Array): boolean {
-    return !this._channel || this._channel.bufferedAmount + frame.length <= MAX_BUFFERED_BYTES;
-  }
-
-  /** Waits until the frame fits into the channel's buffer, or the channel is gone. */
-  async #room(frame: Uint8Array): Promise<void> {
-    const channel = this._channel;
-    while (channel && channel === this._channel && !this.#hasRoom(frame)) {
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          channel.removeEventListener('bufferedamountlow', wake);
-          this.off('state', wake);
-          resolve();
-        };
-        channel.addEventListener('bufferedamountlow', wake);
-        this.on('state', wake); // of one that is closed, or connected anew
-      });
-    }
+    if (!this.#channel) throw notConnected(this.id);
+    await this.#channel.send(message, onProgress);
   }
 
   #setState(state: PeerState, reason?: string): void {
@@ -751,31 +590,4 @@ export class Peer extends Emitter<PeerEvents> {
       this.#startOver();
     });
   }
-}
-
-function newAttempt(): string {
-  return Math.random().toString(36).slice(2, 8);
-}
-
-/** Throws TypeError for what is neither bytes nor a string. */
-function toBytes(data: Data): Uint8Array {
-  if (typeof data === 'string') return new TextEncoder().encode(data);
-  const bytes = asBytes(data);
-  if (!bytes) throw new TypeError('Only strings, ArrayBuffers and typed arrays can be sent.');
-  return bytes;
-}
-
-function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (!ArrayBuffer.isView(data)) return undefined;
-  const { buffer, byteOffset, byteLength } = data;
-  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
-}
-
-function isFirefox(description: Description | RTCSessionDescription | null): boolean {
-  return description?.sdp.includes('o=mozilla') ?? false;
-}
-
-function iceUfrag({ sdp }: { sdp: string }): string | undefined {
-  return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
 }

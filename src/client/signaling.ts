@@ -1,6 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal } from '../protocol/close.ts';
-import { joinUrl } from '../protocol/join.ts';
+import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
   type ErrorMessage,
@@ -9,10 +9,12 @@ import {
   type Peers,
   PING,
   PONG,
-  type ServerMessage,
+  parseServerMessage,
 } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
 import { Emitter } from './events.ts';
+import { explainFailure } from './probe.ts';
+import { randomHex } from './random.ts';
 
 /** How often to ping, in ms: half of what the most impatient of proxies wait. */
 const PING_EVERY_MS = 25_000;
@@ -32,6 +34,8 @@ const MAX_WAITING = 500;
  */
 export type SignalingState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 
+export type WebSocketClass = new (url: string, subprotocols: string[]) => object;
+
 export interface SignalingOptions {
   /** Address of the server: http, https, ws or wss, with or without a path. */
   workerUrl: string;
@@ -45,15 +49,18 @@ export interface SignalingOptions {
   ahead?: boolean;
   /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
   pingEveryMs?: number;
+  /**
+   * The secret by which we get our place back, 36 characters as a random UUID has them; made up if there is none. With an
+   * owned id (PROTOCOL.md) it is the id's own.
+   */
+  resumeToken?: string;
   /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
-  WebSocket?: new (
-    url: string,
-  ) => object;
+  WebSocket?: WebSocketClass;
 }
 
 export interface SignalingEvents {
-  /** The state has changed. */
-  state: [state: SignalingState];
+  /** The state has changed; or, while it is `connecting`, it has come out for what `reason` that takes so long. */
+  state: [state: SignalingState, reason: string | undefined];
   /** We are in: who is here, after the first connection and after each later one. */
   peers: [message: Peers];
   /** Someone came, or came back. */
@@ -64,10 +71,14 @@ export interface SignalingEvents {
   broadcast: [fromId: string, data: unknown];
   /** The server refused a message. */
   error: [message: ErrorMessage];
+  /** The server refused us for good, and the state is about to be `closed`: why, by its close frame. */
+  refused: [close: Close];
 }
 
 export class SignalingClient extends Emitter<SignalingEvents> {
   state: SignalingState = 'closed';
+  /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
+  reason: string | undefined;
   /** Our id in the room, once the room has answered. */
   clientId: string | undefined;
   readonly #options: SignalingOptions;
@@ -75,9 +86,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * Gives us back the place we left, and nobody else. Our own from the first attempt on, so that an answer lost on the
    * way to us does not lock us out. In memory only: a copied tab would else throw out the one it was copied from.
    */
-  readonly #resumeToken = hex(18);
+  readonly #resumeToken: string;
   #socket: WebSocket | undefined;
-  #started: PromiseWithResolvers<void> | undefined;
+  #started: Started | undefined;
   #waiting: string[] = [];
   #attempt = 0;
   #openedAt = 0;
@@ -90,7 +101,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
-    this.#url();
+    this.#resumeToken = options.resumeToken ?? randomHex(36);
+    joinUrl(options.workerUrl, this.#join);
   }
 
   /**
@@ -98,22 +110,16 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * rejects with Error only if it refuses for good (4000, 4003, 4009) or `stop` is called before it answers.
    */
   start(): Promise<void> {
-    if (this.#started) return this.#started.promise;
-    this.#started = Promise.withResolvers();
-    this.#listen('addEventListener');
-    const { promise } = this.#started;
-    this.#setState('connecting');
-    try {
-      this.#connect();
-    } catch (error) {
-      this.#end(error); // a page on https may not open ws://
-    }
-    return promise;
+    this.#started ??= this.#begin();
+    return this.#started.promise;
   }
 
-  /** Leaves the room. What waits to be sent is dropped. `start` may be called again. */
+  /**
+   * Leaves the room. What waits to be sent is dropped, and a `start` that is pending rejects with an Error named
+   * AbortError. `start` may be called again.
+   */
   stop(): void {
-    this.#end(new Error('Stopped.'));
+    this.#end(Object.assign(new Error('Stopped before the room had answered.'), { name: 'AbortError' }));
   }
 
   /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */
@@ -141,11 +147,28 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
+  #begin(): Started {
+    const started = newStarted();
+    this.#listen('addEventListener');
+    this.#setState('connecting');
+    // A microtask later, so that a start that is undone at once, as by React's StrictMode, asks nothing of the server.
+    queueMicrotask(() => {
+      if (this.#started !== started || this.#socket) return;
+      try {
+        this.#connect();
+      } catch (error) {
+        this.#end(error); // a page on https may not open ws://
+      }
+    });
+    return started;
+  }
+
   #connect(): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
-    const { WebSocket = globalThis.WebSocket } = this.#options;
-    const socket: WebSocket = Object(new WebSocket(this.#url()));
+    const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
+    const join = this.#join;
+    const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event);
@@ -169,8 +192,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       clearTimeout(this.#answerTimer);
       return;
     }
-    const message: ServerMessage = JSON.parse(text);
-    switch (message.type) {
+    const message = parseServerMessage(text);
+    switch (message?.type) {
       case 'peers':
         this.#opened(message);
         return;
@@ -190,7 +213,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         this.emit('error', message);
         return;
       default:
-        message satisfies never; // a newer server may say more
+        message satisfies undefined; // a newer server may say more
     }
   }
 
@@ -212,10 +235,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #lost(close: Close): void {
     if (isFinal(close)) {
+      this.emit('refused', { code: close.code, reason: close.reason });
       this.#end(new Error(`The room refused: ${close.reason} (${close.code}).`));
       return;
     }
-    this.#letGo(COMING_BACK);
+    this.#leaveSocket(COMING_BACK);
     const now = Date.now();
     if (this.state === 'open') {
       this.#lostAt = now;
@@ -224,8 +248,18 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     } else {
       this.#lostAt ||= now;
     }
+    if (this.state === 'connecting' && this.#attempt === 0) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => this.#connect(), delay + (heldFor(close) ?? 0) * 1000);
+  }
+
+  /** The first attempt has failed, which a browser gives no reason for. */
+  async #explain(started: Started | undefined): Promise<void> {
+    const reason = await explainFailure(this.#options.workerUrl);
+    if (started !== this.#started || this.state !== 'connecting') return;
+    if (reason !== this.reason) console.warn(`P2PCF-WS: ${reason}`);
+    this.reason = reason;
+    this.emit('state', this.state, reason);
   }
 
   /** The network is back or another, or the user is back: no need to wait any longer, or a need to look. */
@@ -234,7 +268,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
     if (this.state === 'open') this.#ping();
     else if (isOnline || this.#retryTimer !== undefined) {
-      this.#letGo(COMING_BACK); // an attempt that hangs on the network that was
+      this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       this.#connect();
     }
   };
@@ -246,54 +280,66 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #end(error: unknown): void {
     if (!this.#started) return;
-    this.#letGo();
+    this.#leaveSocket();
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#waiting = [];
     this.#attempt = this.#lostAt = 0;
-    const { promise, reject } = this.#started;
+    const { reject } = this.#started;
     this.#started = undefined;
-    promise.catch(() => undefined); // whoever waits for start() hears of it there
     reject(error);
     this.#setState('closed');
   }
 
   /** Is done with the present socket, whatever becomes of it. */
-  #letGo(code = 1000): void {
+  #leaveSocket(code = 1000): void {
     clearInterval(this.#pingTimer);
     clearTimeout(this.#answerTimer);
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
-    socket.close(code);
+    // Closed before it is open, a socket just breaks off. If the join has arrived by then the room takes that for a drop,
+    // and holds our place for a while: so who leaves for good is let in first, and then says goodbye.
+    if (socket.readyState === 0 && code === 1000) socket.onopen = () => socket.close(code);
+    else socket.close(code);
   }
 
-  #url(): string {
-    const { workerUrl, roomId, clientId, metadata, ahead = false } = this.#options;
+  get #join(): Join {
+    const { roomId, clientId, metadata, ahead = false } = this.#options;
     // The id the server made up is ours from then on.
     const id = this.clientId ?? clientId;
-    return joinUrl(workerUrl, {
+    return {
       roomId,
       ...(id && { clientId: id }),
       ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
       resume: this.#resumeToken,
       // Whoever returns has its connections.
       ahead: ahead && this.state !== 'reconnecting',
-    });
+    };
   }
 
   #setState(state: SignalingState): void {
     if (state === this.state) return;
     this.state = state;
-    this.emit('state', state);
+    this.reason = undefined;
+    this.emit('state', state, undefined);
   }
 }
 
-/** So many random bytes as hexadecimal digits. */
-function hex(bytes: number): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, '0')).join(
-    '',
-  );
+/** A promise of `start`, and how to settle it. Promise.withResolvers is younger than the browsers and Nodes we run in. */
+interface Started {
+  promise: Promise<void>;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+function newStarted(): Started {
+  let settle: Omit<Started, 'promise'> = { resolve: () => undefined, reject: () => undefined };
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => undefined); // whoever waits for start() hears of it there
+  return { promise, ...settle };
 }

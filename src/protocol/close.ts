@@ -22,15 +22,21 @@ export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 /** The id belongs to another, who is connected and has a token for it, or polls. Final. */
 export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 
+/** The id is an owned one, and this is not its token. Final. */
+export const NOT_OWNER: Close = { code: TAKEN.code, reason: 'Id belongs to another token' };
+
 /** The id belongs to another, who dropped and may come back for so many seconds. Then the id is free. */
 export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 
-/** For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. */
+/**
+ * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place
+ * is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for ever.
+ */
 export function heldFor({ code, reason }: Close): number | undefined {
-  const seconds = code === TAKEN.code ? /\d+/.exec(reason) : null;
-  return seconds ? Number(seconds[0]) : undefined;
+  const seconds = code === TAKEN.code ? /^Id is held for (\d{1,4}) s$/.exec(reason)?.[1] : undefined;
+  return seconds === undefined ? undefined : Number(seconds);
 }
 
 /** A client's own: it closes a connection that went silent, and is coming back on another. */

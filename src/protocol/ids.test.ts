@@ -16,9 +16,19 @@ test.each([
   ['__broadcast__', 'is __broadcast__: everyone'],
   ['__broadcast', undefined],
   ['a/b', undefined],
+  ['a\u202eb', 'has an invisible character in it, or one that turns the direction of text'],
+  ['a\u200bb', 'has an invisible character in it, or one that turns the direction of text'],
+  ['a\u2028b', 'has an invisible character in it, or one that turns the direction of text'],
+  ['\ufeffa', 'has an invisible character in it, or one that turns the direction of text'],
+  ['👩\u200d🚀', undefined],
+  ['می\u200cخواهم', undefined],
   ['.', undefined],
 ])('%j: %s', (id, fault) => {
   expect(idFault(id)).toBe(fault);
+});
+
+test.each(['7', 'null', '{"id":1}'])('an app without types that passes %s is told so', (json) => {
+  expect(idFault(JSON.parse(json))).toBe(`is ${json}, not a string`);
 });
 
 test('a good id is always fit to be a tag, and a bad one has its reason', () => {
@@ -28,7 +38,8 @@ test('a good id is always fit to be a tag, and a bad one has its reason', () => 
       const hasControl = [...id].some(
         (character) => character < ' ' || (character >= '\u007f' && character <= '\u009f'),
       );
-      const isGood = id !== '' && bytes <= 256 && [...id].length <= 128 && !hasControl;
+      const isVisible = !/[\p{Zl}\p{Zp}\p{Cf}]/u.test(id.replace(/[\u200c\u200d]/g, ''));
+      const isGood = id !== '' && bytes <= 256 && [...id].length <= 128 && !hasControl && isVisible;
       expect(idFault(id) === undefined).toBe(isGood && id !== '__broadcast__');
     }),
   );

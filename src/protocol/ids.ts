@@ -7,12 +7,20 @@ const MAX_ID_CHARACTERS = 128;
 const MAX_ID_BYTES = 256;
 
 /**
+ * Line and paragraph separators, and format characters, by which two ids could look the same; but for the two joiners,
+ * U+200C and U+200D, which Persian, Indic scripts and emoji are written with.
+ */
+const INVISIBLE = /[\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/u;
+
+/**
  * What is wrong with a room or client id, as the end of a sentence that begins with its name, or undefined for a good
  * one. Ids are compared code point by code point: no case folding, no Unicode normalization.
  */
 export function idFault(id: string): string | undefined {
+  if (typeof id !== 'string') return `is ${JSON.stringify(id)}, not a string`;
   if (id === '') return 'is empty';
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
+  if (INVISIBLE.test(id)) return 'has an invisible character in it, or one that turns the direction of text';
   // Each byte that is not a plain character becomes a % and two digits: what is left is one character a byte.
   if (encodeURIComponent(id).replace(/%../g, '-').length > MAX_ID_BYTES)
     return `is longer than ${MAX_ID_BYTES} UTF-8 bytes`;

@@ -3,4 +3,5 @@ export * from './close.ts';
 export { type ErrorCode, ProtocolError } from './error.ts';
 export * from './join.ts';
 export * from './messages.ts';
+export * from './owned-id.ts';
 export * from './signal.ts';

@@ -1,20 +1,23 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { isRoomPath, joinUrl, parseJoin } from './join.ts';
+import { isRoomPath, joinSubprotocols, joinUrl, mayUseId, parseJoin } from './join.ts';
+import { ownedId } from './owned-id.ts';
 
-const MADE_UP = 'made up';
-const read = (url: string) => parseJoin(new URL(url), () => MADE_UP);
+const MADE_UP = 'f47ac10b-58cc-4372-a567-0e02b2c3d479';
+const read = (url: string, subprotocols: string | null = null) => parseJoin(new URL(url), subprotocols, () => MADE_UP);
 
-const id = fc.string({ unit: 'grapheme', maxLength: 128 }).filter((text) => idFault(text) === undefined);
-const roomId = id.filter((text) => !/^\.\.?$/.test(text));
-const token = fc.uuid();
+const id = fc
+  .string({ unit: 'grapheme', maxLength: 128 })
+  .filter((text) => idFault(text) === undefined && !/^\.\.?$/.test(text));
+const token = fc.uuid({ version: 4 }).filter((uuid) => new Set(uuid).size > 7);
 
 test('what a client says when it joins is what the Worker reads', () => {
   fc.assert(
     fc.property(
-      roomId,
+      id,
       fc.record(
         { clientId: id, metadata: fc.json({ maxDepth: 1 }), resume: token, ahead: fc.boolean() },
         { requiredKeys: [] },
@@ -27,20 +30,58 @@ test('what a client says when it joins is what the Worker reads', () => {
         'https://a.dev/a/?x=%20#y',
       ),
       (roomId, said, workerUrl) => {
-        fc.pre((said.metadata ?? '').length < 1000);
-        const url = joinUrl(workerUrl, { roomId, ...said });
-        const parsed = new URL(url);
-        expect(parsed.protocol).toBe(workerUrl.startsWith('https') || workerUrl.startsWith('wss') ? 'wss:' : 'ws:');
+        fc.pre((said.metadata ?? '').length < 800);
+        const url = new URL(joinUrl(workerUrl, { roomId, ...said }));
+        expect(url.protocol).toBe(/^(https|wss):/.test(workerUrl) ? 'wss:' : 'ws:');
         const prefix = /^\w+:\/\/[^/?]+(\/\w+)?/.exec(workerUrl)?.[1] ?? '';
-        expect(parsed.pathname.startsWith(`${prefix}/ws/room/`)).toBe(true);
-        expect(parsed.searchParams.has('x')).toBe(workerUrl.includes('x='));
-        parsed.pathname = parsed.pathname.slice(prefix.length);
-        expect(isRoomPath(parsed.pathname)).toBe(true);
-        expect(parseJoin(parsed, () => MADE_UP)).toEqual({ clientId: MADE_UP, ahead: false, roomId, ...said });
+        expect(url.pathname.startsWith(`${prefix}/ws/room/`)).toBe(true);
+        expect(url.searchParams.has('x')).toBe(workerUrl.includes('x='));
+        url.pathname = url.pathname.slice(prefix.length);
+        expect(isRoomPath(url.pathname)).toBe(true);
+        const subprotocols = joinSubprotocols({ roomId, ...said });
+        for (const each of subprotocols) expect(each).toMatch(/^[\w.-]+$/); // a token of HTTP
+        const { resume, ...rest } = said;
+        expect(parseJoin(url, subprotocols.join(', '), () => MADE_UP)).toEqual({
+          clientId: resume ? ownedId(resume) : MADE_UP,
+          ahead: false,
+          roomId,
+          ...rest,
+          ...(resume !== undefined && { token: resume }),
+        });
       },
     ),
   );
 });
+
+test('the address holds none of what others should not read in a log', () => {
+  const url = joinUrl('https://a.dev', { roomId: 'lobby', clientId: 'me', metadata: '"secret"', resume: MADE_UP });
+  expect(url).toBe('wss://a.dev/ws/room/lobby?clientId=me');
+});
+
+test('a bare client may say the same in the query', () => {
+  const url = `http://a.dev/ws/room/lobby?metadata=%7B%7D&resume=${MADE_UP}&ahead=1`;
+  const join = { roomId: 'lobby', clientId: ownedId(MADE_UP), metadata: '{}', token: MADE_UP, ahead: true };
+  expect(read(url)).toEqual(join);
+  expect(read(url, 'p2pcf-ws.metadata.Nw, p2pcf-ws')).toEqual({ ...join, metadata: '7' });
+  expect(() => read(url, 'p2pcf-ws.metadata._w')).toThrow('base64url');
+});
+
+test('an owned id is for the owner of its token', () => {
+  const mayUse = (query: string) => mayUseId(read(`http://a.dev/ws/room/lobby?${query}`));
+  expect(mayUse(`clientId=${ownedId(MADE_UP)}&resume=${MADE_UP}`)).toBe(true);
+  expect(mayUse(`clientId=${ownedId(MADE_UP)}&resume=${randomUUID()}`)).toBe(false);
+  expect(mayUse(`clientId=${ownedId(MADE_UP)}`)).toBe(false);
+  expect(mayUse(`clientId=alice&resume=${randomUUID()}`)).toBe(true);
+  expect(mayUse(`resume=1`)).toBe(true);
+  expect(mayUse('')).toBe(true);
+});
+
+test.each(['', '2', '0'.repeat(36), '0123456'.repeat(4), '-'.repeat(36), 'abcdef'.repeat(6), `${MADE_UP}0`])(
+  '%j is no token that was made at random',
+  (resume) => {
+    expect(() => read(`http://a.dev/ws/room/lobby?resume=${resume}`)).toThrow('resume must be');
+  },
+);
 
 test.each([
   ['', {}, 'workerUrl is missing'],
@@ -48,6 +89,7 @@ test.each([
   ['https://', {}, 'must begin with https'],
   ['https://?a', {}, 'must begin with https'],
   ['ftp://a.dev', {}, 'must begin with https'],
+  ['https://p2pcf-ws.<your-subdomain>.workers.dev', {}, 'put your own address in place of what is in <>'],
   ['https://a.dev', { roomId: '' }, 'The room id is empty'],
   ['https://a.dev', { roomId: '..' }, 'a step in a path'],
   ['https://a.dev', { clientId: 'a\nb' }, 'The client id has a control character'],
@@ -57,12 +99,12 @@ test.each([
 
 test('any address of a room is a join or a ProtocolError', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (room, query) => {
+    fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), fc.string(), (room, query, offer) => {
       const url = new URL('http://a.dev');
       url.pathname = `/ws/room/${room.replaceAll('/', '')}`;
       url.search = query;
       try {
-        expect(idFault(read(url.href).clientId)).toBeUndefined();
+        expect(idFault(read(url.href, `p2pcf-ws, p2pcf-ws.metadata.${offer}`).clientId)).toBeUndefined();
       } catch (error) {
         expect(error).toBeInstanceOf(ProtocolError);
       }

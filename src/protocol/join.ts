@@ -1,7 +1,9 @@
-/** How a client joins: the address of its WebSocket, written by the client and read by the Worker. */
+/** How a client joins: address and subprotocols of its WebSocket, written by the client and read by the Worker. */
+import { fromBase64Url, toBase64Url } from './base64url.ts';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
 import { parseJson } from './json.ts';
+import { isOwnedId, ownedId } from './owned-id.ts';
 import { utf8Length } from './utf8.ts';
 
 /** A room's WebSocket is here, followed by its percent-encoded id. */
@@ -15,6 +17,12 @@ export const MAX_JOIN_METADATA_BYTES = 2560;
 
 /** As `resume`: give me a token by which to get my place back. Later the token itself stands there. */
 export const RESUME_NEXT_TIME = '1';
+
+/**
+ * The subprotocol that the server agrees to. What had better not stand in a URL, which servers and proxies log, travels
+ * beside it: `p2pcf-ws.<parameter>.<its value as base64url>`.
+ */
+export const SUBPROTOCOL = 'p2pcf-ws';
 
 /** What a client says when it joins. */
 export interface Join {
@@ -30,29 +38,50 @@ export interface Join {
 }
 
 /** A join that the Worker has let through: the room trusts it. */
-export interface CheckedJoin extends Join {
-  clientId: string;
+export interface CheckedJoin {
+  readonly roomId: string;
+  readonly clientId: string;
+  readonly metadata?: string;
+  /** What the client proves by that its place is its own. */
+  readonly token?: string;
+  readonly ahead: boolean;
 }
 
 /**
- * The address to connect to. Written without the global URL, which React Native has by halves only. Throws Error with a
- * sentence for an address or an id that cannot work.
+ * An address on the server. Written without the global URL, which React Native has by halves only. Throws Error with a
+ * sentence for a workerUrl that cannot work.
  */
-export function joinUrl(workerUrl: string, { roomId, clientId, metadata, resume, ahead }: Join): string {
+export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string, parameters: string[] = []): string {
   if (!workerUrl) throw new Error('workerUrl is missing: pass the address of your server');
-  const [, secure, host, path = '', query] =
-    /^(?:http|ws)(s?):\/\/([^\s/?#]+)([^?#]*?)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(workerUrl.trim()) ?? [];
+  if (/[<>]/.test(workerUrl))
+    throw new Error(`workerUrl is ${workerUrl}: put your own address in place of what is in <>`);
+  const [, secure, host, base = '', query] =
+    /^(?:http|ws)(s?):\/\/([^\s/?#]+)([^?#]*?)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(String(workerUrl).trim()) ?? [];
   if (!host) throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, http://, wss:// or ws://`);
+  const search = [...(query ? [query] : []), ...parameters].join('&');
+  return `${scheme}${secure?.toLowerCase()}://${host}${base}${path}${search && `?${search}`}`;
+}
+
+/** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
+export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
   // A URL parser takes these two for steps in a path, even as %2E and %2E%2E.
   const roomFault = /^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : idFault(roomId);
   if (roomFault) throw new Error(`The room id ${roomFault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  const parameters = Object.entries({ clientId, metadata, resume, ahead: ahead ? '1' : undefined })
-    .filter(([, value]) => value)
-    .map(([name, value = '']) => `${name}=${encodeURIComponent(value)}`);
-  const search = [...(query ? [query] : []), ...parameters].join('&');
-  return `ws${secure}://${host}${path}${ROOM_PATH}${encodeURIComponent(roomId)}${search && `?${search}`}`;
+  return serverUrl(workerUrl, 'ws', ROOM_PATH + encodeURIComponent(roomId), [
+    ...(clientId ? [`clientId=${encodeURIComponent(clientId)}`] : []),
+    ...(ahead ? ['ahead=1'] : []),
+  ]);
+}
+
+/** The subprotocols to connect with: what of a join does not belong into a URL. */
+export function joinSubprotocols({ metadata, resume }: Join): string[] {
+  return [
+    SUBPROTOCOL,
+    ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
+    ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
+  ];
 }
 
 /** What a URL parser makes of the address. */
@@ -67,29 +96,72 @@ export function isRoomPath(pathname: string): boolean {
   return pathname.startsWith(ROOM_PATH) && !pathname.slice(ROOM_PATH.length).includes('/');
 }
 
-/** Reads the address of a room. Throws ProtocolError for what is against the rules. `makeId` makes up a client id. */
-export function parseJoin({ pathname, search, searchParams }: ParsedUrl, makeId: () => string): CheckedJoin {
+/**
+ * Reads a join: the address of a room, and the subprotocols offered with it, which count where both say something.
+ * `makeToken` makes 36 random characters that a UUID may have. Throws ProtocolError for what is against the rules.
+ */
+export function parseJoin(
+  { pathname, search, searchParams }: ParsedUrl,
+  subprotocols: string | null,
+  makeToken: () => string,
+): CheckedJoin {
   const roomId = percentDecoded(pathname.slice(ROOM_PATH.length));
   // The search parameters are read leniently: %zz would pass for the text "%zz".
   if (roomId === undefined || percentDecoded(search) === undefined)
     throw fault('The URL has a % that does not begin a percent-encoded UTF-8 character. Use encodeURIComponent.');
+  const parameter = (name: string): string | null => offered(name, subprotocols) ?? searchParams.get(name);
   const roomFault = idFault(roomId);
   if (roomFault) throw fault(`The room id ${roomFault}.`);
-  const clientId = searchParams.get('clientId') || makeId();
+  const metadata = parameter('metadata');
+  if (metadata !== null) checkMetadata(metadata);
+  const resume = parameter('resume');
+  if (resume !== null && resume !== RESUME_NEXT_TIME && !isRandomToken(resume))
+    throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
+  const token = resume === RESUME_NEXT_TIME ? makeToken() : resume;
+  // Whoever has a token and names no id gets the one that nobody else can have.
+  const clientId = searchParams.get('clientId') || (token === null ? makeToken() : ownedId(token));
   const clientFault = idFault(clientId);
   if (clientFault) throw fault(`The client id ${clientFault}.`);
-  const metadata = searchParams.get('metadata');
-  if (metadata !== null) checkMetadata(metadata);
-  const resume = searchParams.get('resume');
-  if (resume !== null && resume !== RESUME_NEXT_TIME && !/^[0-9a-f-]{36}$/.test(resume))
-    throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
   return {
     roomId,
     clientId,
     ...(metadata !== null && { metadata }),
-    ...(resume !== null && { resume }),
-    ahead: searchParams.get('ahead') === '1',
+    ...(token !== null && { token }),
+    ahead: parameter('ahead') === '1',
   };
+}
+
+/** Whether a join may come under the id it names: a plain one anybody, an owned one nobody but its owner. */
+export function mayUseId({ clientId, token }: CheckedJoin): boolean {
+  return !isOwnedId(clientId) || (token !== undefined && ownedId(token) === clientId);
+}
+
+/** Whether the list of subprotocols a client offers has ours in it. */
+export function offersSubprotocol(subprotocols: string | null): boolean {
+  return listed(subprotocols).includes(SUBPROTOCOL);
+}
+
+/** The value of a parameter among the subprotocols. */
+function offered(name: string, subprotocols: string | null): string | undefined {
+  const start = `${SUBPROTOCOL}.${name}.`;
+  const found = listed(subprotocols).find((each) => each.startsWith(start));
+  if (found === undefined) return undefined;
+  const value = fromBase64Url(found.slice(start.length));
+  if (value === undefined) throw fault(`The subprotocol ${start}… must end in base64url of UTF-8 text.`);
+  return value;
+}
+
+function listed(subprotocols: string | null): string[] {
+  return subprotocols?.split(',').map((each) => each.trim()) ?? [];
+}
+
+/**
+ * Whether a token has the length and the digits of one that was made at random. Of 36 random hexadecimal digits, or of a
+ * UUID, fewer than seven are different once in about a thousand million times.
+ */
+function isRandomToken(token: string): boolean {
+  const digits = token.replaceAll('-', '');
+  return /^[0-9a-f-]{36}$/.test(token) && digits.length >= 32 && new Set(digits).size >= 7;
 }
 
 function checkMetadata(json: string): void {

@@ -173,3 +173,48 @@ function parseObject(text: string): Record<string, unknown> {
   if (!isObject(value)) throw new ProtocolError('bad_message', 'The message is JSON but not an object with a type.');
   return value;
 }
+
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === 'string';
+const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isMaybe =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+
+/** What a client relies on in each of the server's messages; the rest is carried unread. */
+const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
+  peers: {
+    peers: isTexts,
+    yourId: isText,
+    metadata: isMaybe(isObject),
+    offers: isMaybe(isObject),
+    polling: isMaybe(isTexts),
+    graceSeconds: isMaybe(Number.isFinite),
+  },
+  peer_join: { clientId: isText },
+  peer_leave: { clientId: isText },
+  signal: { fromId: isText },
+  broadcast: { fromId: isText },
+  error: { code: isText, message: isText },
+};
+
+/**
+ * Reads one text frame from the server. Undefined for a type it does not know, as a newer server may send, and for
+ * whatever else makes no sense: a hostile server must not make a client throw.
+ */
+export function parseServerMessage(text: string): ServerMessage | undefined {
+  try {
+    const message: unknown = JSON.parse(text);
+    return isServerMessage(message) ? message : undefined;
+  } catch {
+    return undefined; // a SyntaxError, the one thing JSON.parse throws
+  }
+}
+
+function isServerMessage(message: unknown): message is ServerMessage {
+  if (!isObject(message) || typeof message['type'] !== 'string' || !Object.hasOwn(SERVER_MESSAGES, message['type']))
+    return false;
+  const checks: Record<string, Check> = Object(SERVER_MESSAGES)[message['type']];
+  return Object.entries(checks).every(([field, check]) => check(message[field]));
+}

@@ -5,6 +5,7 @@
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
 import { toJson } from './json.ts';
+import { isOwnedId } from './owned-id.ts';
 
 /** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
 export const MAX_POLL_BYTES = 64 * 1024;
@@ -176,6 +177,8 @@ function parseSession({ x, t, k, d }: Record<string, unknown>, now: number): Ses
   if (!Array.isArray(d) || d.length !== 6) throw fault('Bad data length', 'd must be an array of six.');
   const [session, client, isSymmetric, fingerprint, startedAt, ips]: unknown[] = d;
   const sessionId = parseId('session', 'd[0]', session);
+  // A poll has no token to show: so no poller sits under an id that has an owner.
+  if (isOwnedId(sessionId)) throw fault('Bad session id', 'd[0] belongs to the owner of a token, who does not poll.');
   if (sessionId.startsWith(ALIAS_MARK))
     throw fault('Bad session id', `d[0] must not begin with ${ALIAS_MARK}: that names peers on sockets.`);
   if (!isShortText(client)) throw fault('Bad client id', `d[1] must be a string of 1 to ${MAX_ID_UNITS} characters.`);

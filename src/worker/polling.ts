@@ -39,7 +39,10 @@ export function answerPreflight({ headers }: Request): Response {
   const wanted = headers.get('Access-Control-Request-Headers');
   if (wanted === null || !headers.has('Origin') || !headers.has('Access-Control-Request-Method'))
     return new Response(null, { headers: { Allow: 'GET, POST, DELETE, OPTIONS' } });
-  return new Response(null, { headers: { ...CORS, 'Access-Control-Allow-Headers': wanted } });
+  // What is allowed is what was asked for, so a cache must not hand the answer to another request.
+  return new Response(null, {
+    headers: { ...CORS, 'Access-Control-Allow-Headers': wanted, Vary: 'Access-Control-Request-Headers' },
+  });
 }
 
 interface Answer extends Omit<PollResponse, 'status'> {
@@ -48,7 +51,12 @@ interface Answer extends Omit<PollResponse, 'status'> {
 
 function respond({ status, body, retryAfterSeconds }: Answer): Response {
   const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
-  const headers = new Headers({ ...CORS, Vary: 'Origin', 'Content-Type': type });
+  const headers = new Headers({
+    ...CORS,
+    Vary: 'Origin',
+    'Content-Type': type,
+    'X-Content-Type-Options': 'nosniff',
+  });
   if (retryAfterSeconds !== undefined) headers.set('Retry-After', String(retryAfterSeconds));
   return new Response(body, { status, headers });
 }

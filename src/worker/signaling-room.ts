@@ -1,6 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
-import { RESUME_NEXT_TIME } from '../protocol/join.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
@@ -15,7 +14,7 @@ import type { SocketMember } from './member.ts';
 import { SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
-import { joinOf } from './upgrade.ts';
+import { accepted, joinOf } from './upgrade.ts';
 
 /** What wrangler.toml gives the Worker. */
 export interface Env extends Settings {
@@ -55,13 +54,11 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, resume, ahead, address } = joinOf(request);
+    const { clientId, metadata: json, token, ahead, address } = joinOf(request);
     const now = Date.now();
     const waitMs = this.#joinRate.join(address, now);
     if (waitMs > 0) return tooManyJoins(waitMs);
     const metadata = json === undefined ? undefined : escapeNonAscii(json);
-    // A token that we gave before, and forgot in a crash, is as good as a new one.
-    const token = resume === RESUME_NEXT_TIME ? crypto.randomUUID() : resume;
     const newcomer: Newcomer = {
       id: clientId,
       token,
@@ -83,7 +80,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       if (joiner.introduce(metadata, token, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
-    return new Response(null, { status: 101, webSocket: client });
+    return accepted(request, client);
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */

@@ -1,5 +1,6 @@
-/** A WebSocket upgrade on its way from the Worker to the room: the join goes along, already read and checked. */
-import type { CheckedJoin } from '../protocol/join.ts';
+/** A WebSocket upgrade: its way from the Worker to the room, with the join read and checked, and the answers to it. */
+import type { Close } from '../protocol/close.ts';
+import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { hashedAddress } from './address.ts';
 
@@ -23,4 +24,22 @@ export async function withJoin(request: Request, join: CheckedJoin): Promise<Req
 /** The join that the Worker let through. */
 export function joinOf({ headers }: Request): CarriedJoin {
   return JSON.parse(headers.get(JOIN_HEADER) ?? '');
+}
+
+/** Says yes to an upgrade. A browser fails the connection if it offered subprotocols and none of them comes back. */
+export function accepted({ headers }: Request, webSocket: WebSocket): Response {
+  const offers = offersSubprotocol(headers.get('Sec-WebSocket-Protocol'));
+  return new Response(null, {
+    status: 101,
+    webSocket,
+    headers: offers ? { 'Sec-WebSocket-Protocol': SUBPROTOCOL } : {},
+  });
+}
+
+/** Says no to an upgrade by a close frame: a browser hides the status of a refused one from its page. */
+export function refused(request: Request, { code, reason }: Close): Response {
+  const { 0: client, 1: server } = new WebSocketPair();
+  server.accept();
+  server.close(code, reason);
+  return accepted(request, client);
 }

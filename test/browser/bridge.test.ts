@@ -2,17 +2,17 @@
  * Rooms where some have this library, some P2PCF's own client, unmodified as npm has it, and some neither. Polling takes
  * its time, so everything here goes on at once.
  */
-import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { startFaultyProxy } from '../server/faults.ts';
-import { placeOf } from '../server/place.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { launchFirefox, openInFirefox } from './firefox.ts';
-import { inPage, type RoomPage } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { Client } from '../support/client.ts';
+import { startFaultyProxy } from '../support/faults.ts';
+import { launchFirefox, openInFirefox } from '../support/firefox.ts';
+import { placeOf } from '../support/place.ts';
+import { inPage, type RoomPage } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { sha256 } from '../support/sha256.ts';
 
 const LIBRARIES = `import ours from './src/client/index.ts'; import p2pcf from 'p2pcf';
   globalThis.clients = { ours, p2pcf };`;
@@ -60,8 +60,7 @@ async function enter(page: RoomPage, kind: Kind, room: string, name: string, opt
     client.on('peerclose', ({ client_id }) => window.log.push(`close ${client_id}`));
     client.on('msg', async (peer, data) => {
       const isKnown = known.has(peer) || kind === 'p2pcf'; // which has a message now and then before its peerconnect
-      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
-      const sum = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+      const sum = await sha256(data);
       const text = isKnown ? new TextDecoder().decode(data.slice(0, 20)) : 'too early';
       window.got.push({ from: peer.client_id, length: data.byteLength, sum, text });
     });
@@ -107,11 +106,11 @@ async function exchange(from: RoomPage, to: RoomPage, lengths: number[]): Promis
   const got = await inPage(to, () =>
     window.got.map(({ text, length, sum }) => (text === 'too early' ? [text] : [length, sum])),
   );
-  const sent = lengths.map((length) => {
-    const bytes = Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251);
-    return [length, createHash('sha256').update(bytes).digest('hex')];
-  });
-  expect(new Map(Object(got))).toEqual(new Map(Object(sent)));
+  const sent = new Map<number, string>();
+  for (const length of lengths) {
+    sent.set(length, await sha256(Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251)));
+  }
+  expect(new Map(Object(got))).toEqual(sent);
 }
 
 /** Shows the other its microphone or camera. */

@@ -1,8 +1,8 @@
 /** The demo app as `npm run dev` serves it, in two Chromium pages. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Server, startDev } from '../../scripts/server.ts';
-import { launchChromium, openPage } from './chromium.ts';
+import { launchChromium, openPage } from '../support/chromium.ts';
+import { type Server, startDev } from '../support/server.ts';
 
 let server: Server;
 let browser: Browser;
@@ -80,11 +80,19 @@ test('cameras are seen, by whoever comes later too, until they are no longer sha
   for (const page of [bob, carol]) await expect.poll(() => page.locator('video:visible').count()).toBe(1);
   await alice.getByRole('button', share).click();
   await expect.poll(() => carol.locator('video:visible').count()).toBe(2);
-}, 90_000);
+});
 
 test('a room in the query is as good, and one that cannot be is explained', async () => {
   const alice = await newPage(`${server.url}/demo/?room=living%20room`);
   const bob = await newPage(`${server.url}/demo/#living%20room`);
   for (const page of [alice, bob]) await page.locator('#people [data-state=connected]').waitFor();
   await heard(await newPage(`${server.url}/demo/#abc`), 'at least four characters');
+});
+
+test('the demo runs under a policy that lets in no script, style or frame but its own', async () => {
+  const { headers } = await fetch(`${server.url}/demo/`);
+  const policy = headers.get('Content-Security-Policy')?.split('; ');
+  for (const directive of ["default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"])
+    expect(policy).toContain(directive);
+  expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
 });

@@ -3,8 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { type BuildContext, context } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage } from './chromium.ts';
+import { launchChromium, openPage } from '../support/chromium.ts';
+import { newRoom } from '../support/new-room.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 const folder = fileURLToPath(new URL('drop-in', import.meta.url));
 
@@ -32,11 +33,10 @@ afterAll(async () => {
   await Promise.all([server.stop(), bundler.dispose(), browser.close()]);
 });
 
-let rooms = 0;
 let alice: Page & { errors: string[] };
 let bob: Page & { errors: string[] };
 beforeEach(async () => {
-  const url = `${appUrl}?room=MyRoom${++rooms}&server=${server.url}/`;
+  const url = `${appUrl}?room=${newRoom()}&server=${server.url}/`;
   [alice, bob] = await Promise.all([openPage(browser, url), openPage(browser, url)]);
   for (const page of [alice, bob]) await logged(page, 'connected: MyUsername');
 });
@@ -117,8 +117,8 @@ describe('what else apps use', () => {
     );
     expect(ofAlice).toEqual({
       clientId: 'MyUsername',
-      roomId: `MyRoom${rooms}`,
-      sessionId: expect.stringMatching(/^\w{20}$/),
+      roomId: new URL(alice.url()).searchParams.get('room'),
+      sessionId: expect.stringMatching(/^own-[\w-]{22}$/),
       connectedSessions: [ofBob?.sessionId],
       contextId: expect.stringMatching(/^\w{20}$/),
       entries: [[ofBob?.sessionId, ofBob?.sessionId]],
@@ -258,7 +258,7 @@ describe('what else apps use', () => {
     await sees(bob, 160);
     await click(alice, 'Picture instead of camera'); // names the camera's track, as in stream.getVideoTracks()
     await click(alice, 'Stop');
-    await bob.locator('video').waitFor({ state: 'detached', timeout: 5000 });
+    await bob.locator('video').waitFor({ state: 'detached' });
   });
 
   test('track and stream bring the receiver', async () => {

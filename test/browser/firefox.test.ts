@@ -1,12 +1,14 @@
 /** The library in real Firefox, and in Firefox together with Chromium, against a real server. */
-import { createHash } from 'node:crypto';
 import type { Browser as Chromium } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { launchFirefox, openInFirefox } from './firefox.ts';
-import { connected, enter, heard, inPage, type RoomPage, say, until, WAIT, watch } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { launchFirefox, openInFirefox } from '../support/firefox.ts';
+import { newRoom } from '../support/new-room.ts';
+import { connected, enter, heard, inPage, type RoomPage, say, until, watch } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { sha256 } from '../support/sha256.ts';
+import { WAIT } from '../support/wait.ts';
 
 type TestPage = RoomPage & { errors: string[]; close(): Promise<void> };
 
@@ -34,8 +36,6 @@ afterEach(async () => {
   expect(closing.flatMap((page) => page.errors)).toEqual([]);
 });
 
-let rooms = 0;
-
 describe.each([
   ['Firefox', 'Firefox'],
   ['Firefox', 'Chromium'],
@@ -43,7 +43,7 @@ describe.each([
 ])('%s, joined by %s', (...browsers) => {
   /** Alice is in the room when Bobby joins; both are connected. */
   async function meet(options: { metadata?: unknown; offersAhead?: boolean } = {}): Promise<[TestPage, TestPage]> {
-    const room = `room ${++rooms}`;
+    const room = newRoom();
     const join = async (browser: string | undefined, name: string): Promise<TestPage> => {
       const page: TestPage =
         browser === 'Firefox' ? await openInFirefox(firefox, pages.url) : await openPage(chromium, pages.url);
@@ -74,10 +74,10 @@ describe.each([
   test('0 bytes to 1 MB arrive intact, both ways at once', async () => {
     const both = await meet();
     const lengths = [0, 1, 16_000, 16_001, 1_000_000];
-    const expected = lengths.map((length) => {
-      const bytes = new Uint8Array(length).map((_, n) => n * 31 + (n >> 8));
-      return { length, sum: createHash('sha256').update(bytes).digest('hex') };
-    });
+    const expected: unknown[] = [];
+    for (const length of lengths) {
+      expected.push({ length, sum: await sha256(new Uint8Array(length).map((_, n) => n * 31 + (n >> 8))) });
+    }
     const send = (lengths: number[]): Promise<unknown> =>
       Promise.all(
         lengths.map((length) => window.room.broadcast(new Uint8Array(length).map((_, n) => n * 31 + (n >> 8)))),

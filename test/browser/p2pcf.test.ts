@@ -1,9 +1,10 @@
 /** P2PCF's own clients, unmodified as npm has them, in real Chromium, polling a real server. They take their time. */
-import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { sha256 } from '../support/sha256.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let pages: PageServer;
@@ -48,9 +49,7 @@ async function enter(page: Page, kind: 'p2pcf' | 'p2pcf.rn', room: string, clien
       client.on('peerconnect', () => window.log.push('connect'));
       client.on('peerclose', () => window.log.push('close'));
       client.on('msg', async (_peer, data) => {
-        const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', data));
-        const sum = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-        window.got.push({ from: '', length: data.byteLength, sum, text: '' });
+        window.got.push({ from: '', length: data.byteLength, sum: await sha256(data), text: '' });
       });
       await client.start();
     },
@@ -59,7 +58,7 @@ async function enter(page: Page, kind: 'p2pcf' | 'p2pcf.rn', room: string, clien
 }
 
 const logged = (page: Page, entry: string): Promise<unknown> =>
-  page.waitForFunction((entry) => window.log.includes(entry), entry, { timeout: 25_000 });
+  page.waitForFunction((entry) => window.log.includes(entry), entry, WAIT);
 
 /** Sends messages of these lengths from one page, and checks what the other gets. */
 async function exchange(from: Page, to: Page, lengths: number[]): Promise<void> {
@@ -73,10 +72,10 @@ async function exchange(from: Page, to: Page, lengths: number[]): Promise<void> 
   }
   await to.waitForFunction((count) => window.got.length === count, lengths.length);
   const got = await to.evaluate(() => window.got.map(({ length, sum }) => ({ length, sum })));
-  const sent = lengths.map((length) => {
-    const bytes = Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251);
-    return { length, sum: createHash('sha256').update(bytes).digest('hex') };
-  });
+  const sent: unknown[] = [];
+  for (const length of lengths) {
+    sent.push({ length, sum: await sha256(Uint8Array.from({ length }, (_, i) => (i * 31 + length) % 251)) });
+  }
   expect(got.sort((a, b) => a.length - b.length)).toEqual(sent);
 }
 
@@ -88,9 +87,7 @@ async function present(room: string): Promise<number> {
   return ps.length;
 }
 
-test('p2pcf with p2pcf: they connect, exchange bytes, a reloaded page comes back, and leave', {
-  timeout: 90_000,
-}, async () => {
+test('p2pcf with p2pcf: they connect, exchange bytes, a reloaded page comes back, and leave', async () => {
   const [alice, bob] = [await join('p2pcf', 'lobby', 'MyUsername'), await join('p2pcf', 'lobby', 'MyUsername')];
   await Promise.all([logged(alice, 'connect'), logged(bob, 'connect')]);
   const lengths = [2, 1000, 15_999, 16_001, 1_000_000]; // p2pcf cannot send fewer than two
@@ -109,7 +106,7 @@ test('p2pcf with p2pcf: they connect, exchange bytes, a reloaded page comes back
   await expect.poll(() => present('lobby')).toBe(0);
 });
 
-test('p2pcf.rn with p2pcf.rn, and p2pcf with p2pcf, in one room', { timeout: 90_000 }, async () => {
+test('p2pcf.rn with p2pcf.rn, and p2pcf with p2pcf, in one room', async () => {
   const desktop = await join('p2pcf.rn', 'mixed', 'my desktop');
   const alice = await join('p2pcf', 'mixed', 'MyUsername');
   const [phone, bob] = [await join('p2pcf.rn', 'mixed', 'my phone'), await join('p2pcf', 'mixed', 'MyUsername')];

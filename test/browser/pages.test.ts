@@ -1,10 +1,12 @@
 /** The library in real Chromium, against a real server. */
-import { createHash } from 'node:crypto';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { connected, enter, heard, inPage, say, until, WAIT, watch } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { newRoom } from '../support/new-room.ts';
+import { connected, enter, heard, inPage, say, until, watch } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { sha256 } from '../support/sha256.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let pages: PageServer;
@@ -14,8 +16,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([server.stop(), pages.stop()]);
 });
-
-let rooms = 0;
 
 describe.each([
   ['Chromium as it is', []],
@@ -46,8 +46,6 @@ describe.each([
     await enter(page, server.url, room, name, options);
     return page;
   }
-
-  const newRoom = (): string => `room ${++rooms}`;
 
   test.each([true, false])('two pages of one name meet and talk, offers ahead: %s', async (offersAhead) => {
     const room = newRoom();
@@ -91,8 +89,7 @@ describe.each([
           const sending = lengths.map(async (length) => {
             const bytes = new Uint8Array(length).map((_, n) => (n * 31 + (n >> 8)) & 0xff);
             if (length > 1) bytes.set([0xb9, 0x1f]); // begins like the header of a frame
-            const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-            sums.push(Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+            sums.push(await sha256(bytes));
             await window.room.send(peer, bytes, () => {
               mostBuffered = Math.max(mostBuffered, peer._channel?.bufferedAmount ?? 0);
             });
@@ -103,13 +100,13 @@ describe.each([
       ),
     );
     for (const [n, page] of both.entries()) {
-      await page.waitForFunction((count) => window.got.length === count, lengths.length, { timeout: 50_000 });
+      await page.waitForFunction((count) => window.got.length === count, lengths.length, WAIT);
       const got = await page.evaluate(() => window.got);
       expect(got.map(({ length }) => length).sort((a, b) => a - b)).toEqual(lengths);
       expect(got.map(({ sum }) => sum).sort()).toEqual(sent[1 - n]?.sums);
       expect(sent[n]?.mostBuffered).toBeLessThanOrEqual(1_048_576);
     }
-  }, 90_000);
+  });
 
   test('camera and microphone, there from the start or added later, are seen', async () => {
     const room = newRoom();
@@ -271,7 +268,7 @@ describe.each([
     const again = await join(room, 'Bobby');
     for (const page of [alice, again]) await connected(page, 1);
     await inPage(again, () => window.room.broadcast(new Uint8Array(1_000_000).fill(7)));
-    const sum = createHash('sha256').update(new Uint8Array(1_000_000).fill(7)).digest('hex');
+    const sum = await sha256(new Uint8Array(1_000_000).fill(7));
     await until(alice, [{ from: 'Bobby', length: 1_000_000, sum, text: '' }], () => window.got);
   });
 
@@ -332,8 +329,8 @@ describe.each([
         }
       };
       window.WebSocket = class extends WebSocket {
-        constructor(url: string | URL) {
-          super(url);
+        constructor(url: string | URL, subprotocols?: string | string[]) {
+          super(url, subprotocols);
           counts.sockets++;
           this.addEventListener('close', () => counts.sockets--);
         }

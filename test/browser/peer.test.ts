@@ -1,7 +1,7 @@
 /** Two peers in one page, with a way between them that loses what the test wants lost. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 
 let pages: PageServer;
 let browser: Browser;
@@ -67,7 +67,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
     await page.waitForFunction(() => window.pair.a._pc.getTransceivers()[0]?.currentDirection);
   });
 
-  test('one that heals while it takes an offer takes it', async () => {
+  test('a peer that signals again while it takes an offer takes it', async () => {
     await introduce(isPolite);
     await page.evaluate(() => {
       const { a, b } = window.pair;
@@ -75,7 +75,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
       let isFirst = true;
       b.receive = (signal) => {
         receive(signal);
-        if (isFirst) void Promise.resolve().then(() => b.heal());
+        if (isFirst) void Promise.resolve().then(() => b.signalAgain());
         isFirst = false;
       };
       void a.initiate();
@@ -101,7 +101,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
       a.addTransceiver('audio');
       await lost;
       window.pair.lost = '';
-      a.missed();
+      a.markOfferLost();
     });
     expect(await page.evaluate(() => window.tracked)).toBe(true);
   });

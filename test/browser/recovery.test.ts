@@ -1,12 +1,14 @@
 /** What lost connections to the server, and lost servers, do to pages that talk: nothing. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startWorkerd, type Workerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { type FaultyProxy, startFaultyProxy } from '../server/faults.ts';
-import { placeOf } from '../server/place.ts';
-import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
-import { connected, enter, heard, inPage, say, until, WAIT } from './room-page.ts';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { Client } from '../support/client.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { newRoom } from '../support/new-room.ts';
+import { placeOf } from '../support/place.ts';
+import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 const GRACE_SECONDS = 3;
 
@@ -24,11 +26,10 @@ afterAll(async () => {
   await Promise.all([browser.close(), pages.stop(), server.stop()]);
 });
 
-let rooms = 0;
 let room = '';
 let lines: Line[] = [];
 beforeEach(() => {
-  room = `room ${++rooms}`;
+  room = newRoom();
 });
 afterEach(async () => {
   const errors = lines.flatMap(({ page }) => page.errors);
@@ -53,8 +54,8 @@ async function newLine(): Promise<Line> {
 }
 
 /** Joins by way of its proxy, as one that notices a silent connection within 1.4 s. */
-async function join({ page, proxy }: Line, name: string): Promise<void> {
-  await enter(page, proxy.url, room, name, { pingEveryMs: 1000 });
+async function join({ page, proxy }: Line, name: string, beforeStart?: () => void): Promise<void> {
+  await enter(page, proxy.url, room, name, { pingEveryMs: 1000 }, beforeStart);
 }
 
 const state = (page: Page, state: string): Promise<void> => until(page, state, () => window.room.state);
@@ -107,7 +108,8 @@ describe.each([2, 5])('%i pages', (howMany) => {
       },
     };
 
-    const joining = lines.map((line, n) => join(line, names[n] ?? '').then(() => inPage(line.page, count)));
+    // Counting from before the start: another page may be connected, and have sent, as soon as that.
+    const joining = lines.map((line, n) => join(line, names[n] ?? '', count));
     for (let n = 0; n < 100; n++) {
       const kind = n % 20 === 19 ? 'crash' : random(Object.keys(faults));
       history.push(kind);

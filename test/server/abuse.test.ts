@@ -1,12 +1,10 @@
 /** What strangers and bad networks do, over real TCP. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { openSocket, placeOf } from './place.ts';
-
-let rooms = 0;
-const newRoom = (): string => `room ${++rooms}`;
+import { Client } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
+import { openSocket, placeOf } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 const peerLeave = (clientId: string) => ({
   type: 'peer_leave',

@@ -1,19 +1,19 @@
-/** What a real conversation costs, counted in a real server process; the README's arithmetic starts from it. */
+/** What a real conversation costs, counted in a real server process; the arithmetic of docs/cost.md starts from it. */
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freeTierTable } from '../../scripts/free-tier.ts';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { meet } from '../../scripts/two-peers.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
 import type { Peers } from '../../src/protocol/messages.ts';
-import { Client } from '../client.ts';
-import { startFaultyProxy } from './faults.ts';
-import { placeOf } from './place.ts';
+import { Client } from '../support/client.ts';
+import { startFaultyProxy } from '../support/faults.ts';
+import { placeOf } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { meet } from '../support/two-peers.ts';
 
 let server: Server;
 beforeEach(async () => {
-  server = await startWorkerd({ main: 'test/server/metered.ts' });
+  server = await startWorkerd({ main: 'test/support/metered.ts' });
 });
 afterEach(() => server.stop());
 
@@ -77,7 +77,7 @@ test('a quiet room hibernates with its sockets open, pinged or not, and wakes as
   expect(await carol.next()).toEqual({ type: 'peers', peers: ['alice', 'bob'], yourId: 'carol' });
 });
 
-test('the README’s table of sessions per day is the arithmetic of this bill', async () => {
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  expect(readme).toContain(freeTierTable());
+test('the table of sessions per day in docs/cost.md is the arithmetic of this bill', async () => {
+  const cost = await readFile(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+  expect(cost).toContain(freeTierTable());
 });

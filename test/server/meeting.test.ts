@@ -1,8 +1,8 @@
 /** The main job: the server started as the README says, and two real WebRTC peers that meet through it. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { startDev } from '../../scripts/server.ts';
-import { meet } from '../../scripts/two-peers.ts';
+import { startDev } from '../support/server.ts';
+import { meet } from '../support/two-peers.ts';
 
 test('npm run dev: two peers exchange SDP and candidates, open a data channel and send bytes both ways', async () => {
   const server = await startDev();

@@ -1,19 +1,17 @@
 /** The library in Node, with an injected WebRTC. */
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
-import { PromptWebSocket } from './place.ts';
+import { newRoom } from '../support/new-room.ts';
+import { PromptWebSocket } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
 beforeAll(async () => {
   server = await startWorkerd();
 });
 afterAll(() => server.stop());
-
-let rooms = 0;
-const newRoom = (): string => `room ${++rooms}`;
 
 function member(room: string, name: string, offersAhead: boolean): P2PCF {
   return new P2PCF(name, room, { workerUrl: server.url, stunIceServers: [], offersAhead, wrtc });

@@ -1,8 +1,8 @@
 /** P2PCF's HTTP protocol over real HTTP. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Server, startWorkerd } from '../../scripts/server.ts';
-import { Client } from '../client.ts';
-import { placeOf } from './place.ts';
+import { Client } from '../support/client.ts';
+import { placeOf } from '../support/place.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
 beforeAll(async () => {

@@ -1,13 +1,13 @@
 /** Signaling clients on a bad network, and under a server that dies. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { startWorkerd, type Workerd } from '../../scripts/server.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import type { Peers } from '../../src/protocol/messages.ts';
-import { Client } from '../client.ts';
-import { type FaultyProxy, startFaultyProxy } from './faults.ts';
-import { PromptWebSocket, placeOf } from './place.ts';
-
-const WAIT = { timeout: 15_000, interval: 10 };
+import { Client } from '../support/client.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { newRoom } from '../support/new-room.ts';
+import { PromptWebSocket, placeOf } from '../support/place.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Workerd;
 let proxy: FaultyProxy;
@@ -24,9 +24,6 @@ afterEach(() => {
   for (const client of clients) client.stop();
   clients = [];
 });
-
-let rooms = 0;
-const newRoom = (): string => `room of its own ${++rooms}`;
 
 const tokens = new WeakMap<SignalingClient, string>();
 const token = (client: SignalingClient): string => tokens.get(client) ?? '';
@@ -72,7 +69,7 @@ describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
     for (let n = 2; n < 502; n++)
       expect(await bob.next()).toMatchObject({ type: 'signal', fromId: 'alice', signal: n });
     expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'the end' });
-  }, 40_000);
+  });
 });
 
 test('one whose join was answered into a dead connection comes back as itself', async () => {
@@ -133,7 +130,7 @@ test('an id that is held for another is waited for, one that is taken is not', a
   } finally {
     await hasty.stop();
   }
-}, 60_000);
+});
 
 test('200 clients of 20 rooms come back from each of ten crashes, not in step, and nobody is said to have left', async () => {
   const roomIds = Array.from({ length: 20 }, (_, n) => `room ${n}`);

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll } from 'vitest';
-import { type Server, startDev, startWorkerd } from '../../scripts/server.ts';
-import type { Place } from '../client.ts';
 import { describeSignaling } from '../signaling.ts';
-import { placeOf } from './place.ts';
+import type { Place } from '../support/client.ts';
+import { placeOf } from '../support/place.ts';
+import { type Server, startDev, startWorkerd } from '../support/server.ts';
 
 for (const [name, start] of [
   ['on workerd', startWorkerd],
@@ -15,7 +15,7 @@ for (const [name, start] of [
   afterAll(() => server.stop());
   const place: Place = {
     fetch: (path, init) => placeOf(server).fetch(path, init),
-    open: (path, listen) => placeOf(server).open(path, listen),
+    open: (path, ...rest) => placeOf(server).open(path, ...rest),
   };
   describeSignaling(name, place);
 }

@@ -1,10 +1,10 @@
 /** Real silence on a real server: what the tests inside workerd show with a moved clock. */
 import { expect, test } from 'vitest';
-import { startWorkerd } from '../../scripts/server.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
-import { Client } from '../client.ts';
-import { startFaultyProxy } from '../server/faults.ts';
-import { placeOf } from '../server/place.ts';
+import { Client } from '../support/client.ts';
+import { startFaultyProxy } from '../support/faults.ts';
+import { placeOf } from '../support/place.ts';
+import { startWorkerd } from '../support/server.ts';
 
 const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, count * 1000));
 

@@ -1,9 +1,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Client, type Place } from '../client.ts';
-import { workerd } from './place.ts';
-import { Poller, type Reply, send } from './poller.ts';
+import { Client, type Place } from '../support/client.ts';
+import { Poller, type Reply, send } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
 let rooms = 0;

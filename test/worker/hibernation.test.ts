@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
-import { Client } from '../client.ts';
-import { workerd } from './place.ts';
+import { Client } from '../support/client.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 const ROOM = 'the room';
 const stub = () => env.SIGNALING_ROOM.getByName(ROOM);

@@ -3,9 +3,9 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
-import { Client } from '../client.ts';
-import { workerd } from './place.ts';
-import { JSON_TYPE, Poller, send } from './poller.ts';
+import { Client } from '../support/client.ts';
+import { JSON_TYPE, Poller, send } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
 let rooms = 0;

@@ -65,7 +65,12 @@ async function answerOf(send: Send, init: RequestInit): Promise<Answer | 'except
     return 'exception';
   }
   const text = await response.text();
-  const headers = [...CORS, 'access-control-allow-headers'].map((name) => response.headers.get(name));
+  // The one header that theirs forgets: a preflight allows what it was asked for, and varies with that.
+  const isForgotten = (name: string): boolean =>
+    name === 'vary' && response.headers.get(name) === 'Access-Control-Request-Headers';
+  const headers = [...CORS, 'access-control-allow-headers'].map((name) =>
+    isForgotten(name) ? null : response.headers.get(name),
+  );
   const reply = response.ok && text !== '' ? JSON.parse(text) : {};
   const fault = response.ok ? '' : text.replace(/^(Bad room id|[^:]*).*$/s, '$1');
   return { status: response.status, fault, reply, headers };

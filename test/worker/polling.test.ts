@@ -2,9 +2,9 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
-import { Client } from '../client.ts';
-import { workerd } from './place.ts';
-import { JSON_TYPE, Poller, type Reply, send } from './poller.ts';
+import { Client } from '../support/client.ts';
+import { JSON_TYPE, Poller, type Reply, send } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
 let rooms = 0;
@@ -321,6 +321,7 @@ test('a browser that asks first is told that its page may', async () => {
     'access-control-allow-methods': 'GET,HEAD,POST,DELETE,OPTIONS',
     'access-control-allow-headers': 'content-type,x-worker-method',
     'access-control-max-age': '86400',
+    vary: 'Access-Control-Request-Headers',
   });
   const options = await exports.default.fetch('http://p2pcf-ws.test/', { method: 'OPTIONS' });
   expect(options.headers.get('Allow')).toBe('GET, POST, DELETE, OPTIONS');

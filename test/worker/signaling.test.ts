@@ -1,6 +1,6 @@
 import { evictAllDurableObjects } from 'cloudflare:test';
 import { describeSignaling } from '../signaling.ts';
-import { workerd } from './place.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 describeSignaling('awake throughout', workerd);
 

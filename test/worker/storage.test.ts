@@ -2,9 +2,9 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Client } from '../client.ts';
-import { workerd } from './place.ts';
-import { Poller } from './poller.ts';
+import { Client } from '../support/client.ts';
+import { Poller } from '../support/poller.ts';
+import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
 let rooms = 0;

@@ -1,10 +1,11 @@
 /** Real Chromium and pages that have the client library as `P2PCF`. */
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { listen } from './listen.ts';
+import { WAIT } from './wait.ts';
 
 const FLAGS = [
   '--no-sandbox', // as root, which CI is
@@ -46,11 +47,14 @@ export interface PageServer {
 const LIBRARY = `import P2PCF from './src/client/index.ts'; import { SignalingClient } from './src/client/signaling.ts';
   Object.assign(globalThis, { P2PCF, SignalingClient });`;
 
+/** What tests call in every page. */
+const HELPERS = `import { sha256 } from './test/support/sha256.ts'; globalThis.sha256 = sha256;\n`;
+
 /** Serves the page; localhost is a secure context, so cameras work. `contents` is its script, if not the library. */
 export async function servePage(contents = LIBRARY, options: BuildOptions = {}): Promise<PageServer> {
   const { outputFiles } = await build({
     ...options,
-    stdin: { contents, resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
+    stdin: { contents: HELPERS + contents, resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
     bundle: true,
     format: 'iife',
     write: false,
@@ -61,8 +65,7 @@ export async function servePage(contents = LIBRARY, options: BuildOptions = {}):
     response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html; charset=utf-8');
     response.end(isScript ? script : '<!doctype html><title>test</title><script src="/client.js"></script>');
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port }: AddressInfo = Object(server.address());
+  const port = await listen(server);
   return {
     url: `http://127.0.0.1:${port}/`,
     stop: () => new Promise((resolve) => server.close(() => resolve())),
@@ -72,6 +75,7 @@ export async function servePage(contents = LIBRARY, options: BuildOptions = {}):
 /** Opens the page; an error in it that nobody catches fails the test that asks `errors`. */
 export async function openPage(browser: Browser, url: string): Promise<Page & { errors: string[] }> {
   const context = await browser.newContext();
+  context.setDefaultTimeout(WAIT.timeout);
   const page = await context.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));

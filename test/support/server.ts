@@ -1,7 +1,6 @@
 /** Starts the signaling server as a process of its own, for tests, benchmarks and `npm run try`. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +8,7 @@ import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { unstable_readConfig as readConfig } from 'wrangler';
+import { freePort } from './listen.ts';
 
 /** The part of wrangler.toml used here; wrangler's own types need packages that it does not bring along. */
 interface WranglerConfig {
@@ -17,7 +17,7 @@ interface WranglerConfig {
   durable_objects: { bindings: { name: string; class_name: string }[] };
 }
 
-const root = fileURLToPath(new URL('..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 
 export interface Server {
@@ -164,13 +164,4 @@ async function isHealthy(url: string): Promise<boolean> {
   } catch {
     return false; // nothing listens there yet
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no TCP port');
-  return address.port;
 }

@@ -1,13 +1,11 @@
 /** What a test does with a page in a room, whichever browser it is in and whatever drives it. */
 import { expect } from 'vitest';
+import { WAIT } from './wait.ts';
 
 /** What playwright's pages and puppeteer's have in common. */
 export interface RoomPage {
   evaluate(expression: string): Promise<unknown>;
 }
-
-/** Long enough for a slow machine, shorter than a test may take, so that it is the wait that fails. */
-export const WAIT = { timeout: 25_000, interval: 20 };
 
 /** Runs a function in the page. It sees the page's globals and its arguments, which have to be JSON. */
 export function inPage<Arguments extends unknown[]>(
@@ -41,16 +39,12 @@ export async function enter(
     window.got = [];
     window.log = [];
     window.room = new P2PCF(name, room, options);
-    const sumOf = async (data: ArrayBuffer): Promise<string> =>
-      Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', data)), (byte) =>
-        byte.toString(16).padStart(2, '0'),
-      ).join('');
     window.room
       .on('peerconnect', (peer) => window.log.push(`connect ${peer.client_id}`))
       .on('peerclose', (peer) => window.log.push(`close ${peer.client_id}`))
       .on('msg', async (peer, data) => {
         const text = data.byteLength < 1000 ? new TextDecoder().decode(data) : '';
-        window.got.push({ from: peer.client_id, length: data.byteLength, sum: await sumOf(data), text });
+        window.got.push({ from: peer.client_id, length: data.byteLength, sum: await sha256(data), text });
       });
   };
   await inPage(page, prepare, name, room, { workerUrl, stunIceServers: [], ...options });

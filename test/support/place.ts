@@ -1,6 +1,6 @@
 import { type ClientOptions, WebSocket } from 'ws';
-import type { Server } from '../../scripts/server.ts';
-import type { Place } from '../client.ts';
+import type { Place } from './client.ts';
+import type { Server } from './server.ts';
 
 const OPTIONS: ClientOptions & { closeTimeout: number } = {
   perMessageDeflate: false,
@@ -11,8 +11,8 @@ const OPTIONS: ClientOptions & { closeTimeout: number } = {
 
 /** For clients under test: Node's own tells of an end only when the server has ended TCP. */
 export class PromptWebSocket extends WebSocket {
-  constructor(url: string) {
-    super(url, OPTIONS);
+  constructor(url: string, subprotocols: string[]) {
+    super(url, subprotocols, OPTIONS);
   }
 }
 
@@ -20,8 +20,8 @@ export class PromptWebSocket extends WebSocket {
 export function placeOf(server: Server): Place {
   return {
     fetch: (path, init) => fetch(server.url + path, init),
-    async open(path, listen) {
-      await openSocket(server, path, listen);
+    async open(path, listen, subprotocols) {
+      return (await openSocket(server, path, listen, subprotocols)).protocol;
     },
   };
 }
@@ -31,8 +31,9 @@ export async function openSocket(
   server: Server,
   path: string,
   listen: (socket: WebSocket) => void,
+  subprotocols: string[] = [],
 ): Promise<WebSocket> {
-  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, OPTIONS);
+  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, subprotocols, OPTIONS);
   listen(socket);
   await new Promise((resolve, reject) => {
     socket.once('open', resolve);

@@ -1,20 +1,20 @@
-/** The spare peer connection: there before it is needed, and while we stay in the room its offer is published ahead. */
+/** The spare connection: made before it is needed. While we stay in the room its offer is published ahead. */
 import type { Signal } from '../protocol/signal.ts';
 import type { Peer } from './peer.ts';
 
 /** A connection that has just begun gets the processor to itself for this long before the next offer is made, in ms. */
 const AFTER_ANOTHER_MS = 250;
 
-export class Ahead {
+export class Spare {
   readonly #make: () => Peer;
   readonly #publish: ((offer: Signal) => void) | undefined;
-  #spare: Peer | undefined;
+  #peer: Peer | undefined;
   #isPublished = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * `make` makes a peer that no one has been introduced to; `publish` tells the room of its offer, and is undefined where
-   * none are published, nor those of others taken.
+   * `make` makes a peer that has not been introduced; `publish` tells the room its offer, and is undefined where offers
+   * are not published, and those of others not taken.
    */
   constructor(make: () => Peer, publish: ((offer: Signal) => void) | undefined) {
     this.#make = make;
@@ -22,17 +22,17 @@ export class Ahead {
   }
 
   /**
-   * Makes the spare, unless there is one, while the socket opens. Its offer, too, if it is for whom we find in the room.
-   * But where others have published theirs it is to answer one, and our own would cost more time than it saves where they
-   * have not (bench/connect).
+   * Makes the spare while the socket opens, unless there is one. It makes its offer at once only where no offers are
+   * published: elsewhere it is to answer the offer of a peer in the room, and an offer of our own would cost more time
+   * than it saves where there is none to answer (bench/connect).
    */
   prepare(): void {
-    if (this.#spare) return;
-    this.#spare = this.#make();
-    if (!this.#publish) void this.#spare.initiate();
+    if (this.#peer) return;
+    this.#peer = this.#make();
+    if (!this.#publish) void this.#peer.initiate();
   }
 
-  /** Hands over the spare, for one whom we found in the room. Undefined if it is published: then it waits for a joiner. */
+  /** Hands over the spare, for a peer that we found in the room. Undefined if it is published: a joiner may have it. */
   takeUnpublished(): Peer | undefined {
     return this.#isPublished ? undefined : this.#take();
   }
@@ -52,7 +52,7 @@ export class Ahead {
     this.#timer = setTimeout(() => void this.#publishNow(), isBusy ? AFTER_ANOTHER_MS : 0);
   }
 
-  /** Gives up the spare: the room that knew its offer is another one now, or the network is. */
+  /** Gives up the spare: its offer is lost with the socket, or belongs to a network that we have left. */
   discard(): void {
     clearTimeout(this.#timer);
     this.#take()?.destroy();
@@ -61,17 +61,17 @@ export class Ahead {
   async #publishNow(): Promise<void> {
     if (this.#isPublished) return;
     this.prepare();
-    const spare = this.#spare;
+    const peer = this.#peer;
     this.#isPublished = true;
-    void spare?.initiate();
-    const offer = await spare?.completeOffer();
-    if (offer && spare === this.#spare) this.#publish?.(offer);
+    void peer?.initiate();
+    const offer = await peer?.completeOffer();
+    if (offer && peer === this.#peer) this.#publish?.(offer);
   }
 
   #take(): Peer | undefined {
-    const spare = this.#spare;
-    this.#spare = undefined;
+    const peer = this.#peer;
+    this.#peer = undefined;
     this.#isPublished = false;
-    return spare;
+    return peer;
   }
 }

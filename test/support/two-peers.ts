@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DataChannel, PeerConnection } from 'node-datachannel';
 import { WebSocket } from 'ws';
-import type { ClientMessage, ServerMessage } from '../src/protocol/messages.ts';
-import { type IceCandidate, parseSignal, type Signal } from '../src/protocol/signal.ts';
+import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.ts';
+import { type IceCandidate, parseSignal, type Signal } from '../../src/protocol/signal.ts';
 
 /** What happened, in ms since the second peer began to connect. */
 export interface Meeting {

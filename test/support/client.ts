@@ -17,9 +17,10 @@ export interface Place {
   ): Promise<{ status: number; headers: Headers; text(): Promise<string> }>;
   /**
    * Opens a WebSocket; rejects if the server refuses the upgrade. `listen` is called before any event can have come:
-   * the first message may be in the same packet as the server's consent.
+   * the first message may be in the same packet as the server's consent. Resolves to the subprotocol the server agreed to,
+   * `''` if to none.
    */
-  open(path: string, listen: (socket: Socket) => void): Promise<void>;
+  open(path: string, listen: (socket: Socket) => void, subprotocols?: string[]): Promise<string>;
   /** Called before every step: a place may put the room to sleep here. */
   beforeStep?(): Promise<void>;
 }
@@ -57,21 +58,22 @@ export class Client {
     });
   }
 
-  /** Connects without waiting for `peers`. */
+  /** Connects without waiting for `peers`. What is in `subprotocols` could as well be in `extensions`, the query. */
   static async connect(
     place: Place,
     roomId: string,
     clientId?: string,
     extensions: Record<string, string> = {},
+    subprotocols: string[] = [],
   ): Promise<Client> {
     const beforeStep = async (): Promise<void> => place.beforeStep?.();
     await beforeStep();
     const parameters = clientId === undefined ? extensions : { clientId, ...extensions };
     const query = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
     const made = Promise.withResolvers<Client>();
-    await place.open(`/ws/room/${encodeURIComponent(roomId)}?${query.join('&')}`, (socket) => {
-      made.resolve(new Client(socket, beforeStep));
-    });
+    const path = `/ws/room/${encodeURIComponent(roomId)}?${query.join('&')}`;
+    const listen = (socket: Socket): void => made.resolve(new Client(socket, beforeStep));
+    await place.open(path, listen, subprotocols);
     return await made.promise;
   }
 

@@ -1,5 +1,6 @@
 /** A TCP proxy between clients and a server, and what can go wrong between the two. */
 import { connect, createServer, type Socket } from 'node:net';
+import { listen } from './listen.ts';
 
 /** One connection through the proxy: the client's side and the server's. */
 interface Line {
@@ -65,9 +66,7 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
       });
     }
   });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const address = proxy.address();
-  if (address === null || typeof address === 'string') throw new Error('no TCP port');
+  const proxyPort = await listen(proxy);
 
   const each = (fault: (socket: Socket) => void): void => {
     for (const { client, server } of [...lines]) {
@@ -76,7 +75,7 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
     }
   };
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${proxyPort}`,
     get connections() {
       return lines.size;
     },

@@ -1,0 +1,140 @@
+/** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
+import type { Signal } from '../protocol/signal.ts';
+import { MAX_DATA_BYTES, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+
+/** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
+const MAX_BUFFERED_BYTES = 1_048_576;
+
+/** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
+export type Data = string | ArrayBuffer | ArrayBufferView;
+
+/** Told after each part of a message that has gone into the channel, in bytes. */
+export type Progress = (sentBytes: number, totalBytes: number) => void;
+
+/** What a channel tells of itself. */
+export interface ChannelListener {
+  /** Whom it leads to, for error messages. */
+  peerId(): string;
+  opened(): void;
+  closed(): void;
+  message(bytes: Uint8Array<ArrayBuffer>): void;
+  signal(signal: unknown): void;
+}
+
+export class Channel {
+  readonly rtc: RTCDataChannel;
+  readonly #listener: ChannelListener;
+  readonly #reassembly = new Reassembly();
+  #isOpen = false;
+  #isClosed = false;
+  #sending = Promise.resolve();
+  #sendsUnderWay = 0;
+  #messageId = 0;
+  /** Continues the send that waits for room in the buffer. */
+  #wake: (() => void) | undefined;
+
+  constructor(rtc: RTCDataChannel, listener: ChannelListener) {
+    this.rtc = rtc;
+    this.#listener = listener;
+    rtc.binaryType = 'arraybuffer';
+    rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
+    rtc.onbufferedamountlow = () => this.#wake?.();
+    rtc.onmessage = ({ data }) => this.#receive(data);
+    rtc.onclose = () => listener.closed();
+    if (rtc.readyState === 'open') queueMicrotask(() => this.#opened());
+    else rtc.onopen = () => this.#opened();
+  }
+
+  /** Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before. */
+  async send(message: Uint8Array, onProgress?: Progress): Promise<void> {
+    const isFirst = this.#sendsUnderWay++ === 0;
+    // What cannot go into the channel now is copied: the app may use its buffer again.
+    const own = isFirst && this.#hasRoom(message) ? message : message.slice();
+    if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
+    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
+    await this.#sending;
+  }
+
+  /** Sends a signal in P2PCF's form, ahead of messages that wait. */
+  signal({ candidates = [], ...description }: Signal): void {
+    const parts = 'type' in description ? [description] : [];
+    // P2PCF throws at an end of candidates.
+    const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
+    for (const part of [...parts, ...ways]) {
+      for (const frame of signalFrames(part, this.#nextMessageId())) this.rtc.send(frame);
+    }
+  }
+
+  /** Listens and sends no more. The connection closes the channel itself. */
+  release(): void {
+    this.#isOpen = false;
+    this.#isClosed = true;
+    this.rtc.onmessage = this.rtc.onclose = this.rtc.onopen = null;
+    this.#wake?.();
+  }
+
+  #opened(): void {
+    if (this.#isClosed) return;
+    this.#isOpen = true;
+    this.#listener.opened();
+  }
+
+  #receive(data: unknown): void {
+    const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
+    const whole = bytes && this.#reassembly.take(bytes);
+    if (!whole) return;
+    const signal = unmarkSignal(whole);
+    if (signal === undefined) this.#listener.message(whole.message);
+    else this.#listener.signal(signal);
+  }
+
+  async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
+    try {
+      let sent = 0;
+      for (const frame of toFrames(message, this.#nextMessageId())) {
+        // Of one that is closed there is nothing to wait for.
+        while (!this.#isClosed && !this.#hasRoom(frame)) {
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+        }
+        if (!this.#isOpen) throw notConnected(this.#listener.peerId());
+        this.rtc.send(frame);
+        sent = Math.min(sent + frame.length, message.length);
+        onProgress?.(sent, message.length);
+      }
+    } finally {
+      this.#sendsUnderWay--;
+    }
+  }
+
+  #hasRoom(frame: Uint8Array): boolean {
+    return this.rtc.bufferedAmount + frame.length <= MAX_BUFFERED_BYTES;
+  }
+
+  #nextMessageId(): number {
+    this.#messageId = (this.#messageId + 1) % 65_536;
+    return this.#messageId;
+  }
+}
+
+/** What a send rejects with when there is no open channel. */
+export function notConnected(peerId: string): Error {
+  return new Error(`The peer ${peerId} is not connected.`);
+}
+
+/** The bytes of a message. Throws TypeError for what is neither bytes nor a string, and Error for too many of them. */
+export function toBytes(data: Data): Uint8Array {
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
+  if (!bytes) throw new TypeError('Only strings, ArrayBuffers and typed arrays can be sent.');
+  if (bytes.length > MAX_DATA_BYTES)
+    throw new Error(`The message has ${bytes.length} bytes; ${MAX_DATA_BYTES} is the most. Send it in parts.`);
+  return bytes;
+}
+
+function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (!ArrayBuffer.isView(data)) return undefined;
+  const { buffer, byteOffset, byteLength } = data;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+}

@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import {
+  failureReason,
+  isFirefox,
+  restartsIce,
+  type Situation,
+  type Step,
+  stepFor,
+  stepForNeededOffer,
+  stepForRestart,
+} from './negotiation.ts';
+
+/** A connection that is new: nothing has been sent or heard. */
+const fresh: Situation = {
+  attempt: 'ours',
+  isInitiator: true,
+  polls: false,
+  isTheirsFirefox: false,
+  signalingState: 'stable',
+  isMakingOffer: false,
+  hasRemote: false,
+  theirSdp: undefined,
+  isPolite: true,
+  isOfferLost: false,
+  isConnected: false,
+};
+const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
+const making: Situation = { ...fresh, isMakingOffer: true };
+const answered: Situation = { ...fresh, hasRemote: true, theirSdp: 'taken' };
+const connected: Situation = { ...answered, isConnected: true };
+const renegotiating: Situation = { ...connected, signalingState: 'have-local-offer' };
+const impolite = { isPolite: false };
+const lost = { isOfferLost: true };
+
+type Case = [name: string, ours: Situation, sdp: string, attempt: string, step: Step];
+
+describe('an offer', () => {
+  test.each<Case>([
+    ['the first', fresh, 'new', 'theirs', 'answer'],
+    ['the first, unmarked', fresh, 'new', 'ours', 'answer'],
+    ['the next, when connected', connected, 'new', 'ours', 'answer'],
+    ['the next, when only answered', answered, 'new', 'ours', 'answer'],
+
+    ['again, the answer was lost', answered, 'taken', 'ours', 'resend answer'],
+    ['again, when connected', connected, 'taken', 'ours', 'resend answer'],
+    ['again, while we offer', renegotiating, 'taken', 'ours', 'resend answer'],
+    ['the same text for another connection', answered, 'taken', 'theirs', 'renew'],
+
+    ['for a new connection, when answered', answered, 'new', 'theirs', 'renew'],
+    ['for a new connection, when connected', connected, 'new', 'theirs', 'renew'],
+    ['for a new connection, while we renegotiate', renegotiating, 'new', 'theirs', 'renew'],
+    [
+      'for a new connection, while the impolite renegotiates',
+      { ...renegotiating, ...impolite },
+      'new',
+      'theirs',
+      'renew',
+    ],
+
+    ['first offers crossed, polite', offered, 'new', 'theirs', 'renew'],
+    ['first offers crossed, polite, unmarked', offered, 'new', 'ours', 'renew'],
+    ['first offers crossed, impolite', { ...offered, ...impolite }, 'new', 'theirs', 'resend offer'],
+    ['first offers crossed, impolite, unmarked', { ...offered, ...impolite }, 'new', 'ours', 'resend offer'],
+    ['while we make our first, polite', making, 'new', 'theirs', 'renew'],
+    ['while we make our first, impolite', { ...making, ...impolite }, 'new', 'theirs', 'ignore'],
+    ['our first is lost, polite', { ...offered, ...lost }, 'new', 'theirs', 'renew'],
+    ['our first is lost, impolite', { ...offered, ...lost, ...impolite }, 'new', 'theirs', 'renew'],
+
+    ['later offers crossed, polite: rolled back', renegotiating, 'new', 'ours', 'answer'],
+    ['later offers crossed, impolite', { ...renegotiating, ...impolite }, 'new', 'ours', 'resend offer'],
+    ['while we make a later one, polite', { ...connected, isMakingOffer: true }, 'new', 'ours', 'answer'],
+    [
+      'while we make a later one, impolite',
+      { ...connected, isMakingOffer: true, ...impolite },
+      'new',
+      'ours',
+      'ignore',
+    ],
+    ['our later one is lost, impolite', { ...renegotiating, ...lost, ...impolite }, 'new', 'ours', 'answer'],
+  ])('%s', (_name, ours, sdp, attempt, step) => {
+    expect(stepFor({ type: 'offer', sdp }, attempt, ours)).toBe(step);
+  });
+});
+
+describe('an answer', () => {
+  test.each<Case>([
+    ['to our first offer', offered, 'new', 'ours', 'take'],
+    ['to a later offer', renegotiating, 'new', 'ours', 'take'],
+    ['whoever is polite', { ...offered, ...impolite }, 'new', 'ours', 'take'],
+    ['again', answered, 'taken', 'ours', 'drop'],
+    ['again, when connected', connected, 'taken', 'ours', 'drop'],
+    ['while we make our offer', making, 'new', 'ours', 'drop'],
+    ['to an offer that we gave up, while the next is out', offered, 'new', 'theirs', 'drop'],
+    ['to an offer that we gave up, when connected', connected, 'new', 'theirs', 'drop'],
+    ['to an offer we know nothing of', fresh, 'new', 'theirs', 'start over'],
+    ['to an offer we know nothing of, unmarked', fresh, 'new', 'ours', 'start over'],
+    ['to an offer that we gave up for theirs', answered, 'new', 'theirs', 'start over'],
+    ['that we have had, from another connection', answered, 'taken', 'theirs', 'drop'],
+  ])('%s', (_name, ours, sdp, attempt, step) => {
+    expect(stepFor({ type: 'answer', sdp }, attempt, ours)).toBe(step);
+  });
+});
+
+test('of two whose first offers cross, exactly one gives way, whatever each is doing', () => {
+  for (const polite of [offered, making]) {
+    for (const other of [offered, making]) {
+      expect(stepFor({ type: 'offer', sdp: 'b' }, 'theirs', polite)).toBe('renew');
+      const step = stepFor({ type: 'offer', sdp: 'a' }, 'theirs', { ...other, ...impolite });
+      expect(step).toBe(other === making ? 'ignore' : 'resend offer');
+    }
+  }
+});
+
+const later = { ...fresh, isInitiator: false };
+test.each<[string, Situation, string]>([
+  ['connected', { ...later, isConnected: true }, 'offer'],
+  ['connected, already making one', { ...connected, isMakingOffer: true }, 'drop'],
+  ['connected to a peer that polls', { ...connected, polls: true }, 'offer'],
+  ['the initiator', fresh, 'offer'],
+  ['the initiator, making one', making, 'drop'],
+  ['the other', later, 'offer later'],
+  ['to a peer that polls', { ...fresh, polls: true }, 'offer later'],
+])('a needed offer: %s', (_name, ours, step) => {
+  expect(stepForNeededOffer(ours)).toBe(step);
+});
+
+test.each<[string, Situation, boolean, boolean, string]>([
+  ['of a live connection', connected, false, false, 'restart ICE'],
+  ['of a failed one', connected, false, true, 'restart ICE'],
+  ['with Firefox, from Chromium', { ...connected, isTheirsFirefox: true }, false, false, 'ask the other'],
+  ['between two Firefoxes', { ...connected, isTheirsFirefox: true }, true, false, 'restart ICE'],
+  ['from Firefox', connected, true, false, 'restart ICE'],
+  ['with a peer that polls', { ...connected, polls: true }, false, false, 'drop'],
+  ['with a peer that polls, failed', { ...connected, polls: true }, false, true, 'start over'],
+])('a restart %s', (_name, ours, isOursFirefox, hasFailed, step) => {
+  expect(stepForRestart(ours, isOursFirefox, hasFailed)).toBe(step);
+});
+
+test.each<[RTCIceConnectionState, boolean, string]>([
+  ['connected', false, 'ICE connected, but'],
+  ['completed', true, 'ICE connected, but'],
+  ['checking', false, 'TURN server'],
+  ['new', true, 'It polls'],
+])('why it failed with ICE %s, polls: %s', (iceConnectionState, polls, words) => {
+  expect(failureReason({ remoteDescription: {}, iceConnectionState }, polls)).toContain(words);
+  expect(failureReason({ remoteDescription: null, iceConnectionState }, polls)).toContain('not answered');
+});
+
+test('Firefox and a restart of ICE are told by the description', () => {
+  expect(isFirefox({ sdp: 'v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n' })).toBe(true);
+  expect(isFirefox({ sdp: 'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n' })).toBe(false);
+  expect(isFirefox(null)).toBe(false);
+  const before = { sdp: 'v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:x\r\n' };
+  expect(restartsIce(before, { sdp: 'v=0\r\nm=x\r\na=ice-ufrag:abcd\r\n' })).toBe(false);
+  expect(restartsIce(before, { sdp: 'v=0\r\na=ice-ufrag:efgh\r\n' })).toBe(true);
+  expect(restartsIce(null, before)).toBe(false);
+});

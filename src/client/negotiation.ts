@@ -1,0 +1,104 @@
+/**
+ * What to do about a description, a needed offer, a restart of ICE: decisions alone, without connection or timers.
+ * The rules are perfect negotiation's (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and those for
+ * signals that come late, twice or not at all.
+ */
+import type { Description } from '../protocol/signal.ts';
+
+/** How a connection stands. */
+export interface Situation {
+  /** Whether the first offer is ours. */
+  isInitiator: boolean;
+  /** The other has P2PCF and no socket: see Introduction in peer.ts. */
+  polls: boolean;
+  isTheirsFirefox: boolean;
+  /** Names our present connection. */
+  attempt: string;
+  signalingState: RTCSignalingState;
+  /** We are making an offer; the signaling state does not show it yet. */
+  isMakingOffer: boolean;
+  /** The present connection has had a description of the other's. */
+  hasRemote: boolean;
+  /** The last description of the other's that we took. */
+  theirSdp: string | undefined;
+  /** When both offer at once, the polite one gives way. */
+  isPolite: boolean;
+  /** Our offer has not reached the other, whose own offer is then no collision. */
+  isOfferLost: boolean;
+  isConnected: boolean;
+}
+
+/**
+ * `take` an answer; `answer` an offer; `renew`: answer it on a new connection; `ignore` an offer, and the candidates that
+ * belong to it, for our own offer's sake, and `resend offer`: the same, and send ours again; `resend answer` to an offer
+ * that we have answered; `start over` with an offer of ours on a new connection; `drop` what is about none of ours.
+ */
+export type Step = 'take' | 'answer' | 'renew' | 'ignore' | 'resend offer' | 'resend answer' | 'start over' | 'drop';
+
+/** What to do about a description; `attempt` names the connection it is about. */
+export function stepFor({ type, sdp }: Description, attempt: string, ours: Situation): Step {
+  const isNew = attempt !== ours.attempt;
+  const isOffering = ours.isMakingOffer || ours.signalingState !== 'stable';
+  if (type === 'answer') {
+    if (!isNew && ours.signalingState === 'have-local-offer') return 'take';
+    // It is about a connection that one of us has given up without the other's knowledge.
+    return isOffering || ours.isConnected || sdp === ours.theirSdp ? 'drop' : 'start over';
+  }
+  if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
+  // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with it.
+  const isCollision = isOffering && !ours.isOfferLost && !(isNew && ours.hasRemote);
+  // The other would not offer if it had our offer, unless the two have crossed.
+  if (isCollision && !ours.isPolite) return ours.isMakingOffer ? 'ignore' : 'resend offer';
+  // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers ours.
+  const needsNewConnection = isNew ? isOffering || ours.hasRemote : isOffering && !ours.hasRemote;
+  return needsNewConnection ? 'renew' : 'answer';
+}
+
+/** What to do when the browser wants to negotiate: offer now, or once the data channel is open, or nothing. */
+export function stepForNeededOffer(ours: Situation): 'offer' | 'offer later' | 'drop' {
+  // The first offer is the initiator's alone: it has the data channel. A peer that polls gets nothing else in it. An
+  // answer that is followed at once by an offer would be out of reach for a peer that has not got it.
+  const mayOffer = ours.isConnected || (ours.isInitiator && !ours.polls);
+  if (!mayOffer) return 'offer later';
+  return ours.isMakingOffer ? 'drop' : 'offer';
+}
+
+/** How to find a new way to the other, if the present one `hasFailed` or may still work. */
+export function stepForRestart(
+  ours: Situation,
+  isOursFirefox: boolean,
+  hasFailed: boolean,
+): 'restart ICE' | 'ask the other' | 'start over' | 'drop' {
+  // A peer that polls goes on with the ICE credentials of its first answer.
+  if (ours.polls) return hasFailed ? 'start over' : 'drop';
+  // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
+  // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
+  return ours.isTheirsFirefox && !isOursFirefox ? 'ask the other' : 'restart ICE';
+}
+
+/** Why there is no connection in time, for people. */
+export function failureReason(
+  pc: { remoteDescription: object | null; iceConnectionState: RTCIceConnectionState },
+  polls: boolean,
+): string {
+  if (!pc.remoteDescription) return 'The other has not answered.';
+  if (pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed')
+    return 'ICE connected, but the data channel did not open.';
+  return polls
+    ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
+    : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
+}
+
+/** Whether a description is Firefox's. */
+export function isFirefox(description: { sdp: string } | null): boolean {
+  return description?.sdp.includes('o=mozilla') ?? false;
+}
+
+/** Whether a description has other ICE credentials than the one before it. */
+export function restartsIce(before: { sdp: string } | null, after: { sdp: string }): boolean {
+  return before !== null && iceUfrag(before) !== iceUfrag(after);
+}
+
+function iceUfrag({ sdp }: { sdp: string }): string | undefined {
+  return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
+}

@@ -1,0 +1,46 @@
+/** Who may import whom in src/, types included: CONTRIBUTING.md, "Where things go". */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+
+const files = globSync('src/**/*.ts').filter((file) => !file.endsWith('.test.ts'));
+const imports = new Map(
+  files.map((file) => {
+    const found = readFileSync(file, 'utf8').matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'(\.{1,2}\/[^']+\.ts)'/g);
+    return [file, Array.from(found, ([, path = '']) => join(file, '..', path))];
+  }),
+);
+
+const MAY_IMPORT: Record<string, string[]> = {
+  protocol: ['protocol'],
+  room: ['room', 'protocol'],
+  worker: ['worker', 'room', 'protocol'],
+  client: ['client', 'protocol'],
+  'index.ts': ['worker', 'room', 'protocol'],
+};
+
+const folderOf = (file: string): string => file.split('/')[1] ?? '';
+
+test('every folder imports only what it may', () => {
+  const forbidden = [...imports].flatMap(([file, targets]) =>
+    targets.filter((target) => !MAY_IMPORT[folderOf(file)]?.includes(folderOf(target))).map((to) => `${file} -> ${to}`),
+  );
+  expect(files).not.toEqual([]);
+  expect(forbidden).toEqual([]);
+});
+
+test('no file imports itself by way of others', () => {
+  const circles = files.filter((file) => {
+    const reached = new Set<string>();
+    const visit = (from: string): void => {
+      for (const target of imports.get(from) ?? []) {
+        if (reached.has(target)) continue;
+        reached.add(target);
+        visit(target);
+      }
+    };
+    visit(file);
+    return reached.has(file);
+  });
+  expect(circles).toEqual([]);
+});

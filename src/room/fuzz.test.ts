@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { packed } from '../../test/support/world.ts';
 import { ProtocolError } from '../protocol/error.ts';
-import { isRoomPath, parseJoin } from '../protocol/join.ts';
+import { isRoomPath, joinSubprotocols, parseJoin } from '../protocol/join.ts';
 import { parseClientMessage } from '../protocol/messages.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
@@ -138,12 +138,22 @@ describe('parsers', () => {
       '?metadata=%5B1e20%5D',
       '?clientId=%F0%9F%98%80',
     );
+    const subprotocols = fc.option(
+      spoiled(
+        joinSubprotocols({
+          roomId: 'lobby',
+          metadata: '{"name":"é"}',
+          resume: '01234567-89ab-cdef-0123-456789abcdef',
+        }).join(),
+        'p2pcf-ws, p2pcf-ws.resume.MQ',
+      ),
+    );
     fc.assert(
-      fc.property(fc.tuple(spoiled('/ws/room/lobby', '/ws/room/a%2Fb'), query), ([path, search]) => {
+      fc.property(spoiled('/ws/room/lobby', '/ws/room/a%2Fb'), query, subprotocols, (path, search, offered) => {
         const url = new URL('http://p2pcf-ws.test');
         [url.pathname, url.search] = [path.toWellFormed(), search.toWellFormed()];
         if (!isRoomPath(url.pathname)) return;
-        const join = refusedOr(() => parseJoin(url, () => 'made up'));
+        const join = refusedOr(() => parseJoin(url, offered, () => '01234567-89ab-cdef-0123-456789abcdef'));
         if (!join) return;
         expect(new TextEncoder().encode(join.clientId).length).toBeLessThanOrEqual(256);
         expect(join.clientId).not.toMatch(/\p{Cc}/u);

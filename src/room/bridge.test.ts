@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { packed } from '../../test/support/world.ts';
+import { LIMITS, packed, sessionOf, World } from '../../test/support/world.ts';
 import type { Entry } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import { listingOf, readSignal } from './bridge.ts';
@@ -234,4 +234,60 @@ test('fingerprints survive the way from hexadecimal to base64 and back', () => {
       expect(description?.sdp).toContain(`a=fingerprint:sha-256 ${hash}\r\n`);
     }),
   );
+});
+
+/** A candidate that would be two lines, or end its string, where it is put into an SDP. */
+const ODD = [
+  'candidate:1\r\na=setup:active',
+  'candidate:1\na=x',
+  'candidate:1\u2028',
+  'candidate:1 "',
+  'candidate:1\0',
+];
+
+test('no candidate with a line break goes to a poller, nor comes from it', () => {
+  const candidates = [...ODD, HOST].map((candidate) => ({ candidate }));
+  expect(after({ ...offer(), candidates }).candidates).toEqual([HOST]);
+  const posted = packed('W', 'P', null, null, null, null, null, 1, [...ODD, 'a=x', { candidate: HOST }, [HOST], HOST]);
+  expect(answerOf('W', after(offer()), POLLER, [posted])).toMatchObject({ candidates: [{ candidate: HOST }] });
+});
+
+test.each(['ice-ufrag', 'ice-pwd', 'mid'])('a control character in %s of an offer is refused', (name) => {
+  const lines = CHROMIUM.map((line) => line.replace(new RegExp(`^a=${name}:.*`), `a=${name}:a\u0001b`));
+  expect(() => after(offer(lines))).toThrow('data channel and nothing else');
+});
+
+test('eight candidates of each address family are taken from a poller, however many it posts', () => {
+  const lines = Array.from(
+    { length: 4000 },
+    (_, n) => `candidate:${n} 1 udp 1 ${n % 2 ? '192.0.2.1' : '2001:db8::1'} 9`,
+  );
+  const signal = candidatesSignal('W', after(offer()), [packed('W', 'P', 0, 0, 0, 0, 0, 1, lines)]);
+  const listed = parseSignal(signal)?.candidates.map(({ candidate = '' }) => candidate.split(' ')[4]);
+  expect(listed?.sort()).toEqual([...Array(8).fill('192.0.2.1'), ...Array(8).fill('2001:db8::1')]);
+});
+
+test('the candidates of one offer have 4 KiB at most', () => {
+  const candidates = Array.from({ length: 64 }, (_, n) => ({ candidate: `candidate:${n} ${'x'.repeat(400)}` }));
+  expect(after({ ...offer(), candidates }).candidates.join('').length).toBeLessThanOrEqual(4096);
+});
+
+test('a label is as long as P2PCF takes it', () => {
+  const listing = listingOf({ id: 'W', metadata: { client_id: 'x'.repeat(2000) } }, after(offer()), false, 5000);
+  expect(listing?.entry.clientId).toBe('x'.repeat(64));
+});
+
+test('thirty-two offers are kept for one socket, the latest', () => {
+  const world = new World();
+  const sue = world.join('sue');
+  for (let n = 0; n < 40; n++) {
+    const session = sessionOf(`poller ${n}`, world.now);
+    world.answer({ roomId: 'lobby', contextId: `c${n}`, session }, { ...LIMITS, maxPeers: 100 });
+    world.receive(
+      sue,
+      { type: 'signal', targetId: `poller ${n}`, signal: offer() },
+      { ...LIMITS, maxMessageBytes: 9999 },
+    );
+  }
+  expect(sue.offers.map(({ pollerId }) => pollerId)).toEqual(Array.from({ length: 32 }, (_, n) => `poller ${n + 8}`));
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { spend } from './bucket.ts';
+import { spend, take } from './bucket.ts';
 
 const RATE = 50;
 
@@ -61,4 +61,14 @@ test('a rate of 0 switches it off, and peers are not counted while the plain bur
   for (let n = 0; n < 10_000; n++) expect(spend(bucket, 1000, 0, 0, uncountable).verdict).toBe('pass');
   for (let n = 0; n < 500; n++) expect(spend(bucket, 1, RATE, 0, uncountable).verdict).toBe('pass');
   expect(() => spend(bucket, 1, RATE, 0, uncountable)).toThrow('counted');
+});
+
+test('what is taken out of a bucket comes back at its rate, and a clock that goes backwards costs nothing', () => {
+  const bucket = { spent: 0, at: 0 };
+  const budget = { burst: 10, rate: 2 };
+  for (let n = 0; n < 10; n++) expect(take(bucket, 1, budget, 5000)).toBe(0);
+  const waitMs = take(bucket, 4, budget, 5000);
+  expect(waitMs).toBe(2001);
+  expect(take(bucket, 4, budget, 1000)).toBe(2001);
+  expect(take(bucket, 4, budget, 1000 + waitMs)).toBe(0);
 });

@@ -247,3 +247,58 @@ test('pollers count towards the fullness of a room', () => {
   world.poll('p1', 'p2');
   expect(world.join('bob').closeCode).toBeUndefined();
 });
+
+test('a room takes 256 KiB of metadata, a return aside, and then is full', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxPeers: 1000, maxMessageBytes: 65_536 };
+  const metadata = 'x'.repeat(2046);
+  const members = Array.from({ length: 200 }, (_, n) => world.join(`peer ${n}`, { metadata, token: `t${n}` }, limits));
+  const admitted = members.filter(({ closeCode }) => closeCode === undefined);
+  expect(admitted).toHaveLength(128);
+  expect(members.at(-1)?.closeCode).toBe(4003);
+  expect(world.join('bare', {}, limits).closeCode).toBeUndefined();
+  expect(JSON.stringify(world.find('bare')?.heard).length).toBeLessThan(280 * 1024);
+  const [first] = admitted;
+  if (first) world.drop(first);
+  expect(world.join('another', { metadata }, limits).closeCode).toBe(4003);
+  expect(world.join('peer 0', { metadata, token: 't0' }, limits).closeCode).toBeUndefined();
+});
+
+test('members that have never given a sign of life make room in a full room, once a minute is over', () => {
+  const world = new World();
+  const [pings, speaks, mute] = ['pings', 'speaks', 'mute', 'mute too'].map((id) => world.join(id));
+  if (pings) world.ping(pings);
+  if (speaks) world.receive(speaks, { type: 'broadcast', data: 1 });
+  world.pass(59);
+  expect(world.join('early').closeCode).toBe(4003);
+  world.pass(2);
+  const late = world.join('late');
+  expect(late.heard).toMatchObject([{ peers: ['pings', 'speaks', 'mute too'] }]);
+  expect(mute?.closeCode).toBe(4006);
+  expect(pings?.heard.slice(-2)).toMatchObject([
+    { type: 'peer_leave', clientId: 'mute', reason: 'timeout' },
+    { type: 'peer_join', clientId: 'late' },
+  ]);
+  expect(world.join('later').closeCode).toBeUndefined();
+  expect(world.join('last').closeCode).toBe(4003);
+});
+
+test('a place whose row outlived the return of its member counts for nobody and lapses without a word', () => {
+  const world = new World();
+  const bob = world.join('bob');
+  world.drop(world.join('alice', { token: 't1' }));
+  const rows = world.held;
+  const alice = world.join('alice', { token: 't1' });
+  world.held = rows; // it could not be deleted
+  expect(world.join('carol').heard).toMatchObject([{ peers: ['bob', 'alice'] }]);
+  world.pass(31);
+  world.lapse();
+  expect(world.held).toEqual([]);
+  expect([...bob.heard, ...alice.heard].filter(({ type }) => type === 'peer_leave')).toEqual([]);
+});
+
+test('limits are told to clients that ask for an extension', () => {
+  const world = new World();
+  expect(world.join('bare').heard[0]).not.toHaveProperty('maxMessageBytes');
+  expect(world.join('alice', { token: 't1' }).heard).toMatchObject([{ maxMessageBytes: 1000 }]);
+});

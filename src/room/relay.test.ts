@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LIMITS, World } from '../../test/support/world.ts';
+import { LIMITS, type TestMember, World } from '../../test/support/world.ts';
 
 test('a signal never looks at the whole room', () => {
   const world = new World();
@@ -58,4 +58,77 @@ test('our own bugs are not answered as bad input', () => {
     throw new TypeError('a bug');
   };
   expect(() => world.receive(alice, { type: 'signal', targetId: 'bob', signal: 1 })).toThrow('a bug');
+});
+
+/** As wrangler.toml has them. */
+const DEFAULTS = { ...LIMITS, maxPeers: 128, maxMessageBytes: 65_536, messagesPerSecond: 50 };
+const KIB_60 = 'x'.repeat(60 * 1024);
+
+/** Of what each of `count` messages of `sender` comes to, how much reaches `target`, in characters. */
+function flood(world: World, sender: TestMember, target: TestMember, count: number): number {
+  const before = target.heard.length;
+  for (let n = 0; n < count && sender.closeCode === undefined; n++)
+    world.receive(sender, { type: 'signal', targetId: target.id, signal: KIB_60 }, DEFAULTS);
+  return target.heard.slice(before).reduce((sum, message) => sum + JSON.stringify(message).length, 0);
+}
+
+test('a message costs a token for every 4 KiB: what one sender sends at once is two MiB, not thirty', () => {
+  const world = new World();
+  const [alice, bob] = [world.join('alice'), world.join('bob')];
+  expect(flood(world, alice, bob, 100)).toBeLessThanOrEqual(520 * 4096);
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'error', code: 'rate_limited' });
+});
+
+test('eight senders together send four MiB to a member that may not read, and are told when more would pass', () => {
+  const world = new World();
+  const bob = world.join('bob');
+  const senders = Array.from({ length: 8 }, (_, n) => world.join(`sender ${n}`, {}, DEFAULTS));
+  const sent = senders.map((sender) => flood(world, sender, bob, 500)).reduce((sum, each) => sum + each);
+  expect(sent).toBeGreaterThan(3 * 1024 * 1024);
+  expect(sent).toBeLessThanOrEqual(4 * 1024 * 1024);
+  const patient = world.join('patient', {}, DEFAULTS);
+  world.receive(patient, { type: 'signal', targetId: 'bob', signal: KIB_60 }, DEFAULTS);
+  const refusal = Object(patient.heard.at(-1));
+  expect(refusal).toMatchObject({ type: 'error', code: 'rate_limited' });
+  const count = patient.heard.length;
+  world.receive(patient, { type: 'broadcast', data: KIB_60 }, DEFAULTS);
+  expect(bob.heard.at(-1)).not.toMatchObject({ type: 'broadcast' });
+  expect(patient.heard).toHaveLength(count); // a full inbox is no reason to refuse the others a broadcast
+  world.now += refusal.retryAfterMs;
+  world.receive(patient, { type: 'signal', targetId: 'bob', signal: KIB_60 }, DEFAULTS);
+  expect(bob.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'patient' });
+});
+
+test('a newcomer to a full room may be sent an offer and ten candidates by everyone at once', () => {
+  const world = new World();
+  const members = Array.from({ length: 127 }, (_, n) => world.join(`peer ${n}`, {}, DEFAULTS));
+  const newcomer = world.join('newcomer', {}, DEFAULTS);
+  for (const { id } of members) {
+    world.receive(newcomer, { type: 'signal', targetId: id, signal: 'x'.repeat(3900) }, DEFAULTS);
+    for (let n = 0; n < 10; n++)
+      world.receive(newcomer, { type: 'signal', targetId: id, signal: 'x'.repeat(200) }, DEFAULTS);
+  }
+  for (const member of members) {
+    world.receive(member, { type: 'signal', targetId: 'newcomer', signal: 'x'.repeat(6000) }, DEFAULTS);
+    for (let n = 0; n < 10; n++)
+      world.receive(member, { type: 'signal', targetId: 'newcomer', signal: 'x'.repeat(200) }, DEFAULTS);
+  }
+  expect(newcomer.heard.filter(({ type }) => type === 'error')).toEqual([]);
+  expect(newcomer.heard.filter(({ type }) => type === 'signal')).toHaveLength(127 * 11);
+  expect(members.flatMap(({ heard }) => heard).filter(({ type }) => type === 'error')).toEqual([]);
+});
+
+test.each([
+  ['signal', 'signal'],
+  ['broadcast', 'data'],
+  ['ahead', 'offer'],
+])('a message of type %s that would grow when it is written again is refused', (type, field) => {
+  const world = new World();
+  const [alice, bob] = [world.join('alice'), world.join('bob')];
+  const heard = bob.heard.length;
+  const frame = `{"type":"${type}","targetId":"bob","${field}":[${'1e20,'.repeat(13_000)}1]}`;
+  expect(frame.length).toBeLessThan(DEFAULTS.maxMessageBytes);
+  world.receive(alice, frame, DEFAULTS);
+  expect(alice.heard.at(-1)).toMatchObject({ type: 'error', code: 'bad_message' });
+  expect(bob.heard).toHaveLength(heard);
 });

@@ -60,7 +60,7 @@ async function enter(page: RoomPage, kind: Kind, room: string, name: string, opt
     client.on('peerclose', ({ client_id }) => window.log.push(`close ${client_id}`));
     client.on('msg', async (peer, data) => {
       const isKnown = known.has(peer) || kind === 'p2pcf'; // which has a message now and then before its peerconnect
-      const sum = await sha256(data);
+      const sum = await globalThis.sha256(data);
       const text = isKnown ? new TextDecoder().decode(data.slice(0, 20)) : 'too early';
       window.got.push({ from: peer.client_id, length: data.byteLength, sum, text });
     });

@@ -49,7 +49,7 @@ async function enter(page: Page, kind: 'p2pcf' | 'p2pcf.rn', room: string, clien
       client.on('peerconnect', () => window.log.push('connect'));
       client.on('peerclose', () => window.log.push('close'));
       client.on('msg', async (_peer, data) => {
-        window.got.push({ from: '', length: data.byteLength, sum: await sha256(data), text: '' });
+        window.got.push({ from: '', length: data.byteLength, sum: await globalThis.sha256(data), text: '' });
       });
       await client.start();
     },

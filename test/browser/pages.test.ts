@@ -89,7 +89,7 @@ describe.each([
           const sending = lengths.map(async (length) => {
             const bytes = new Uint8Array(length).map((_, n) => (n * 31 + (n >> 8)) & 0xff);
             if (length > 1) bytes.set([0xb9, 0x1f]); // begins like the header of a frame
-            sums.push(await sha256(bytes));
+            sums.push(await globalThis.sha256(bytes));
             await window.room.send(peer, bytes, () => {
               mostBuffered = Math.max(mostBuffered, peer._channel?.bufferedAmount ?? 0);
             });

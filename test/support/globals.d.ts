@@ -1,5 +1,5 @@
 // What the test page has as globals, for the functions that run in it.
-declare const sha256: typeof import('./sha256.ts').sha256;
+declare var sha256: typeof import('./sha256.ts').sha256;
 declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
 declare const Peer: typeof import('../../src/client/peer.ts').Peer;

@@ -1,0 +1,139 @@
+/** The README's code, as it stands there: type-checked, and run in real pages. */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const ENTRIES = {
+  'p2pcf-ws': join(root, 'src/client/index.ts'),
+  'p2pcf-ws/signaling': join(root, 'src/client/signaling.ts'),
+};
+
+let quickStart: string;
+let withCamera: string;
+let signalingAlone: string;
+let bareClient: string;
+let server: Server;
+let browser: Browser;
+const open: { stop(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  const readme = await readFile(join(root, 'README.md'), 'utf8');
+  const blocks = Array.from(readme.matchAll(/^```js\n(.*?)^```/gms), ([, block = '']) => block);
+  expect(blocks).toHaveLength(4);
+  [quickStart = '', withCamera = '', signalingAlone = '', bareClient = ''] = blocks;
+  [server, browser] = await Promise.all([startWorkerd(), launchChromium()]);
+});
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.stop();
+});
+afterAll(async () => {
+  await Promise.all([server.stop(), browser.close()]);
+});
+
+test('every block type-checks under strict', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  try {
+    const quickStartWithCamera = quickStart.replace('await room.start();', `${withCamera}await room.start();`);
+    await writeFile(join(folder, 'library.ts'), quickStartWithCamera);
+    await writeFile(join(folder, 'signaling.ts'), signalingAlone);
+    await writeFile(join(folder, 'bare.js'), bareClient);
+    const paths = Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [path]]));
+    const compilerOptions = {
+      ...{ strict: true, noEmit: true, allowJs: true, checkJs: true, allowImportingTsExtensions: true },
+      ...{ target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', moduleDetection: 'force' },
+      ...{ lib: ['ES2024', 'DOM', 'DOM.Iterable'], types: [], paths, skipLibCheck: true },
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+    expect(run(join(root, 'node_modules/.bin/tsc'), '-p', folder)).toBe('');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+function run(command: string, ...args: string[]): string {
+  try {
+    return execFileSync(command, args, { encoding: 'utf8' });
+  } catch (error) {
+    return String(Object(error).stdout);
+  }
+}
+
+/** Pages that run a block, with this server in place of the reader's own; what each logs. */
+async function serve(block: string): Promise<PageServer> {
+  const [, imports = '', rest = ''] = /^((?:import .*\n)*)(.*)$/s.exec(block) ?? [];
+  const code = rest
+    .replace('https://p2pcf-ws.<your-subdomain>.workers.dev', server.url)
+    .replace('wss://p2pcf-ws.<your-subdomain>.workers.dev', server.url.replace('http', 'ws'));
+  // In a function, as the pages' scripts are no modules, which could await at their top.
+  const pages = await servePage(`${imports}(async () => {${code}})();`, { alias: ENTRIES });
+  open.push(pages);
+  return pages;
+}
+
+interface Reader {
+  page: Page;
+  said: string[];
+}
+
+async function openReader(pages: PageServer): Promise<Reader> {
+  const page = await openPage(browser, pages.url);
+  const said: string[] = [];
+  page.on('console', (message) => said.push(message.text()));
+  open.push({
+    async stop() {
+      expect(page.errors).toEqual([]);
+      await page.context().close();
+    },
+  });
+  await page.reload(); // so that nothing is said before we listen
+  return { page, said };
+}
+
+const count = (said: string[], what: RegExp): number => said.filter((line) => what.test(line)).length;
+const untilSaid = ({ said }: Reader, what: RegExp, times: number): Promise<void> =>
+  expect.poll(() => count(said, what), WAIT).toBe(times);
+
+test('the quick start: two meet, speak and part', async () => {
+  const pages = await serve(quickStart);
+  const [alice, bob] = [await openReader(pages), await openReader(pages)];
+  for (const reader of [alice, bob]) await untilSaid(reader, /^my name says hello$/, 1);
+  await bob.page.close();
+  await untilSaid(alice, /^my name is gone$/, 1);
+});
+
+test('a stream: the others see it', async () => {
+  const pages = await serve(quickStart.replace('await room.start();', `${withCamera}await room.start();`));
+  const [alice, bob] = [await openReader(pages), await openReader(pages)];
+  for (const { page } of [alice, bob]) {
+    await expect
+      .poll(() => page.evaluate(() => document.querySelector('video')?.videoWidth ?? 0), WAIT)
+      .toBeGreaterThan(0);
+  }
+});
+
+test('signaling alone: three tabs hear each other', async () => {
+  const pages = await serve(signalingAlone);
+  const readers = [await openReader(pages), await openReader(pages), await openReader(pages)];
+  await untilSaid(Object(readers[2]), /\{any: JSON\}/, 2);
+  await untilSaid(Object(readers[1]), /\{any: JSON\}/, 1);
+});
+
+test('without the library: it goes on when a page reloads and when a third comes', async () => {
+  const pages = await serve(bareClient);
+  const [alice, bob] = [await openReader(pages), await openReader(pages)];
+  for (const reader of [alice, bob]) await untilSaid(reader, /says hello$/, 1);
+  await alice.page.reload();
+  for (const reader of [alice, bob]) await untilSaid(reader, /says hello$/, 2);
+  const carol = await openReader(pages);
+  await untilSaid(carol, /says hello$/, 2);
+  for (const reader of [alice, bob])
+    await expect.poll(() => count(reader.said, /says hello$/), WAIT).toBeGreaterThan(2);
+});

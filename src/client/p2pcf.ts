@@ -147,7 +147,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
     const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
-    this.#turns = new Turns(() => this.#connections < maxConnections);
+    const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
+    this.#turns = new Turns(() => this.#connections < most);
     this.#newSignaling = () =>
       this.#listenTo(
         new SignalingClient({
@@ -315,7 +316,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
     }
-    if (this.state === 'open') this.#spare.publish(peers.length > 0);
+    this.#publishSpare(peers.length > 0);
   }
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
@@ -335,7 +336,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
     else if (polling) known.signalAgain();
     else known.markOfferLost();
-    if (offerTaken) this.#spare.publish(true);
+    if (offerTaken) this.#publishSpare(true);
   }
 
   /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
@@ -416,6 +417,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
           if (!polls && stranger.state !== 'waiting') void stranger.initiate();
         }
         if (this.state !== 'closed') this.#turns.next();
+        this.#publishSpare(true);
       });
     peer.introduce({
       id,
@@ -435,6 +437,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if (polls) void peer.initiate().then(announce);
     else announce();
     return peer;
+  }
+
+  /** Publishes the next offer, if a connection may come of it. */
+  #publishSpare(isBusy: boolean): void {
+    if (this.state === 'open' && this.#turns.areFree) this.#spare.publish(isBusy);
   }
 
   #suspend(): void {
@@ -471,7 +478,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #onNetworkChange = (): void => {
     for (const peer of this.peers.values()) peer.restart();
     this.#spare.discard();
-    if (this.state === 'open') this.#spare.publish(true);
+    this.#publishSpare(true);
   };
 }
 

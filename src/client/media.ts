@@ -19,19 +19,20 @@ type Senders = Map<MediaStream | undefined, RTCRtpSender>;
 export class Media {
   /** The senders of each track. A sender whose track was replaced is known by each track it has had. */
   senders = new Map<MediaStreamTrack, Senders>();
-  #pc: RTCPeerConnection;
+  readonly #pc: () => RTCPeerConnection;
   readonly #listener: MediaListener;
   /** Ids of the other's streams that the app has been told of. */
   readonly #announced = new Set<string>();
 
-  constructor(pc: RTCPeerConnection, listener: MediaListener) {
+  /** `pc` gives the present connection. */
+  constructor(pc: () => RTCPeerConnection, listener: MediaListener) {
     this.#pc = pc;
     this.#listener = listener;
   }
 
   add(track: MediaStreamTrack, stream: MediaStream | undefined): RTCRtpSender {
     const senders = this.#sendersOf(track);
-    const sender = senders.get(stream) ?? this.#pc.addTrack(track, ...(stream ? [stream] : []));
+    const sender = senders.get(stream) ?? this.#pc().addTrack(track, ...(stream ? [stream] : []));
     senders.set(stream, sender);
     return sender;
   }
@@ -43,7 +44,7 @@ export class Media {
       if (senders.get(stream) === sender) senders.delete(stream);
       if (senders.size === 0) this.senders.delete(each);
     }
-    this.#pc.removeTrack(sender);
+    this.#pc().removeTrack(sender);
   }
 
   replace(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null, stream?: MediaStream): Promise<void> {
@@ -53,13 +54,13 @@ export class Media {
     return sender.replaceTrack(newTrack);
   }
 
-  /** Goes on with a new connection. What it returns sends there what was being sent on the one before. */
-  moveTo(pc: RTCPeerConnection): () => void {
-    this.#pc = pc;
+  /** The connection is a new one now. What it returns sends there what was being sent on the one before. */
+  move(): () => void {
     const before = this.senders;
-    this.senders = new Map();
+    const after: Media['senders'] = new Map();
+    this.senders = after;
     return () => {
-      if (pc !== this.#pc) return;
+      if (after !== this.senders) return;
       for (const [track, senders] of before) {
         for (const [stream, sender] of senders) if (sender.track === track) this.add(track, stream);
       }

@@ -6,11 +6,12 @@ import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
-import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { type Allowance, ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES, newConnectionAllowance } from './limits.ts';
 import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
 import { randomHex } from './random.ts';
 import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
 import { Spare } from './spare.ts';
+import { Turns } from './turns.ts';
 
 export interface P2PCFOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -29,6 +30,8 @@ export interface P2PCFOptions {
   sdpTransform?: (sdp: string) => string;
   /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
   offersAhead?: boolean;
+  /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
+  maxConnections?: number;
   /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
   pingEveryMs?: number;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
@@ -47,7 +50,7 @@ export interface P2PCFOptions {
 }
 
 export interface P2PCFEvents {
-  /** A peer is in the room; nothing is connected yet. */
+  /** A peer is in the room, and it is its turn to be connected; nothing is connected yet. */
   peerjoin: [peer: Peer];
   /** The peer's data channel is open. */
   peerconnect: [peer: Peer];
@@ -116,6 +119,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    * connected before; the stranger is met as another peer when it ends.
    */
   readonly #rejoined = new Map<string, boolean>();
+  /** New connections on the demand of each session id: a closed peer has no say in how many come after it. */
+  readonly #allowances = new Map<string, Allowance>();
+  readonly #turns: Turns;
   #isWanted = false;
   #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
   #enteredAt = 0;
@@ -131,10 +137,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
     this.clientId = clientId;
     this.roomId = roomId;
-    const { metadata, offersAhead = true, stunIceServers = STUN_ICE_SERVERS, turnIceServers = [] } = options ?? {};
+    const {
+      metadata,
+      offersAhead = true,
+      maxConnections = 100,
+      stunIceServers = STUN_ICE_SERVERS,
+      turnIceServers = [],
+    } = options ?? {};
     checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
     if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
     const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
+    const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
+    this.#turns = new Turns(() => this.#connections < most);
     this.#newSignaling = () =>
       this.#listenTo(
         new SignalingClient({
@@ -168,6 +182,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Session ids of the peers that are connected. */
   get connectedSessions(): string[] {
     return [...this.peers.values()].filter((peer) => peer.connected).map((peer) => peer.id);
+  }
+
+  /** How many peers have a connection, or are on the way to one. */
+  get #connections(): number {
+    return [...this.peers.values()].filter(({ state }) => state !== 'waiting').length;
   }
 
   /** Joins the room. Resolves when the room has answered; rejects with Error if it refuses for good. */
@@ -293,10 +312,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         continue;
       }
       const peer = this.#peer(id, polling.includes(id), this.#spare.takeUnpublished());
+      if (peer.state === 'waiting') continue;
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
     }
-    if (this.state === 'open') this.#spare.publish(peers.length > 0);
+    this.#publishSpare(peers.length > 0);
   }
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
@@ -316,13 +336,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
     else if (polling) known.signalAgain();
     else known.markOfferLost();
-    if (offerTaken) this.#spare.publish(true);
+    if (offerTaken) this.#publishSpare(true);
   }
 
   /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
   #forget(id: string, hasLeft = false): void {
     const peer = this.peers.get(id);
     this.#introductions.delete(id);
+    this.#allowances.delete(id);
     const hasRejoined = this.#rejoined.delete(id); // perhaps as somebody else, whose goodbye is not the peer's
     if (isLive(peer) && (!hasLeft || hasRejoined)) this.#unlisted.add(id);
     else peer?.destroy();
@@ -338,28 +359,47 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if (this.state !== 'open') return;
     const stranger = this.#peer(id, polls);
     if (parseSignal(signal)?.description?.type === 'offer') stranger.receive(signal);
-    else if (!polls) void stranger.initiate();
+    else if (!polls && stranger.state !== 'waiting') void stranger.initiate();
   }
 
   #receive(fromId: string, signal: unknown): void {
     const known = this.peers.get(fromId);
-    if (known) known.receive(signal);
+    known?.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
-    else if (parseSignal(signal)?.description?.type === 'offer') this.#peer(fromId).receive(signal);
+    if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
+    if (known) this.#turns.prefer(known);
+    else if (this.#allowanceOf(fromId).take()) this.#peer(fromId).receive(signal);
+  }
+
+  #allowanceOf(id: string): Allowance {
+    const allowance = this.#allowances.get(id) ?? newConnectionAllowance();
+    this.#allowances.set(id, allowance);
+    return allowance;
   }
 
   /** The peer with this session id, made if it is new. */
   #peer(id: string, polls = false, made = this.peers.get(id)): Peer {
     if (made?.id === id) return made;
+    const isTurn = made !== undefined || this.#turns.areFree;
     const peer = made ?? new Peer(this.#settings);
     this.peers.set(id, peer);
+    let isAnnounced = false;
+    const announce = (): void => {
+      if (peer.destroyed || isAnnounced) return;
+      isAnnounced = true;
+      this.emit('peerjoin', peer);
+    };
     const { client_id, metadata } = Object(this.#introductions.get(id));
     peer
       .on('state', (state, reason) => {
+        if (state === 'waiting') this.#turns.add(peer, announce);
         this.emit('peerstate', peer, state, reason);
         // Neither ICE nor the room has a way to it.
         const isGivenUp = this.#unlisted.has(id) && this.#graceTimer === undefined;
         if (state === 'failed' && peer.connected && (isGivenUp || this.#rejoined.get(id))) peer.destroy();
+        if (state !== 'failed' || peer.connected || peer.destroyed || !this.#turns.someoneWaits) return;
+        peer.wait(); // another has not had its turn
+        this.#turns.next();
       })
       .on('connect', () => this.emit('peerconnect', peer))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
@@ -368,12 +408,16 @@ export class P2PCF extends Emitter<P2PCFEvents> {
           this.peers.delete(id);
           this.#unlisted.delete(id);
         }
+        this.#turns.remove(peer);
         this.emit('peerclose', peer);
         const isStranger = this.#rejoined.get(id);
         this.#rejoined.delete(id);
-        if (!isStranger || this.state !== 'open' || this.peers.has(id)) return;
-        const stranger = this.#peer(id, polls);
-        if (!polls) void stranger.initiate();
+        if (isStranger && this.state === 'open' && !this.peers.has(id)) {
+          const stranger = this.#peer(id, polls);
+          if (!polls && stranger.state !== 'waiting') void stranger.initiate();
+        }
+        if (this.state !== 'closed') this.#turns.next();
+        this.#publishSpare(true);
       });
     peer.introduce({
       id,
@@ -384,13 +428,20 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
       maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
+      connections: this.#allowanceOf(id),
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
-    const announce = (): unknown => !peer.destroyed && this.emit('peerjoin', peer);
+    if (!isTurn) peer.wait();
+    if (!isTurn || !peer.open()) return peer;
     // Tracks that the app adds must not get into the first offer to a peer that polls.
     if (polls) void peer.initiate().then(announce);
     else announce();
     return peer;
+  }
+
+  /** Publishes the next offer, if a connection may come of it. */
+  #publishSpare(isBusy: boolean): void {
+    if (this.state === 'open' && this.#turns.areFree) this.#spare.publish(isBusy);
   }
 
   #suspend(): void {
@@ -427,7 +478,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #onNetworkChange = (): void => {
     for (const peer of this.peers.values()) peer.restart();
     this.#spare.discard();
-    if (this.state === 'open') this.#spare.publish(true);
+    this.#publishSpare(true);
   };
 }
 

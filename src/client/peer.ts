@@ -9,10 +9,10 @@ import {
 import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
 import { Emitter } from './events.ts';
 import {
+  type Allowance,
   MAX_CANDIDATES,
   MAX_POLLED_CANDIDATES,
   MAX_UNUSED_TRANSCEIVERS,
-  newConnectionAllowance,
   newSignalAllowance,
   sizeFault,
 } from './limits.ts';
@@ -47,17 +47,18 @@ const RESTART_EVERY_MS = 2_000;
 const RESTART_SETTLED_AFTER_MS = 5_000;
 
 /**
- * `connecting` until the data channel is open, then `connected`; `disconnected` while ICE has lost the other and may
+ * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
+ * until the data channel is open, then `connected`; `disconnected` while ICE has lost the other and may
  * find it again; `failed` when a connection did not come about, until the next attempt succeeds; `closed` for good.
  */
-export type PeerState = 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+export type PeerState = 'waiting' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
 
 export interface PeerEvents extends MediaEvents {
   /** The data channel is open. */
   connect: [];
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
-  /** The state has changed; `reason` says why if it is `failed`. */
+  /** The state has changed; `reason` says why if it is `failed`, or `waiting` because the browser refused. */
   state: [state: PeerState, reason: string | undefined];
   /** A signal for the other, on its way. */
   signal: [signal: Signal];
@@ -98,6 +99,8 @@ export interface Introduction {
   send: (signal: Signal | RestartRequest) => void;
   /** The most bytes of JSON that a signal by way of the room may have. */
   maxSignalBytes: () => number;
+  /** How many new connections it may have on the other's demand. */
+  connections: Allowance;
   /** Told of a description by which another, with another certificate, goes by the id now. The peer does not take it. */
   onStranger: (signal: unknown) => void;
 }
@@ -121,11 +124,11 @@ export class Peer extends Emitter<PeerEvents> {
   initiator = false;
   /** Label of the data channel. */
   channelName = randomHex(20);
-  _pc: RTCPeerConnection;
 
   readonly #settings: PeerSettings;
   readonly #media: Media;
   readonly #outgoing: Outgoing;
+  #pc: RTCPeerConnection | undefined;
   #channel: Channel | undefined;
   #isPolite = true;
   #polls = false;
@@ -165,15 +168,14 @@ export class Peer extends Emitter<PeerEvents> {
   /** How many candidates have come for the other's present description, by kind. */
   readonly #candidates = new Map<string, number>();
   readonly #signalAllowance = newSignalAllowance();
-  #connectionAllowance = newConnectionAllowance();
+  #connectionAllowance: Allowance | undefined;
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
   #incoming = Promise.resolve();
 
   constructor(settings: PeerSettings) {
     super();
     this.#settings = settings;
-    this._pc = this.#newConnection();
-    this.#media = new Media(this._pc, {
+    this.#media = new Media(() => this._pc, {
       track: (...args) => this.emit('track', ...args),
       stream: (...args) => this.emit('stream', ...args),
     });
@@ -191,6 +193,12 @@ export class Peer extends Emitter<PeerEvents> {
   /** The same as `client_id`. */
   get clientId(): string {
     return this.client_id;
+  }
+
+  /** Made when it is first asked for. Throws what the constructor of RTCPeerConnection throws. */
+  get _pc(): RTCPeerConnection {
+    this.#pc ??= this.#newConnection();
+    return this.#pc;
   }
 
   get _channel(): RTCDataChannel | null {
@@ -234,7 +242,17 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   /** Says who the other is. It may have our complete offer already. */
-  introduce({ id, clientId, metadata, isPolite, polls, send, maxSignalBytes, onStranger }: Introduction): void {
+  introduce({
+    id,
+    clientId,
+    metadata,
+    isPolite,
+    polls,
+    send,
+    maxSignalBytes,
+    connections,
+    onStranger,
+  }: Introduction): void {
     this.id = id;
     this.client_id = clientId;
     this.metadata = metadata;
@@ -242,10 +260,35 @@ export class Peer extends Emitter<PeerEvents> {
     this.#polls = polls;
     this.#sendByRoom = send;
     this.#maxSignalBytes = maxSignalBytes;
+    this.#connectionAllowance = connections;
     this.#onStranger = onStranger;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
+  }
+
+  /** Makes the connection. False if the browser refuses: then it waits. */
+  open(): boolean {
+    try {
+      return this._pc !== undefined;
+    } catch (error) {
+      this.wait(String(error));
+      return false;
+    }
+  }
+
+  /** Gives up the connection for now, or does not make it. */
+  wait(reason?: string): void {
+    this.#stopTimers();
+    this.#closeConnection();
+    this.#pc = undefined;
+    this.#setState('waiting', reason);
+  }
+
+  /** The turn of a peer that waits has come: resolves when its offer is made. Undefined if it has to go on waiting. */
+  begin(): Promise<void> | undefined {
+    this.#setState('connecting');
+    return this.#startOver();
   }
 
   /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
@@ -258,7 +301,7 @@ export class Peer extends Emitter<PeerEvents> {
   /** Takes a signal; `exceed` does what is to be done about one that is beyond the limits. */
   #receive(signal: unknown, exceed: (reason: string) => void): void {
     const parsed = parseSignal(signal);
-    if (!parsed) return;
+    if (!parsed || this.#isWaiting) return;
     if (!this.#signalAllowance.take()) {
       exceed('It sends too many signals.');
       return;
@@ -294,7 +337,7 @@ export class Peer extends Emitter<PeerEvents> {
   signalAgain(): void {
     // Not while a description is being taken.
     this.#incoming = this.#incoming.then(() => {
-      if (this.destroyed) return;
+      if (this.destroyed || this.#isWaiting) return;
       if (this.#isUp) {
         if (this.#offerForRoom) this.#sendByRoom?.(this.#offerForRoom);
         return;
@@ -314,6 +357,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
   restart(): void {
+    if (this.#isWaiting) return;
     const delayMs = Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
     this.#restartTimer ??= setTimeout(() => this.#restart(), delayMs);
   }
@@ -374,9 +418,7 @@ export class Peer extends Emitter<PeerEvents> {
     if (this.destroyed) return;
     this.destroyed = true;
     this.connected = false;
-    this.#outgoing.stop();
-    clearTimeout(this.#connectTimer);
-    clearTimeout(this.#restartTimer);
+    this.#stopTimers();
     this.#closeConnection();
     this.#setState('closed');
     if (error) this.emit('error', error);
@@ -423,6 +465,13 @@ export class Peer extends Emitter<PeerEvents> {
     }
   }
 
+  #stopTimers(): void {
+    this.#outgoing.stop();
+    clearTimeout(this.#connectTimer);
+    clearTimeout(this.#restartTimer);
+    this.#restartTimer = undefined;
+  }
+
   #newConnection(): RTCPeerConnection {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints } = this.#settings;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
@@ -437,6 +486,7 @@ export class Peer extends Emitter<PeerEvents> {
     };
     pc.ontrack = (event) => this.#media.announce(event);
     pc.onconnectionstatechange = () => this.#followConnection();
+    if (this.destroyed) pc.close();
     return pc;
   }
 
@@ -459,13 +509,20 @@ export class Peer extends Emitter<PeerEvents> {
     };
   }
 
+  get #isWaiting(): boolean {
+    return this.state === 'waiting';
+  }
+
   get #isUp(): boolean {
     if (!this.connected || this.#polls) return this.connected;
     return this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
   }
 
-  /** Makes a new connection in place of the present one, with the same tracks. */
-  #renew(): void {
+  /**
+   * Makes a new connection in place of the present one. What it returns sends the same tracks there; undefined if the
+   * browser refuses: then it waits.
+   */
+  #renew(): (() => void) | undefined {
     this.#closeConnection();
     if (this.connected) {
       this.connected = false;
@@ -476,18 +533,16 @@ export class Peer extends Emitter<PeerEvents> {
     this.#theirSdp = undefined;
     this.#outgoing.reset();
     this.#attempt = randomHex(8);
-    this._pc = this.#newConnection();
-    const sendTracks = this.#media.moveTo(this._pc);
-    // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
-    if (this.#polls) void this.initiate().then(() => !this.destroyed && sendTracks());
-    else sendTracks();
+    this.#pc = undefined;
+    return this.open() ? this.#media.move() : undefined;
   }
 
   #closeConnection(): void {
-    const pc = this._pc;
-    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
     this.#channel?.release();
     this.#channel = undefined;
+    const pc = this.#pc;
+    if (!pc) return;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
     pc.close();
   }
 
@@ -500,7 +555,7 @@ export class Peer extends Emitter<PeerEvents> {
       // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.
       if (this.#offersAccepted === offersBefore) await this.#describe('offer', offer.sdp);
     } finally {
-      if (pc === this._pc) this.#isMakingOffer = false;
+      if (pc === this.#pc) this.#isMakingOffer = false;
     }
   }
 
@@ -539,13 +594,17 @@ export class Peer extends Emitter<PeerEvents> {
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
-    if (isRenewing && !this.#connectionAllowance.take()) {
+    if (isRenewing && !this.#connectionAllowance?.take()) {
       this.#setState('failed', 'It starts over too often.');
       return;
     }
     this.#isIgnoring = false;
     this.#offersAccepted++;
-    if (isRenewing) this.#renew();
+    if (isRenewing) {
+      const sendTracks = this.#renew();
+      if (!sendTracks) return;
+      sendTracks();
+    }
     this.#attempt = attempt;
     this.#outgoing.withdrawOffer();
     await this.#setRemote(offer);
@@ -631,7 +690,7 @@ export class Peer extends Emitter<PeerEvents> {
     if (state === 'failed') {
       this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
       // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
-      if (this.destroyed || (this.#polls && !this.connected)) return;
+      if (this.destroyed || this.#isWaiting || (this.#polls && !this.connected)) return;
       this.restart();
       this.#outgoing.repeat();
     }
@@ -640,7 +699,7 @@ export class Peer extends Emitter<PeerEvents> {
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
     this.#setState('failed', failureReason(this._pc, this.#polls));
-    if (this.destroyed) return; // a listener has had enough
+    if (this.destroyed || this.#isWaiting) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
     if (!this.#isPolite) this.#startOver(); // by rule one of the two, so that they do not collide
@@ -651,12 +710,17 @@ export class Peer extends Emitter<PeerEvents> {
     this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
   }
 
-  #startOver(): void {
+  #startOver(): Promise<void> | undefined {
     // Chromium (156) never settles what was under way on a connection that is closed.
     this.#incoming = Promise.resolve();
     this.#expectConnection();
-    this.#renew();
-    if (!this.initiator) this.initiate();
+    const sendTracks = this.#renew();
+    if (!sendTracks) return undefined;
+    if (!this.#polls) sendTracks();
+    const offered = this.initiate();
+    // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
+    if (this.#polls) void offered.then(() => !this.destroyed && sendTracks());
+    return offered;
   }
 
   async #send(data: Data, onProgress?: Progress): Promise<void> {
@@ -673,9 +737,9 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** A negotiation that fails is begun anew, at once the first time. */
   #guard(work: Promise<void>): void {
-    const pc = this._pc;
+    const pc = this.#pc;
     work.catch((error: unknown) => {
-      if (pc !== this._pc || this.destroyed) return;
+      if (pc !== this.#pc || this.destroyed) return;
       if (this.#hasStartedOver) {
         this.#expectConnection();
         this.#setState('failed', `The negotiation failed: ${error}`);

@@ -28,8 +28,10 @@ export class Spare {
    */
   prepare(): void {
     if (this.#peer) return;
-    this.#peer = this.#make();
-    if (!this.#publish) void this.#peer.initiate();
+    const peer = this.#make();
+    if (!peer.open()) return; // the browser has no connection to spare
+    this.#peer = peer;
+    if (!this.#publish) void peer.initiate();
   }
 
   /** Hands over the spare, for a peer that we found in the room. Undefined if it is published: a joiner may have it. */
@@ -62,9 +64,10 @@ export class Spare {
     if (this.#isPublished) return;
     this.prepare();
     const peer = this.#peer;
+    if (!peer) return;
     this.#isPublished = true;
-    void peer?.initiate();
-    const offer = await peer?.completeOffer();
+    void peer.initiate();
+    const offer = await peer.completeOffer();
     if (offer && peer === this.#peer) this.#publish?.(offer);
   }
 

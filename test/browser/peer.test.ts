@@ -7,7 +7,8 @@ let pages: PageServer;
 let browser: Browser;
 let page: Page;
 beforeAll(async () => {
-  const globals = `import { Peer } from './src/client/peer.ts'; globalThis.Peer = Peer;`;
+  const globals = `import { newConnectionAllowance } from './src/client/limits.ts'; import { Peer } from './src/client/peer.ts';
+    Object.assign(globalThis, { newConnectionAllowance, Peer });`;
   [pages, browser] = await Promise.all([servePage(globals), launchChromium()]);
 });
 afterAll(async () => {
@@ -43,6 +44,7 @@ async function introduce(isPolite: boolean): Promise<void> {
           if (pair.lost !== id) setTimeout(() => pair[other].receive(structuredClone(signal)), 10);
         },
         maxSignalBytes: () => 64_000,
+        connections: newConnectionAllowance(),
         onStranger: () => undefined,
       });
     pair.introduce(pair.a, 'a', 'b', isPolite);
@@ -161,6 +163,7 @@ test('one that is destroyed by who hears that it has failed stays so', async () 
       polls: false,
       send: () => undefined,
       maxSignalBytes: () => 64_000,
+      connections: newConnectionAllowance(),
       onStranger: () => undefined,
     });
     peer.on('state', (state) => state === 'failed' && peer.destroy());

@@ -3,6 +3,7 @@ declare var sha256: typeof import('./sha256.ts').sha256;
 declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
 declare const Peer: typeof import('../../src/client/peer.ts').Peer;
+declare const newConnectionAllowance: typeof import('../../src/client/limits.ts').newConnectionAllowance;
 /** Two peers of one page, in peer.test.ts. */
 interface Pair {
   a: import('../../src/client/peer.ts').Peer;

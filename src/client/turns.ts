@@ -1,0 +1,61 @@
+/** Who waits for a connection, where the page has as many as it should. */
+import type { Peer } from './peer.ts';
+
+/** How long until the browser is asked again that refused a connection, in ms. */
+const RETRY_EVERY_MS = 10_000;
+
+export class Turns {
+  readonly #hasRoom: () => boolean;
+  /** In the order of their turns, each with what is to be done when it has begun. */
+  #waiting = new Map<Peer, () => void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(hasRoom: () => boolean) {
+    this.#hasRoom = hasRoom;
+  }
+
+  /** Whether a connection may be made now. */
+  get areFree(): boolean {
+    return this.#waiting.size === 0 && this.#hasRoom();
+  }
+
+  get someoneWaits(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** Lines a peer up. */
+  add(peer: Peer, begun: () => void): void {
+    this.#waiting.set(peer, begun);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.next();
+      for (const [each, again] of this.#waiting) this.add(each, again); // which sets the timer
+    }, RETRY_EVERY_MS);
+  }
+
+  /** A peer has shown that it is there: it goes first. */
+  prefer(peer: Peer): void {
+    const begun = this.#waiting.get(peer);
+    if (begun) this.#waiting = new Map([[peer, begun], ...this.#waiting]);
+  }
+
+  /** Takes a peer out of the line. */
+  remove(peer: Peer): void {
+    this.#waiting.delete(peer);
+    if (this.#waiting.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Gives the next their turns. */
+  next(): void {
+    for (const [peer, begun] of [...this.#waiting]) {
+      if (!this.#hasRoom()) return;
+      if (!this.#waiting.has(peer)) continue; // a listener has closed it
+      this.remove(peer);
+      const offered = peer.begin();
+      if (!offered) return; // the browser has no more, and the peer is waiting again
+      void offered.then(begun);
+    }
+  }
+}

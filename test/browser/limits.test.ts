@@ -1,0 +1,228 @@
+/** What a member that means harm can make of a page: less than it takes to harm it. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+
+const MIB = 1024 * 1024;
+
+let server: Server;
+let pages: PageServer;
+let browser: Browser;
+beforeAll(async () => {
+  const globals = `import P2PCF from './src/client/index.ts'; import { signalFrames } from './src/client/chunks.ts';
+    Object.assign(globalThis, { P2PCF, signalFrames });`;
+  [server, pages, browser] = await Promise.all([startWorkerd(), servePage(globals), launchChromium()]);
+});
+afterAll(async () => {
+  await Promise.all([browser.close(), pages.stop(), server.stop()]);
+});
+
+let rooms = 0;
+let room = '';
+let open: (Page & { errors: string[] })[] = [];
+beforeEach(() => {
+  room = `limits ${++rooms}`;
+});
+afterEach(async () => {
+  const errors = open.flatMap((page) => page.errors);
+  for (const page of open) await page.context().close();
+  open = [];
+  expect(errors).toEqual([]);
+});
+
+async function newPage(): Promise<Page> {
+  const page = await openPage(browser, pages.url);
+  open.push(page);
+  return page;
+}
+
+/** A page that has joined; its peers' states, errors and sockets are counted in the page. */
+async function join(name: string, options: object = {}): Promise<Page> {
+  const page = await newPage();
+  await page.evaluate(() => {
+    Object.assign(window, { sockets: 0, made: 0, problems: [] });
+    const count = (name: 'sockets' | 'made'): void => {
+      Reflect.set(window, name, Reflect.get(window, name) + 1);
+    };
+    window.WebSocket = class extends WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        count('sockets');
+      }
+    };
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration?: RTCConfiguration) {
+        super(configuration);
+        count('made');
+      }
+    };
+  });
+  await enter(page, server.url, room, name, options, () => {
+    const problems: string[] = Reflect.get(window, 'problems');
+    window.room
+      .on('peerjoin', (peer) => peer.on('error', (error) => problems.push(error.message)))
+      .on('peerstate', (_peer, state, reason) => reason && problems.push(`${state}: ${reason}`));
+  });
+  return page;
+}
+
+const problems = (page: Page, part: string): Promise<void> =>
+  until(page, true, (part) => Reflect.get(window, 'problems').join().includes(part), part);
+
+/** A bare member of the room, in this process. */
+async function bare(id: string): Promise<{ send: (targetId: string, signal: unknown) => void; close: () => void }> {
+  const url = `${server.url.replace('http', 'ws')}/ws/room/${encodeURIComponent(room)}?clientId=${id}`;
+  const socket = new WebSocket(url);
+  await new Promise((resolve, reject) => {
+    socket.onmessage = resolve;
+    socket.onerror = reject;
+  });
+  return {
+    send: (targetId, signal) => socket.send(JSON.stringify({ type: 'signal', targetId, signal })),
+    close: () => socket.close(1000),
+  };
+}
+
+const sessionOf = async (page: Page): Promise<string> => String(await inPage(page, () => window.room.sessionId));
+
+/** An offer that a page has made of so many audio sections. */
+async function offerOf(page: Page, sections: number): Promise<RTCSessionDescriptionInit> {
+  return await page.evaluate(async (sections) => {
+    const connection = new RTCPeerConnection();
+    connection.createDataChannel('any');
+    for (let n = 0; n < sections; n++) connection.addTransceiver('video');
+    const { type, sdp = '' } = await connection.createOffer();
+    connection.close();
+    return { type, sdp };
+  }, sections);
+}
+
+/** The offer with so many sections more, as short as they can be: what all have is said once, before them. */
+function swollen({ type, sdp = '' }: RTCSessionDescriptionInit, sections: number): RTCSessionDescriptionInit {
+  const common = sdp.match(/^a=(ice-ufrag|ice-pwd|fingerprint|setup):.*\r\n/gm)?.join('') ?? '';
+  const section = (n: number): string =>
+    `m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:x${n}\r\na=sendrecv\r\na=rtcp-mux\r\n`;
+  const more = Array.from({ length: sections }, (_, n) => section(n)).join('');
+  return { type, sdp: sdp.replace('\r\nm=', `\r\n${common}m=`).replace(/^a=group.*\r\n/m, '') + more };
+}
+
+test('an offer of 300 m-lines is refused with a reason, and costs no socket', async () => {
+  const alice = await join('Alice');
+  const eve = await bare('eve');
+  const offer = swollen(await offerOf(alice, 0), 300);
+  expect(JSON.stringify(offer).length).toBeLessThan(64_000);
+  eve.send(await sessionOf(alice), { ...offer, attempt: 'eve' });
+  await problems(alice, 'm-lines');
+  expect(await inPage(alice, () => Reflect.get(window, 'sockets'))).toBe(1);
+  const bob = await join('Bobby');
+  await until(alice, 1, () => window.room.connectedSessions.length);
+  await say(bob, 'all is well');
+  await heard(alice, 'all is well');
+  eve.close();
+});
+
+test('a description of ours that is too long for the room is not sent, and the peer says so', async () => {
+  const alice = await join('Alice', { sdpTransform: undefined });
+  await inPage(alice, () => {
+    window.room.on('peerjoin', (peer) => {
+      for (let n = 0; n < 40; n++) peer.addTransceiver('video');
+    });
+  });
+  await bare('bob'); // it does not offer
+  await inPage(alice, () => void window.room.peers.get('bob')?.initiate());
+  await problems(alice, 'the room carries');
+  await new Promise((resolve) => setTimeout(resolve, 3_000)); // longer than until it would be sent again
+  expect(await inPage(alice, () => Reflect.get(window, 'sockets'))).toBe(1);
+});
+
+test('500 offers of new attempts make a dozen connections', async () => {
+  const alice = await join('Alice');
+  const eve = await bare('eve');
+  const { type, sdp } = await offerOf(alice, 0);
+  const before = Number(await inPage(alice, () => Reflect.get(window, 'made')));
+  const to = await sessionOf(alice);
+  for (let n = 0; n < 500; n++) {
+    eve.send(to, { type, sdp, attempt: `attempt ${n}` });
+    if (n % 25 === 24) await new Promise((resolve) => setTimeout(resolve, 600)); // what the room lets through
+  }
+  await problems(alice, 'too often');
+  expect(Number(await inPage(alice, () => Reflect.get(window, 'made'))) - before).toBeLessThan(25);
+  const bob = await join('Bobby');
+  await say(bob, 'hello').catch(() => undefined);
+  await until(bob, true, () => window.room.connectedSessions.length > 0);
+  eve.close();
+}, 60_000);
+
+test('a peer that connects and floods the channel with signals is closed with an error', async () => {
+  const [alice, eve] = [await join('Alice'), await join('Eve ')];
+  for (const page of [alice, eve]) await connected(page, 1);
+  await inPage(eve, () => {
+    const [peer] = window.room.peers.values();
+    const frames: Uint8Array<ArrayBuffer>[] = [
+      ...Reflect.get(window, 'signalFrames')({ candidate: { candidate: '' } }, 1),
+    ];
+    for (let n = 0; n < 1000; n++) for (const frame of frames) peer?._channel?.send(frame);
+  });
+  await problems(alice, 'too many signals');
+});
+
+test('a message that is longer than any may be ends the connection with an error; send refuses it at once', async () => {
+  const [alice, eve] = [await join('Alice'), await join('Eve ')];
+  for (const page of [alice, eve]) await connected(page, 1);
+  const refused = await eve.evaluate(
+    async (bytes) => {
+      const [peer] = window.room.peers.values();
+      const sent = peer?.send(new Uint8Array(bytes)) ?? Promise.resolve();
+      return await sent.then(String, (error: Error) => error.message);
+    },
+    256 * MIB + 1,
+  );
+  expect(refused).toContain('is the most');
+  await inPage(eve, () => {
+    const [peer] = window.room.peers.values();
+    const frame = new DataView(new ArrayBuffer(16_000));
+    frame.setUint16(0, 8121, true);
+    frame.setUint32(8, 300_000_000, true);
+    peer?._channel?.send(frame);
+  });
+  await problems(alice, '300000000 bytes');
+});
+
+test('where there is room for two, four meet in turn, and who waits can be seen', async () => {
+  const alice = await join('Alice', { maxConnections: 2, offersAhead: false });
+  await bare('fake1');
+  await bare('fake2');
+  await until(alice, 2, () => window.room.peers.size);
+  const bob = await join('Bobby');
+  await until(alice, ['connecting', 'connecting', 'waiting'], () =>
+    Array.from(window.room.peers.values(), ({ state }) => state),
+  );
+  expect(await inPage(alice, () => window.room.peers.get('fake1')?.client_id)).toBe('fake1');
+  // Those that do not connect in time give their turn away.
+  await connected(alice, 1);
+  await say(bob, 'at last');
+  await heard(alice, 'at last');
+}, 60_000);
+
+test('a browser that refuses a connection is asked again', async () => {
+  const alice = await newPage();
+  await alice.evaluate(() => {
+    Object.assign(window, { isFull: true });
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration?: RTCConfiguration) {
+        if (Reflect.get(window, 'isFull'))
+          throw new DOMException('Cannot create so many PeerConnections', 'UnknownError');
+        super(configuration);
+      }
+    };
+  });
+  await enter(alice, server.url, room, 'Alice', {}, () => {
+    window.room.on('peerstate', (_peer, state, reason) => window.log.push(`${state} ${reason}`));
+  });
+  await join('Bobby');
+  await until(alice, true, () => window.log.join().includes('waiting UnknownError: Cannot create so many'));
+  await inPage(alice, () => Object.assign(window, { isFull: false }) && undefined);
+  await connected(alice, 1);
+}, 60_000);

@@ -3,7 +3,7 @@ import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
-import { answerPoll, answerPreflight } from './worker/polling.ts';
+import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
 import { refused, withJoin } from './worker/upgrade.ts';

@@ -248,7 +248,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     } else {
       this.#lostAt ||= now;
     }
-    if (this.state === 'connecting' && this.#attempt === 0) void this.#explain(this.#started);
+    // Any other code is a room's, which has said why.
+    if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => this.#connect(), delay + (heldFor(close) ?? 0) * 1000);
   }

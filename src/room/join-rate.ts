@@ -1,5 +1,5 @@
 /** How fast a room lets itself be joined: a join costs all its members a message, and the joiner one about all of them. */
-import { type Bucket, type Budget, take } from './bucket.ts';
+import { type Bucket, type Budget, take } from './rate-limit.ts';
 
 /** A class of thirty behind one address, twice over. */
 const PER_ADDRESS: Budget = { burst: 60, rate: 1 };

@@ -1,5 +1,5 @@
 /** How fast a room lets itself be polled: a poll costs Cloudflare's time, and what it writes a row of the day's quota. */
-import { type Bucket, type Budget, take } from './bucket.ts';
+import { type Bucket, type Budget, take } from './rate-limit.ts';
 
 /** One p2pcf polls every 1.5 s at its fastest, and once more for each change. */
 const POLLS_PER_CONTEXT: Budget = { burst: 60, rate: 2 };

@@ -6,8 +6,8 @@ import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMes
 import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { offerToPoller } from './bridge.ts';
-import { BURST_PER_PEER, type Bucket, type Budget, spend, take } from './bucket.ts';
 import { closeGhosts, expel, isGhost } from './presence.ts';
+import { BURST_PER_PEER, type Bucket, type Budget, spend, take } from './rate-limit.ts';
 import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
 
 /** A message costs a token for every so many characters that it has begun. */

@@ -6,7 +6,7 @@ import type { Close } from '../protocol/close.ts';
 import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
-import type { Bucket } from './bucket.ts';
+import type { Bucket } from './rate-limit.ts';
 
 /** A client that has come to join, and is no member yet. */
 export interface Newcomer {

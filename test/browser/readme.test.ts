@@ -68,7 +68,7 @@ function run(command: string, ...args: string[]): string {
 
 /** Pages that run a block, with this server in place of the reader's own; what each logs. */
 async function serve(block: string): Promise<PageServer> {
-  const [, imports = '', rest = ''] = /^((?:import .*\n)*)(.*)$/s.exec(block) ?? [];
+  const [, imports = '', rest = ''] = /^((?:import [^\n]*\n)*)(.*)$/s.exec(block) ?? [];
   const code = rest
     .replace('https://p2pcf-ws.<your-subdomain>.workers.dev', server.url)
     .replace('wss://p2pcf-ws.<your-subdomain>.workers.dev', server.url.replace('http', 'ws'));

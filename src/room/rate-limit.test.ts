@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { spend, take } from './bucket.ts';
+import { spend, take } from './rate-limit.ts';
 
 const RATE = 50;
 

@@ -54,7 +54,8 @@ export type Step =
 export function stepFor({ type, sdp }: Description, attempt: string, ours: Situation): Step {
   const [fingerprint, another] = fingerprintsOf(sdp);
   if (another !== undefined) return 'drop'; // no browser makes such a thing
-  const isStranger = (ours.hasRemote || ours.isPinned) && fingerprint !== ours.fingerprint;
+  const isKnown = ours.fingerprint !== undefined && (ours.hasRemote || ours.isPinned);
+  const isStranger = isKnown && fingerprint !== ours.fingerprint;
   if (isStranger && ours.isPinned) return 'refuse';
   const isNew = attempt !== ours.attempt;
   const isOffering = ours.isMakingOffer || ours.signalingState !== 'stable';

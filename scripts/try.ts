@@ -16,8 +16,7 @@ try {
   say(`${bytes.length} bytes went to Alice and came back, unchanged`, meeting.echoed);
   console.log(`The two sent ${meeting.messagesSent} messages through the server; the bytes went from peer to peer.`);
   console.log(
-    'README’s times are lower: there, browsers and not node-datachannel meet, on workerd without the proxy of wrangler dev ' +
-      'in front, and after the server has warmed up.',
+    'README’s times are another measure: there browsers meet with the library, here node-datachannel with a bare client.',
   );
 } finally {
   await server.stop();

@@ -252,6 +252,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       })
       .on('refused', ({ code }) => {
         if (this.#enteredAt && code !== FULL.code) this.#changeSession(signaling);
+        else this.#listen('removeEventListener'); // a start that was refused leaves nothing behind
       })
       .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
       .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))

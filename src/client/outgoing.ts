@@ -137,5 +137,6 @@ export class Outgoing {
   stop(): void {
     clearTimeout(this.#batchTimer);
     clearTimeout(this.#repeatTimer);
+    this.#batchTimer = this.#repeatTimer = undefined; // a peer that waits for its turn goes on later
   }
 }

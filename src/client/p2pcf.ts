@@ -2,6 +2,7 @@
 import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
+import { utf8Length } from '../protocol/utf8.ts';
 import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
@@ -489,7 +490,7 @@ function isLive(peer: Peer | undefined): boolean {
 }
 
 function checkLength(what: string, value: unknown, most: number): void {
-  const length = new TextEncoder().encode(JSON.stringify(value)).length;
+  const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
 }
 

@@ -6,6 +6,7 @@ import {
   type RestartRequest,
   type Signal,
 } from '../protocol/signal.ts';
+import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
 import { Emitter } from './events.ts';
 import {
@@ -637,7 +638,7 @@ export class Peer extends Emitter<PeerEvents> {
   #signal(signal: Signal): void {
     this.emit('signal', signal);
     const marked = { ...signal, attempt: this.#attempt };
-    const bytes = new TextEncoder().encode(JSON.stringify(marked)).length;
+    const bytes = utf8Length(JSON.stringify(marked));
     const fitsRoom = bytes <= this.#maxSignalBytes();
     const isWayOpen = (!this.#hasRestarted || !fitsRoom) && this._pc.connectionState === 'connected';
     if (this.connected && (isWayOpen || this.#polls)) {

@@ -4,7 +4,7 @@
  */
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { toJson } from './json.ts';
+import { parseJson, toJson } from './json.ts';
 import { isOwnedId } from './owned-id.ts';
 
 /** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
@@ -148,13 +148,7 @@ export function isReactNative(sessionId: string): boolean {
 }
 
 function parseBody(text: string): Record<string, unknown> {
-  let body: unknown;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    // JSON.parse throws SyntaxError and nothing else; its own words would quote the text back.
-    throw new ProtocolError('bad_json', 'Bad JSON: the body must be a JSON object such as {"r":"lobby"}.');
-  }
+  const body = parseJson(text, 'Bad JSON: the body must be a JSON object such as {"r":"lobby"}.');
   return typeof body === 'object' ? { ...body } : {}; // what is no object lacks a room id
 }
 

@@ -27,7 +27,7 @@ export interface Budget {
 /** Takes `cost` tokens out of `bucket`, which it changes. Returns 0; or, taking none, in how many ms there would be enough. */
 export function take(bucket: Bucket, cost: number, { burst, rate }: Budget, now: number): number {
   drain(bucket, rate, now);
-  if (bucket.spent + cost > burst) return Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1;
+  if (bucket.spent + cost > burst) return waitMs(bucket, cost, burst, rate);
   bucket.spent += cost;
   return 0;
 }
@@ -51,8 +51,12 @@ export function spend(bucket: Bucket, cost: number, rate: number, now: number, c
   const burst = BURST + BURST_PER_PEER * countOthers();
   bucket.spent += 1; // a refused message is paid for too, so that a member that goes on comes to an end
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
-  // One millisecond more than the sum says: `spent` is a fraction, rounded here and there.
-  return { verdict: 'wait', retryAfterMs: Math.ceil(((bucket.spent + cost - burst) / rate) * 1000) + 1 };
+  return { verdict: 'wait', retryAfterMs: waitMs(bucket, cost, burst, rate) };
+}
+
+/** One millisecond more than the sum says: `spent` is a fraction, rounded here and there. */
+function waitMs({ spent }: Bucket, cost: number, burst: number, rate: number): number {
+  return Math.ceil(((spent + cost - burst) / rate) * 1000) + 1;
 }
 
 function drain(bucket: Bucket, rate: number, now: number): void {

@@ -1,7 +1,6 @@
 /** One frame of a member, and who gets it. */
 import { FLOOD, SILENT, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
-import { toJson } from '../protocol/json.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
@@ -116,10 +115,10 @@ function delivery<M extends Member>(
   to: readonly M[],
   { maxMessageBytes }: Limits,
 ): Extract<Effect<M>, { do: 'send' }> {
-  const text = toJson(message, 'The message is nested too deeply.');
-  if (isTooLarge(text, maxMessageBytes + ENVELOPE_BYTES))
+  const effect = send(message, ...to);
+  if (isTooLarge(effect.text, maxMessageBytes + ENVELOPE_BYTES))
     throw new ProtocolError('bad_message', `Written out, the message has over ${maxMessageBytes} bytes. Send less.`);
-  return { do: 'send', text, to };
+  return effect;
 }
 
 /** Returns 0, or in how many ms there is room for it. */

@@ -143,7 +143,7 @@ export type Effect<M> =
   | { do: 'dropPosting'; posting: Posting };
 
 /** Throws ProtocolError `bad_message` for what a peer has nested too deeply to be passed on. */
-export function send<M>(message: ServerMessage, ...to: readonly M[]): Effect<M> {
+export function send<M>(message: ServerMessage, ...to: readonly M[]): Extract<Effect<M>, { do: 'send' }> {
   return { do: 'send', text: toJson(message, 'The message is nested too deeply.'), to };
 }
 

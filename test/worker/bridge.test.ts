@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Client, type Place } from '../support/client.ts';
 import { Poller, type Reply, send } from '../support/poller.ts';
+import { pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -19,9 +20,6 @@ afterEach(async () => {
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
 const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' }).catch(stillAsleep);
-
-/** Moves the clock of the Worker and the room. */
-const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
 
 function stillAsleep(error: unknown): void {
   if (!String(error).includes('not currently running')) throw error;

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
+import { pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 const ROOM = 'the room';
@@ -9,8 +10,6 @@ const stub = () => env.SIGNALING_ROOM.getByName(ROOM);
 const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' });
 
 /** Moves the room's clock; the runtime's, which stamps pings, stays. */
-const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
-
 let clients: Client[] = [];
 async function join(clientId: string): Promise<Client> {
   const client = await Client.join(workerd, ROOM, clientId);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { Client } from '../support/client.ts';
 import { JSON_TYPE, Poller, send } from '../support/poller.ts';
+import { meter, pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -22,26 +23,12 @@ afterEach(async () => {
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
 const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' });
-const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
-
 async function join(id: string, extensions: Record<string, string> = {}): Promise<Client> {
   const client = await Client.connect(workerd, room, id, extensions);
   clients.push(client);
   await client.next();
   return client;
 }
-
-/** Counts what is written in the room from now on: each is billed as a row (2026-11). */
-const meter = () =>
-  runInDurableObject(stub(), (_room, { storage }) => {
-    const calls = [
-      vi.spyOn(storage.kv, 'put'),
-      vi.spyOn(storage.kv, 'delete'),
-      vi.spyOn(storage, 'setAlarm'),
-      vi.spyOn(storage, 'deleteAll'),
-    ];
-    return () => calls.reduce((sum, call) => sum + call.mock.calls.length, 0);
-  });
 
 const HASH = Array.from({ length: 32 }, () => 'AB').join(':');
 const SDP = `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:Wufr\r\na=ice-pwd:Wpwd\r\na=fingerprint:sha-256 ${HASH}\r\na=mid:0\r\n`;
@@ -117,7 +104,7 @@ describe('what is kept with a socket', () => {
 test('a poller in a room of fifty sockets costs three rows at most, and a signal to a poller none', async () => {
   const sockets: Client[] = [];
   for (let n = 0; n < 50; n++) sockets.push(await join(`socket ${n}`));
-  const written = await meter();
+  const written = await meter(stub());
   const polly = new Poller(room, 'polly');
   await polly.post();
   for (const socket of sockets) await socket.signal('polly', OFFER);
@@ -255,7 +242,7 @@ describe('polls', () => {
 
   test('a stranger writes five hundred rows or so in a minute, not a day’s quota', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
-    const written = await meter();
+    const written = await meter(stub());
     // Each context posts as fast as it may, and leaves so that the next finds room.
     for (let n = 0; n < 1500; n++) {
       const body = bodyOf(`m${n}`);
@@ -270,7 +257,7 @@ describe('polls', () => {
   test('a posting that asks for a millisecond is kept for thirty seconds, one alarm', async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });
-    const written = await meter();
+    const written = await meter(stub());
     for (let n = 0; n < 10; n++) await send(bodyOf('polly', { x: 1, t: now + n }));
     const alarm = await runInDurableObject(stub(), (_room, { storage }) => storage.getAlarm());
     expect(alarm).toBe(now + 30_000);

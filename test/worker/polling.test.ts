@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { Client } from '../support/client.ts';
 import { JSON_TYPE, Poller, type Reply, send } from '../support/poller.ts';
+import { meter, pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -18,9 +19,6 @@ afterEach(() => {
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
 
-/** Moves the clock of the Worker and the room; the runtime's, which rings alarms, stays. */
-const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
-
 const idsIn = ({ ps }: Reply): unknown[] => ps.map(([sessionId]) => sessionId);
 
 /** What is stored in the room. */
@@ -31,18 +29,6 @@ const stored = () =>
     tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
   }));
 const NOTHING = { keys: 0, alarm: null, tables: [] };
-
-/** Counts what is written in the room from now on, until it sleeps: each is billed as a row (2026-11). */
-const meter = () =>
-  runInDurableObject(stub(), (_room, { storage }) => {
-    const calls = [
-      vi.spyOn(storage.kv, 'put'),
-      vi.spyOn(storage.kv, 'delete'),
-      vi.spyOn(storage, 'setAlarm'),
-      vi.spyOn(storage, 'deleteAll'),
-    ];
-    return () => calls.reduce((sum, call) => sum + call.mock.calls.length, 0);
-  });
 
 describe.each([
   ['awake', async () => undefined],
@@ -114,7 +100,7 @@ function stillAsleep(error: unknown): void {
 }
 
 test('what is written: a row and an alarm for the first, a row for the next, nothing for an idle poll', async () => {
-  const written = await meter();
+  const written = await meter(stub());
   const alice = new Poller(room, 'alice');
   const bob = new Poller(room, 'bob');
   await send({ r: room });

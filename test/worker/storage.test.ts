@@ -4,6 +4,7 @@ import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
 import { Poller } from '../support/poller.ts';
+import { pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -20,8 +21,6 @@ afterEach(async () => {
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
 const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' });
-const pass = (seconds: number) => vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + seconds * 1000 });
-
 async function join(id: string, extensions: Record<string, string> = {}): Promise<Client> {
   const client = await Client.connect(workerd, room, id, extensions);
   clients.push(client);

@@ -1,31 +1,19 @@
 /** The demo app as `npm run dev` serves it, in two Chromium pages. */
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { launchChromium, openPage } from '../support/chromium.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchChromium } from '../support/chromium.ts';
+import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { type Server, startDev } from '../support/server.ts';
 
 let server: Server;
 let browser: Browser;
-let open: (Page & { errors: string[] })[] = [];
+const newPage = pagesOfEachTest(() => browser);
 beforeAll(async () => {
   [server, browser] = await Promise.all([startDev(), launchChromium()]);
 });
 afterAll(async () => {
   await Promise.all([server.stop(), browser.close()]);
 });
-afterEach(async () => {
-  const errors = open.flatMap((page) => page.errors);
-  for (const page of open) await page.context().close();
-  open = [];
-  expect(errors).toEqual([]);
-});
-
-async function newPage(url: string): Promise<Page> {
-  const page = await openPage(browser, url);
-  open.push(page);
-  return page;
-}
-
 /** Alice opens the demo, and Bob the link she gives him. */
 async function meet(): Promise<{ alice: Page; bob: Page }> {
   const alice = await newPage(`${server.url}/demo/`);

@@ -1,7 +1,8 @@
 /** Who a peer is, whoever holds its id in the room: a Peer is one certificate for its whole life. */
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
+import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 
@@ -17,25 +18,12 @@ afterAll(async () => {
 
 let rooms = 0;
 let room = '';
-let open: (Page & { errors: string[] })[] = [];
+const newPage = pagesOfEachTest(() => browser);
 beforeEach(() => {
   room = `identity ${++rooms}`;
 });
-afterEach(async () => {
-  const errors = open.flatMap((page) => page.errors);
-  for (const page of open) await page.context().close();
-  open = [];
-  expect(errors).toEqual([]);
-});
-
-async function newPage(): Promise<Page> {
-  const page = await openPage(browser, pages.url);
-  open.push(page);
-  return page;
-}
-
 async function join(name: string, options: object = {}): Promise<Page> {
-  const page = await newPage();
+  const page = await newPage(pages.url);
   await enter(page, server.url, room, name, options);
   return page;
 }
@@ -45,7 +33,7 @@ async function join(name: string, options: object = {}): Promise<Page> {
  * What it hears is in `got`, and in `log` that its channel is open; `window.bare` has its socket and connection.
  */
 async function joinBare(id: string): Promise<Page> {
-  const page = await newPage();
+  const page = await newPage(pages.url);
   const start = async (url: string): Promise<void> => {
     window.log = [];
     window.got = [];
@@ -149,7 +137,7 @@ test('one who takes the offer published ahead under a connected peer’s id does
   const bob = await joinBare('bob');
   await connected(alice, 1);
   await inPage(alice, remember, 'bob');
-  const eve = await newPage();
+  const eve = await newPage(pages.url);
   const path = `/ws/room/${encodeURIComponent(room)}?clientId=bob&ahead=1`;
   const take = async (url: string): Promise<unknown> => {
     for (;;) {
@@ -187,7 +175,7 @@ test('all see one certificate, in one form, whatever became of the connection', 
 
 test('when its place is given to somebody else, a client comes back under a new session id', async () => {
   const alice = await join('Alice');
-  const bob = await newPage();
+  const bob = await newPage(pages.url);
   await bob.evaluate(() => {
     window.WebSocket = class extends WebSocket {
       constructor(url: string | URL, protocols?: string | string[]) {

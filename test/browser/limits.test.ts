@@ -1,7 +1,8 @@
 /** What a member that means harm can make of a page: less than it takes to harm it. */
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
+import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 
@@ -21,26 +22,13 @@ afterAll(async () => {
 
 let rooms = 0;
 let room = '';
-let open: (Page & { errors: string[] })[] = [];
+const newPage = pagesOfEachTest(() => browser);
 beforeEach(() => {
   room = `limits ${++rooms}`;
 });
-afterEach(async () => {
-  const errors = open.flatMap((page) => page.errors);
-  for (const page of open) await page.context().close();
-  open = [];
-  expect(errors).toEqual([]);
-});
-
-async function newPage(): Promise<Page> {
-  const page = await openPage(browser, pages.url);
-  open.push(page);
-  return page;
-}
-
 /** A page that has joined; its peers' states, errors and sockets are counted in the page. */
 async function join(name: string, options: object = {}): Promise<Page> {
-  const page = await newPage();
+  const page = await newPage(pages.url);
   await page.evaluate(() => {
     Object.assign(window, { sockets: 0, made: 0, problems: [] });
     const count = (name: 'sockets' | 'made'): void => {
@@ -207,7 +195,7 @@ test('where there is room for two, four meet in turn, and who waits can be seen'
 }, 60_000);
 
 test('a browser that refuses a connection is asked again', async () => {
-  const alice = await newPage();
+  const alice = await newPage(pages.url);
   await alice.evaluate(() => {
     Object.assign(window, { isFull: true });
     window.RTCPeerConnection = class extends RTCPeerConnection {

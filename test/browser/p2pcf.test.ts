@@ -1,7 +1,8 @@
 /** P2PCF's own clients, unmodified as npm has them, in real Chromium, polling a real server. They take their time. */
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
+import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
 import { WAIT } from '../support/wait.ts';
@@ -22,18 +23,10 @@ afterAll(async () => {
   await Promise.all([server.stop(), pages.stop(), browser.close()]);
 });
 
-let open: (Page & { errors: string[] })[] = [];
-afterEach(async () => {
-  const errors = open.flatMap((page) => page.errors);
-  for (const page of open) await page.context().close();
-  open = [];
-  expect(errors).toEqual([]);
-});
-
+const newPage = pagesOfEachTest(() => browser);
 /** A page whose client has joined, of one kind or the other. Its events are in `log`, its messages in `got`. */
 async function join(kind: 'p2pcf' | 'p2pcf.rn', room: string, clientId: string): Promise<Page> {
-  const page = await openPage(browser, pages.url);
-  open.push(page);
+  const page = await newPage(pages.url);
   await enter(page, kind, room, clientId);
   return page;
 }

@@ -1,8 +1,9 @@
 /** The library in real Chromium, against a real server. */
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { newRoom } from '../support/new-room.ts';
+import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { connected, enter, heard, inPage, say, until, watch } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
@@ -22,27 +23,14 @@ describe.each([
   ['Chromium that refuses edited ICE credentials', ['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/']],
 ])('%s', (_name, flags) => {
   let browser: Browser;
-  let open: (Page & { errors: string[] })[] = [];
+  const newPage = pagesOfEachTest(() => browser);
   beforeAll(async () => {
     browser = await launchChromium(flags);
   });
   afterAll(() => browser.close());
-  afterEach(async () => {
-    const errors = open.flatMap((page) => page.errors);
-    for (const page of open) await page.context().close();
-    open = [];
-    expect(errors).toEqual([]);
-  });
-
-  async function newPage(): Promise<Page> {
-    const page = await openPage(browser, pages.url);
-    open.push(page);
-    return page;
-  }
-
   /** A page that has joined. */
   async function join(room: string, name = 'MyUsername', options: object = {}): Promise<Page> {
-    const page = await newPage();
+    const page = await newPage(pages.url);
     await enter(page, server.url, room, name, options);
     return page;
   }
@@ -65,7 +53,7 @@ describe.each([
 
   test('five pages that come at once all meet', async () => {
     const room = newRoom();
-    const fresh = await Promise.all(Array.from({ length: 5 }, () => newPage()));
+    const fresh = await Promise.all(Array.from({ length: 5 }, () => newPage(pages.url)));
     await Promise.all(fresh.map((page, n) => enter(page, server.url, room, `peer ${n}`)));
     for (const page of fresh) await connected(page, 4);
     await Promise.all(fresh.map((page, n) => say(page, `hello from ${n}`)));
@@ -150,8 +138,8 @@ describe.each([
         }, round);
       }
     }
-    await say(both[0] ?? (await newPage()), 'still here');
-    await heard(both[1] ?? (await newPage()), 'still here');
+    await say(both[0] ?? (await newPage(pages.url)), 'still here');
+    await heard(both[1] ?? (await newPage(pages.url)), 'still here');
   });
 
   test.each([
@@ -160,7 +148,7 @@ describe.each([
   ])(
     'both offering from the first moment, ten times over, still meet, with media: %s',
     async (_how, offersAhead, provoke) => {
-      const both = await Promise.all([newPage(), newPage()]);
+      const both = await Promise.all([newPage(pages.url), newPage(pages.url)]);
       for (let round = 0; round < 10; round++) {
         const room = newRoom();
         for (const [n, page] of both.entries()) {
@@ -291,7 +279,7 @@ describe.each([
   });
 
   test('start and destroy, over and over, leave no connection, socket or timer', async () => {
-    const page = await newPage();
+    const page = await newPage(pages.url);
     await page.evaluate(() => {
       const counts = { connections: 0, sockets: 0, timers: 0 };
       Object.assign(window, { counts });

@@ -85,16 +85,13 @@ interface Reader {
 
 async function openReader(pages: PageServer): Promise<Reader> {
   const page = await openPage(browser, pages.url);
-  const said: string[] = [];
-  page.on('console', (message) => said.push(message.text()));
   open.push({
     async stop() {
       expect(page.errors).toEqual([]);
       await page.context().close();
     },
   });
-  await page.reload(); // so that nothing is said before we listen
-  return { page, said };
+  return { page, said: page.said };
 }
 
 const count = (said: string[], what: RegExp): number => said.filter((line) => what.test(line)).length;

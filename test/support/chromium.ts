@@ -72,13 +72,15 @@ export async function servePage(contents = LIBRARY, options: BuildOptions = {}):
   };
 }
 
-/** Opens the page; an error in it that nobody catches fails the test that asks `errors`. */
-export async function openPage(browser: Browser, url: string): Promise<Page & { errors: string[] }> {
+/** Opens the page. `said` is what it logs; an error in it that nobody catches fails the test that asks `errors`. */
+export async function openPage(browser: Browser, url: string): Promise<Page & { errors: string[]; said: string[] }> {
   const context = await browser.newContext();
   context.setDefaultTimeout(WAIT.timeout);
   const page = await context.newPage();
   const errors: string[] = [];
+  const said: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => said.push(message.text()));
   await page.goto(url);
-  return Object.assign(page, { errors });
+  return Object.assign(page, { errors, said });
 }

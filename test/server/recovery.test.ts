@@ -5,7 +5,7 @@ import type { Peers } from '../../src/protocol/messages.ts';
 import { Client } from '../support/client.ts';
 import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
 import { newRoom } from '../support/new-room.ts';
-import { PromptWebSocket, placeOf } from '../support/place.ts';
+import { placeOf } from '../support/place.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
@@ -41,6 +41,14 @@ async function enter(roomId: string, options: Partial<SignalingOptions> = {}): P
     })
     .on('signal', (from, signal) => log.push({ from, signal }));
   await client.start();
+  // The room holds the place of a client that it has heard of.
+  const heard = new Promise((resolve) => client.once('signal', resolve));
+  client.send(client.clientId ?? '', 'heard');
+  await heard;
+  log.splice(
+    log.findIndex((entry) => Object(entry).signal === 'heard'),
+    1,
+  );
   return [client, log];
 }
 
@@ -89,7 +97,7 @@ test('one whose join was answered into a dead connection comes back as itself', 
 test('a connection that the client had given up and that arrives late does not end it', async () => {
   const room = newRoom();
   const bob = await Client.join(placeOf(server), room, 'bob');
-  const [alice, log] = await enter(room, { WebSocket: PromptWebSocket });
+  const [alice, log] = await enter(room);
   expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
   const back = new Promise<Peers>((resolve) => alice.once('peers', resolve));
   const late = await Client.connect(placeOf(server), room, 'alice', { resume: token(alice) });
@@ -114,7 +122,7 @@ test('an id that is held for another is waited for, one that is taken is not', a
   const hasty = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 2 } });
   try {
     const [alice] = await Client.settle(placeOf(hasty), 'room', 'alice');
-    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice', WebSocket: PromptWebSocket };
+    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice' };
     const tooEarly = new SignalingClient(options);
     await expect(tooEarly.start()).rejects.toThrow('The room refused: Id is taken (4009).');
     const log: string[] = [];

@@ -11,7 +11,7 @@ import { receive } from '../room/relay.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
 import type { SocketMember } from './member.ts';
-import { SocketRoster } from './roster.ts';
+import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
 import { accepted, joinOf } from './upgrade.ts';
@@ -56,7 +56,8 @@ export class SignalingRoom extends DurableObject<Settings> {
   override fetch(request: Request): Response {
     const { clientId, metadata: json, token, ahead, answer, address } = joinOf(request);
     const now = Date.now();
-    const waitMs = this.#joinRate.join(address, now);
+    const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
+    const waitMs = this.#joinRate.join(address, countOpen, now);
     if (waitMs > 0) return tooManyJoins(waitMs);
     const metadata = json === undefined ? undefined : escapeNonAscii(json);
     const newcomer: Newcomer = {
@@ -75,7 +76,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.#apply(admission.effects);
     } else {
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
-      this.ctx.acceptWebSocket(server, [clientId]);
+      this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
       if (joiner.introduce(metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);

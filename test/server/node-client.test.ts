@@ -1,6 +1,6 @@
 /** The library in Node, with an injected WebRTC. */
 import wrtc from 'node-datachannel/polyfill';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
@@ -133,17 +133,23 @@ describe.each(NODE_SOCKETS)(
       const roomId = newRoom();
       const alice = client(small.url, roomId, {});
       await alice.start();
+      const listening = new Set<unknown>(); // as a page would have it
+      vi.stubGlobal('addEventListener', (_event: string, listener: unknown) => listening.add(listener));
+      vi.stubGlobal('removeEventListener', (_event: string, listener: unknown) => listening.delete(listener));
       const room = new P2PCF('Bobby', roomId, {
         workerUrl: small.url,
         stunIceServers: [],
         wrtc,
         WebSocket: WithoutEnd,
       });
-      await expect(room.start()).rejects.toMatchObject({
+      const started = room.start();
+      expect(listening.size).toBeGreaterThan(2);
+      await expect(started).rejects.toMatchObject({
         message: 'The room refused: Room is full (4003).',
         code: 4003,
       });
-      expect(room.state).toBe('closed');
+      expect([room.state, listening.size]).toEqual(['closed', 0]);
+      vi.unstubAllGlobals();
       alice.stop();
       await small.stop();
     });

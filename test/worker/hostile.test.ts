@@ -289,6 +289,32 @@ describe('polls', () => {
   });
 });
 
+describe('rows', () => {
+  test('a drop writes its place and an alarm, and both go at its end', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const [alice] = await Client.settle(workerd, room, 'alice');
+    const written = await meter(stub());
+    await alice.close(4010);
+    await vi.waitFor(() => expect(written()).toBe(2));
+    pass(31);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(2 + 2);
+  });
+
+  test('a posting writes itself and an alarm; when it lapses its name and an alarm, which go in the end', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const written = await meter(stub());
+    await new Poller(room, 'polly').post();
+    expect(written()).toBe(2);
+    pass(130);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(2 + 2);
+    pass(16 * 60);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(4 + 2);
+  });
+});
+
 describe('joins', () => {
   const statusOf = async (id: string, headers: Record<string, string> = {}) => {
     const response = await exports.default.fetch(`http://p2pcf-ws.test/ws/room/${room}?clientId=${id}`, {

@@ -15,13 +15,18 @@ const common: BuildOptions = {
   bundle: true,
   minify: true,
   sourcemap: true,
-  metafile: true,
   // 'chrome >= 100' is chrome100 to esbuild.
   target: manifest.browserslist.map((oldest) => oldest.replace(' >= ', '')),
 };
 
 await rm('dist', { recursive: true, force: true });
-const { metafile } = await build({ ...common, entryPoints: ENTRIES, format: 'esm', outdir: 'dist' });
+const { metafile } = await build({
+  ...common,
+  entryPoints: ENTRIES,
+  format: 'esm',
+  outdir: 'dist',
+  metafile: true,
+});
 await build({ ...common, entryPoints: ENTRIES, format: 'cjs', outdir: 'dist/cjs' });
 await build({
   ...common,
@@ -56,7 +61,8 @@ async function declareTypes(): Promise<void> {
   for (const path of needed) {
     const file = path.replace(/\.ts$/, '.d.ts');
     const declared = await readFile(file, 'utf8');
-    for (const [, imported = ''] of declared.matchAll(/from '(\.[^']+)'/g)) needed.add(resolve(dirname(path), imported));
+    for (const [, imported = ''] of declared.matchAll(/from '(\.[^']+)'/g))
+      needed.add(resolve(dirname(path), imported));
     const published = declared
       // A program that uses the package looks for x.d.ts where it reads './x.js', not where it reads './x.ts'.
       .replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'")

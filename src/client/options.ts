@@ -1,4 +1,5 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
+import { serverUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
 import type { SignalingOptions, WebSocketClass } from './signaling.ts';
@@ -58,10 +59,21 @@ export interface RoomSettings {
   maxConnections: number;
 }
 
-/** Throws Error with a sentence for what cannot work. */
+/** The address of a STUN or TURN server, and its port. */
+const ICE_ADDRESS =
+  /^(?:stuns?:(?!.*\?)|turns?:)(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
+
+/** What the browsers take, by the specification (https://www.w3.org/TR/webrtc/#rtcconfiguration-dictionary). */
+const POLICIES = {
+  iceTransportPolicy: ['all', 'relay'],
+  bundlePolicy: ['balanced', 'max-compat', 'max-bundle'],
+  rtcpMuxPolicy: ['require', 'negotiate'],
+} as const;
+
+/** Throws Error with a sentence for what cannot work: which option it is, what was given, and how it should look. */
 export function settingsOf(clientId: string, roomId: string, options: P2PCFOptions): RoomSettings {
-  if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
-  if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+  checkName('clientId', clientId);
+  checkName('roomId', roomId);
   const {
     workerUrl,
     metadata,
@@ -69,22 +81,33 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     maxConnections = 100,
     stunIceServers = STUN_ICE_SERVERS,
     turnIceServers = [],
-  } = options ?? {};
+    rtcPeerConnectionOptions = {},
+    rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
+    sdpTransform = (sdp) => sdp,
+    wrtc = globalThis,
+  }: Partial<P2PCFOptions> = options ?? {};
+  serverUrl(workerUrl ?? '', 'ws', '');
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
-  const { RTCPeerConnection }: Partial<WebRTC> = options?.wrtc ?? globalThis;
+  checkIceServers('stunIceServers', stunIceServers);
+  checkIceServers('turnIceServers', turnIceServers);
+  checkRtcConfiguration(rtcPeerConnectionOptions);
+  const { RTCPeerConnection }: Partial<WebRTC> = wrtc;
   if (!RTCPeerConnection) {
-    throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
+    throw new Error(
+      'There is no WebRTC here. Where a page is rendered on a server, construct P2PCF in the browser only; in Node, pass ' +
+        'the option wrtc, e.g. node-datachannel/polyfill.',
+    );
   }
   return {
     connection: {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
-      proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
+      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...rtcPeerConnectionOptions },
+      proprietaryConstraints,
       RTCPeerConnection,
-      sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
+      sdpTransform,
     },
     signaling: {
-      workerUrl,
+      workerUrl: workerUrl ?? '',
       roomId,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
@@ -96,7 +119,46 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   };
 }
 
+/**
+ * Throws Error for what no browser takes as servers for ICE: a browser says so only when a connection is made, which is
+ * when we have joined. `option` names them.
+ */
+export function checkIceServers(option: string, servers: unknown): void {
+  if (!Array.isArray(servers)) throw fault(option, servers, 'an array of servers, as [{ urls: "stun:host:3478" }]');
+  for (const [n, server] of servers.entries()) {
+    const { urls, username, credential } = Object(server);
+    const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
+    const isRelay = addresses.some((url) => /^turns?:/i.test(String(url)));
+    for (const url of addresses) {
+      const [address, port = '1'] = (typeof url === 'string' && ICE_ADDRESS.exec(url)) || [];
+      if (!address || Number(port) < 1 || Number(port) > 65_535)
+        throw fault(`${option}[${n}].urls`, url, 'as stun:host:3478, turn:host:3478?transport=udp or turns:host:443');
+    }
+    // The credential is a secret: not even to be shown to who has it.
+    if (isRelay && !(typeof username === 'string' && typeof credential === 'string'))
+      throw new Error(`${option}[${n}] is a TURN server: it needs username and credential, two strings.`);
+  }
+}
+
+function checkRtcConfiguration(configuration: RTCConfiguration): void {
+  if (configuration.iceServers) checkIceServers('rtcPeerConnectionOptions.iceServers', configuration.iceServers);
+  for (const [name, values] of Object.entries(POLICIES)) {
+    const given: unknown = Reflect.get(configuration, name);
+    if (given !== undefined && !values.some((value) => value === given))
+      throw fault(`rtcPeerConnectionOptions.${name}`, given, values.join(' or '));
+  }
+}
+
+function checkName(option: string, given: unknown): void {
+  if (typeof given !== 'string' || given.length < 4)
+    throw fault(option, given, 'a string of at least four characters, as in new P2PCF(clientId, roomId, options)');
+}
+
 function checkLength(what: string, value: unknown, most: number): void {
   const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
+}
+
+function fault(option: string, given: unknown, wanted: string): Error {
+  return new Error(`${option} is ${JSON.stringify(given)}: it must be ${wanted}.`);
 }

@@ -3,7 +3,7 @@ import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
-import type { Data, Progress } from './channel.ts';
+import { type Data, type Progress, toMessage } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
@@ -133,15 +133,21 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /**
    * Sends to one peer; it gets an ArrayBuffer. Resolves when all of it is in the channel, whose buffer is kept below
-   * 1 MiB; rejects with Error if the peer is not connected.
+   * 1 MiB; rejects with Error if the peer is not connected. Throws TypeError for what cannot be sent.
    */
   send(peer: Peer, data: Data, onProgress?: Progress): Promise<void> {
     return peer.send(data, onProgress);
   }
 
-  /** Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. */
+  /**
+   * Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. Throws
+   * TypeError for what cannot be sent.
+   */
   broadcast(data: Data): Promise<void> {
-    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data))).then(() => undefined);
+    const message = toMessage(data);
+    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(message))).then(
+      () => undefined,
+    );
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }

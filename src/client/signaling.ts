@@ -103,6 +103,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#options = options;
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     joinUrl(options.workerUrl, this.#join);
+    if (!(options.WebSocket ?? globalThis.WebSocket))
+      throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
   }
 
   /**

@@ -1,7 +1,7 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
+import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
@@ -226,7 +226,7 @@ export class SupervisedPeer extends Peer {
   }
 
   send(data: Data, onProgress?: Progress): Promise<void> {
-    const sent = this.#send(data, onProgress);
+    const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
@@ -473,8 +473,7 @@ export class SupervisedPeer extends Peer {
     return offered;
   }
 
-  async #send(data: Data, onProgress?: Progress): Promise<void> {
-    const message = toBytes(data);
+  async #send(message: Message, onProgress?: Progress): Promise<void> {
     const channel = this.#current?.channel;
     if (!channel) throw notConnected(this.id);
     await channel.send(message, onProgress);

@@ -41,7 +41,7 @@ test('plain JavaScript imports all three entries', () => {
   const [imported, noUrl, shortName] = run('node', ['app.js']).trim().split('\n');
   expect(imported).toBe('true function function');
   expect(noUrl).toMatch(/^workerUrl is missing/);
-  expect(shortName).toBe('Client ID must be at least four characters');
+  expect(shortName).toMatch(/^clientId is "me": it must be/);
 });
 
 test('TypeScript, strict and checking the library too, knows the events', () => {

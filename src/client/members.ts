@@ -14,6 +14,11 @@ export interface Member {
   rejoined: 'perhaps itself' | 'a stranger' | undefined;
   /** New connections on its demand: a peer that was closed has no say in how many come after it. */
   readonly connections: Allowance;
+  /** Connections to it that have ended soon, in a row, and when the first of them did. */
+  endings: number;
+  endingSince: number;
+  /** Runs until we meet again a member whose connection has ended. */
+  meetTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** By session id. */
@@ -25,6 +30,9 @@ export class Members extends Map<string, Member> {
       isListed: true,
       rejoined: undefined,
       connections: newConnectionAllowance(),
+      endings: 0,
+      endingSince: 0,
+      meetTimer: undefined,
     };
     this.set(id, member);
     return member;

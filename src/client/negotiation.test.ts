@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import {
-  failureReason,
   fingerprintsOf,
   isFirefox,
   restartsIce,
@@ -166,16 +165,6 @@ test.each<[string, Situation, boolean, boolean, string]>([
   ['with a peer that polls, failed', { ...connected, polls: true }, false, true, 'start over'],
 ])('a restart %s', (_name, ours, isOursFirefox, hasFailed, step) => {
   expect(stepForRestart(ours, isOursFirefox, hasFailed)).toBe(step);
-});
-
-test.each<[RTCIceConnectionState, boolean, string]>([
-  ['connected', false, 'ICE connected, but'],
-  ['completed', true, 'ICE connected, but'],
-  ['checking', false, 'TURN server'],
-  ['new', true, 'It polls'],
-])('why it failed with ICE %s, polls: %s', (iceConnectionState, polls, words) => {
-  expect(failureReason({ remoteDescription: {}, iceConnectionState }, polls)).toContain(words);
-  expect(failureReason({ remoteDescription: null, iceConnectionState }, polls)).toContain('not answered');
 });
 
 test('Firefox and a restart of ICE are told by the description', () => {

@@ -5,6 +5,30 @@ import { Outgoing } from './outgoing.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+test('an offer is repeated until it has led to a connection, an answer only to an offer that comes again', () => {
+  const sent: Signal[] = [];
+  const outgoing = new Outgoing({
+    canSend: () => true,
+    isConnected: () => false,
+    needsAllAtOnce: () => false,
+    needsRepeats: () => true,
+    hasFailed: () => false,
+    send: (signal) => sent.push(signal),
+  });
+  outgoing.describe({ type: 'answer', sdp: 'v=0' });
+  outgoing.schedule();
+  outgoing.repeat();
+  vi.advanceTimersByTime(60_000);
+  expect(sent).toHaveLength(1);
+  outgoing.sendAgain('answer');
+  expect(sent).toHaveLength(2);
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(60_000);
+  expect(sent.length).toBeGreaterThan(4);
+  outgoing.stop();
+});
+
 test('a peer that was stopped while it waited sends, and repeats, when it goes on', () => {
   const sent: Signal[] = [];
   const outgoing = new Outgoing({

@@ -7,7 +7,7 @@ import { type Data, type Progress, toMessage } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
-import { Members } from './members.ts';
+import { type Member, Members } from './members.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import { Page } from './page.ts';
 import type { Peer, PeerState } from './peer.ts';
@@ -37,8 +37,15 @@ export interface P2PCFEvents {
   sessionchange: [sessionId: string];
 }
 
-/** A place that was ours for this long, in ms, was a good one: the next that is taken from us is replaced at once. */
+/** A place or a connection that was ours for this long, in ms, was a good one: what follows it has no need to wait. */
 const GOOD_AFTER_MS = 10_000;
+
+/**
+ * How long after the end of a connection we offer another, in ms: longer than the news takes that the peer has left. The
+ * polite one leaves it to the other for some time more.
+ */
+const MEET_AGAIN_AFTER_MS = 1_000;
+const POLITE_AFTER_MS = 4_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
   /** What we call ourselves; others in the room may use the same. */
@@ -129,6 +136,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   destroy(): void {
     this.#page.unwatch();
     this.#suspend();
+    this.#signaling.stop();
   }
 
   /**
@@ -290,9 +298,37 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     member.rejoined = undefined;
     peer.destroy();
     if (this.state !== 'open') return;
-    const stranger = this.#peer(peer.id, polls);
-    if (parseSignal(signal)?.description?.type === 'offer') stranger.receive(signal);
-    else if (!polls && stranger.state !== 'waiting') void stranger.initiate();
+    if (parseSignal(signal)?.description?.type === 'offer') this.#peer(peer.id, polls).receive(signal);
+    else this.#meet(peer.id, polls);
+  }
+
+  /** Offers a connection to a member. */
+  #meet(id: string, polls: boolean): void {
+    const peer = this.#peer(id, polls);
+    if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
+  }
+
+  /** The connection to a member has ended, whoever ended it, and the room still lists it. */
+  #meetAgain(id: string, member: Member, polls: boolean, wasGood: boolean): void {
+    if (wasGood || member.endings === 0) {
+      member.endings = 0;
+      member.endingSince = Date.now();
+    }
+    const outageMs = Date.now() - member.endingSince;
+    const isPolite = this.#isPoliteTo(id, polls);
+    clearTimeout(member.meetTimer);
+    member.meetTimer = setTimeout(
+      () => {
+        // A room that has been lost is met as a whole when it is back.
+        const isThere = this.state === 'open' && this.#members.get(id) === member && member.isListed;
+        if (isThere && !this.#peers.has(id)) this.#meet(id, polls);
+      },
+      (isPolite ? POLITE_AFTER_MS : MEET_AGAIN_AFTER_MS) + retryDelay(member.endings++, outageMs, Math.random()),
+    );
+  }
+
+  #isPoliteTo(id: string, polls: boolean): boolean {
+    return !polls && this.sessionId < id;
   }
 
   #receive(fromId: string, signal: unknown): void {
@@ -312,6 +348,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const member = this.#members.note(id);
     this.#peers.set(id, peer);
     let isAnnounced = false;
+    let connectedAt = Number.POSITIVE_INFINITY;
     const announce = (): void => {
       if (peer.destroyed || isAnnounced) return;
       isAnnounced = true;
@@ -330,7 +367,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         peer.wait(); // another has not had its turn
         this.#turns.next();
       })
-      .on('connect', () => this.emit('peerconnect', peer))
+      .on('connect', () => {
+        connectedAt = Date.now();
+        this.emit('peerconnect', peer);
+      })
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);
@@ -342,10 +382,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         }
         this.#turns.remove(peer);
         this.emit('peerclose', peer);
-        if (isStranger && this.state === 'open' && !this.#peers.has(id)) {
-          const stranger = this.#peer(id, polls);
-          if (!polls && stranger.state !== 'waiting') void stranger.initiate();
-        }
+        if (isStranger && this.state === 'open' && !this.#peers.has(id)) this.#meet(id, polls);
+        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.state !== 'closed') this.#turns.next();
         this.#publishSpare(true);
       });
@@ -353,7 +391,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
       metadata,
-      isPolite: !polls && this.sessionId < id,
+      isPolite: this.#isPoliteTo(id, polls),
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
@@ -376,7 +414,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   #suspend(): void {
     this.#isWanted = false;
-    this.#signaling.stop();
+    this.#signaling.pause();
     this.#leave();
   }
 
@@ -385,6 +423,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
+    for (const { meetTimer } of this.#members.values()) clearTimeout(meetTimer);
     this.#members.clear();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();

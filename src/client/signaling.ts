@@ -112,8 +112,15 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * rejects with Error only if it refuses for good (4000, 4003, 4009) or `stop` is called before it answers.
    */
   start(): Promise<void> {
-    this.#started ??= this.#begin();
+    this.#started ??= newStarted();
+    if (this.state === 'closed') this.#begin(this.#started);
     return this.#started.promise;
+  }
+
+  /** Leaves the room for now: a `start` that is pending goes on with the next one. */
+  pause(): void {
+    if (this.state === 'connecting') this.#close();
+    else if (this.state !== 'closed') this.stop();
   }
 
   /**
@@ -149,20 +156,18 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
-  #begin(): Started {
-    const started = newStarted();
+  #begin(started: Started): void {
     this.#listen('addEventListener');
     this.#setState('connecting');
     // A microtask later, so that a start that is undone at once, as by React's StrictMode, asks nothing of the server.
     queueMicrotask(() => {
-      if (this.#started !== started || this.#socket) return;
+      if (this.#started !== started || this.state === 'closed' || this.#socket) return;
       try {
         this.#connect();
       } catch (error) {
         this.#end(error); // a page on https may not open ws://
       }
     });
-    return started;
   }
 
   #connect(): void {
@@ -282,16 +287,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #end(error: unknown): void {
-    if (!this.#started) return;
+    const started = this.#started;
+    this.#started = undefined;
+    started?.reject(error);
+    this.#close();
+  }
+
+  #close(): void {
     this.#leaveSocket();
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#waiting = [];
     this.#attempt = this.#lostAt = 0;
-    const { reject } = this.#started;
-    this.#started = undefined;
-    reject(error);
     this.#setState('closed');
   }
 

@@ -3,9 +3,9 @@ import { type Description, parseSignal, type RestartRequest, type Signal } from 
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
-  failureReason,
   fingerprintsOf,
   isFirefox,
   type Situation,
@@ -438,7 +438,7 @@ export class SupervisedPeer extends Peer {
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
-      this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
       // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
       if (this.destroyed || this.#isWaiting || (this.#polls && !this.connected)) return;
       this.restart();
@@ -448,7 +448,7 @@ export class SupervisedPeer extends Peer {
 
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
-    this.#setState('failed', failureReason(this._pc, this.#polls));
+    this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
     if (this.destroyed || this.#isWaiting) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();

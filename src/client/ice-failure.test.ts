@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest';
+import { type Attempt, failureReason } from './ice-failure.ts';
+
+const sdp = (...candidates: string[]): { sdp: string } => ({
+  sdp: ['v=0', ...candidates.map((each) => `a=candidate:${each}`)].join('\r\n'),
+});
+const mdns = '1 1 udp 2113937151 0b5cc2d8-1a2b.local 50000 typ host generation 0';
+const host = '1 1 udp 2113937151 192.0.2.7 50000 typ host generation 0';
+const reflexive = '2 1 udp 1677729535 198.51.100.7 50000 typ srflx raddr 0.0.0.0 rport 0';
+const relayed = '3 1 udp 33562367 203.0.113.7 50000 typ relay raddr 0.0.0.0 rport 0';
+const tcp = '4 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active';
+const turn = 'turn:a.dev:3478?transport=udp';
+const reachable: Attempt = {
+  localDescription: sdp(host, reflexive, relayed),
+  remoteDescription: sdp(host, reflexive),
+  iceConnectionState: 'failed',
+  servers: ['stun:a.dev', turn],
+  errors: [],
+};
+
+test.each<[string, Partial<Attempt>, string]>([
+  ['nothing is missing', {}, 'a firewall may be between the two'],
+  ['no answer', { remoteDescription: null }, 'The other has not answered.'],
+  [
+    'no answer, relay alone, and TURN that refuses',
+    { remoteDescription: null, localDescription: sdp(), errors: [{ url: turn, errorCode: 401, errorText: '' }] },
+    `The other has not answered; ${turn} refused us: 401.`,
+  ],
+  ['no channel', { iceConnectionState: 'connected' }, 'ICE connected, but the data channel did not open.'],
+  ['no channel', { iceConnectionState: 'completed' }, 'ICE connected, but the data channel did not open.'],
+  ['no STUN answer', { localDescription: sdp(host) }, 'no STUN server has answered'],
+  ['no UDP, and STUN needs it', { localDescription: sdp(tcp) }, 'no STUN server has answered; there is no UDP here'],
+  ['no candidates of ours', { localDescription: sdp(), servers: [turn] }, 'we have no candidates'],
+  ['none of the other', { remoteDescription: sdp() }, 'the other has sent no candidates'],
+  [
+    'only mDNS of ours',
+    { localDescription: sdp(mdns), servers: [turn] },
+    'all our candidates are mDNS names, which only our own network knows',
+  ],
+  [
+    'only mDNS of the other',
+    { remoteDescription: sdp(mdns, mdns) },
+    'all candidates of the other are mDNS names, which only its network knows',
+  ],
+  ['no TURN server', { servers: ['stun:a.dev'] }, 'we have no TURN server (turnIceServers)'],
+  [
+    'TURN that refuses, told for each network',
+    {
+      localDescription: sdp(host, reflexive),
+      errors: [
+        { url: turn, errorCode: 401, errorText: 'Unauthorized' },
+        { url: turn, errorCode: 401, errorText: 'Unauthorized' },
+        { url: 'turns:b.dev', errorCode: 701, errorText: 'TLS connection failed' },
+        { url: 'stun:a.dev', errorCode: 701, errorText: 'timed out' },
+      ],
+    },
+    `${turn} refused us: 401 Unauthorized; turns:b.dev does not answer`,
+  ],
+  [
+    'TURN that does not answer on one of our networks',
+    { errors: [{ url: turn, errorCode: 701, errorText: 'timed out' }] },
+    'a firewall may be between the two',
+  ],
+])('%s', (_name, attempt, words) => {
+  const reason = failureReason({ ...reachable, ...attempt }, false);
+  expect(reason.replace(/^ICE found no way to the other: (.*)\.$/, '$1')).toBe(words);
+});
+
+test('a peer that polls may be of a kind that cannot connect', () => {
+  expect(failureReason(reachable, true)).toContain('It polls, as P2PCF does');
+});

@@ -30,6 +30,7 @@ const fresh: Situation = {
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
 const answered: Situation = { ...fresh, hasRemote: true, theirSdp: 'taken' };
+const worded: Situation = { ...answered, theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
 const connected: Situation = { ...silent, isAlive: true };
 const renegotiating: Situation = { ...connected, signalingState: 'have-local-offer' };
@@ -96,6 +97,8 @@ describe('an answer', () => {
     ['to an offer we know nothing of, unmarked', fresh, 'new', 'ours', 'start over'],
     ['to an offer that we gave up for theirs', answered, 'new', 'theirs', 'start over'],
     ['that we have had, from another connection', answered, 'taken', 'theirs', 'drop'],
+    ['again, in other words', worded, 'v=1\r\na=ice-ufrag:abcd\r\n', 'ours', 'drop'],
+    ['again, from a new connection of the other', worded, 'v=0\r\na=ice-ufrag:efgh\r\n', 'ours', 'start over'],
   ])('%s', (_name, ours, sdp, attempt, step) => {
     expect(stepFor({ type: 'answer', sdp }, attempt, ours)).toBe(step);
   });

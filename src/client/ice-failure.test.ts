@@ -31,16 +31,16 @@ test.each<[string, Partial<Attempt>, string]>([
   ['no STUN answer', { localDescription: sdp(host) }, 'no STUN server has answered'],
   ['no UDP, and STUN needs it', { localDescription: sdp(tcp) }, 'no STUN server has answered; there is no UDP here'],
   ['no candidates of ours', { localDescription: sdp(), servers: [turn] }, 'we have no candidates'],
-  ['none of the other', { remoteDescription: sdp() }, 'the other has sent no candidates'],
+  ['none of the other', { remoteDescription: sdp() }, 'the other has no candidates'],
   [
     'only mDNS of ours',
     { localDescription: sdp(mdns), servers: [turn] },
-    'all our candidates are mDNS names, which only our own network knows',
+    'we have only mDNS candidates, which other networks cannot use',
   ],
   [
     'only mDNS of the other',
     { remoteDescription: sdp(mdns, mdns) },
-    'all candidates of the other are mDNS names, which only its network knows',
+    'the other has only mDNS candidates, which other networks cannot use',
   ],
   ['no TURN server', { servers: ['stun:a.dev'] }, 'we have no TURN server (turnIceServers)'],
   [

@@ -28,20 +28,21 @@ function missing(attempt: Attempt): string[] {
   const ours = candidatesOf(attempt.localDescription);
   const theirs = candidatesOf(attempt.remoteDescription);
   const has = (what: RegExp): boolean => ours.some((line) => what.test(line));
-  const isMdns = (line: string): boolean => / \S+\.local \d+ typ host/i.test(line);
+  const serves = (scheme: RegExp): boolean => attempt.servers.some((url) => scheme.test(url));
   return [
     ...refusals(attempt),
-    attempt.servers.some((url) => /^stun/i.test(url)) &&
-      !has(/ typ (?:srflx|prflx|relay)/) &&
-      'no STUN server has answered',
-    ours.length === 0 ? 'we have no candidates' : !has(/ udp /i) && 'there is no UDP here',
-    ours.length > 0 && ours.every(isMdns) && 'all our candidates are mDNS names, which only our own network knows',
-    theirs.length === 0 && 'the other has sent no candidates',
-    theirs.length > 0 &&
-      theirs.every(isMdns) &&
-      'all candidates of the other are mDNS names, which only its network knows',
-    !attempt.servers.some((url) => /^turn/i.test(url)) && 'we have no TURN server (turnIceServers)',
+    serves(/^stun/i) && !has(/ typ (srflx|relay)/) && 'no STUN server has answered',
+    ours.length > 0 && !has(/ udp /i) && 'there is no UDP here',
+    fewCandidates('we have', ours),
+    fewCandidates('the other has', theirs),
+    !serves(/^turn/i) && 'we have no TURN server (turnIceServers)',
   ].filter((part) => part !== false);
+}
+
+function fewCandidates(who: string, candidates: string[]): string | false {
+  if (candidates.length === 0) return `${who} no candidates`;
+  const areMdns = candidates.every((line) => /\.local \d+ typ host/i.test(line));
+  return areMdns && `${who} only mDNS candidates, which other networks cannot use`;
 }
 
 /** Which TURN servers did not serve us, each once. */

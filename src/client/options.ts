@@ -67,8 +67,7 @@ const ICE_ADDRESS =
 const POLICIES = {
   iceTransportPolicy: ['all', 'relay'],
   bundlePolicy: ['balanced', 'max-compat', 'max-bundle'],
-  rtcpMuxPolicy: ['require', 'negotiate'],
-} as const;
+};
 
 /** Throws Error with a sentence for what cannot work: which option it is, what was given, and how it should look. */
 export function settingsOf(clientId: string, roomId: string, options: P2PCFOptions): RoomSettings {
@@ -91,11 +90,15 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);
   checkIceServers('turnIceServers', turnIceServers);
-  checkRtcConfiguration(rtcPeerConnectionOptions);
+  checkIceServers('rtcPeerConnectionOptions.iceServers', rtcPeerConnectionOptions.iceServers ?? []);
+  for (const [policy, values] of Object.entries(POLICIES)) {
+    const given = Reflect.get(rtcPeerConnectionOptions, policy) ?? values[0];
+    if (!values.includes(given)) throw fault(`rtcPeerConnectionOptions.${policy}`, given, values.join(' or '));
+  }
   const { RTCPeerConnection }: Partial<WebRTC> = wrtc;
   if (!RTCPeerConnection) {
     throw new Error(
-      'There is no WebRTC here. Where a page is rendered on a server, construct P2PCF in the browser only; in Node, pass ' +
+      'There is no WebRTC here. Construct P2PCF in the browser, not where a page is rendered on a server; in Node pass ' +
         'the option wrtc, e.g. node-datachannel/polyfill.',
     );
   }
@@ -124,7 +127,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
  * when we have joined. `option` names them.
  */
 export function checkIceServers(option: string, servers: unknown): void {
-  if (!Array.isArray(servers)) throw fault(option, servers, 'an array of servers, as [{ urls: "stun:host:3478" }]');
+  if (!Array.isArray(servers)) throw fault(option, servers, 'an array, as [{ urls: "stun:host:3478" }]');
   for (const [n, server] of servers.entries()) {
     const { urls, username, credential } = Object(server);
     const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
@@ -140,15 +143,6 @@ export function checkIceServers(option: string, servers: unknown): void {
   }
 }
 
-function checkRtcConfiguration(configuration: RTCConfiguration): void {
-  if (configuration.iceServers) checkIceServers('rtcPeerConnectionOptions.iceServers', configuration.iceServers);
-  for (const [name, values] of Object.entries(POLICIES)) {
-    const given: unknown = Reflect.get(configuration, name);
-    if (given !== undefined && !values.some((value) => value === given))
-      throw fault(`rtcPeerConnectionOptions.${name}`, given, values.join(' or '));
-  }
-}
-
 function checkName(option: string, given: unknown): void {
   if (typeof given !== 'string' || given.length < 4)
     throw fault(option, given, 'a string of at least four characters, as in new P2PCF(clientId, roomId, options)');
@@ -160,5 +154,7 @@ function checkLength(what: string, value: unknown, most: number): void {
 }
 
 function fault(option: string, given: unknown, wanted: string): Error {
-  return new Error(`${option} is ${JSON.stringify(given)}: it must be ${wanted}.`);
+  // An object may have credentials in it.
+  const shown = given && typeof given === 'object' ? 'an object' : JSON.stringify(given);
+  return new Error(`${option} is ${shown}: it must be ${wanted}.`);
 }

@@ -7,7 +7,7 @@ export interface Attempt {
   iceConnectionState: RTCIceConnectionState;
   /** Addresses of the STUN and TURN servers that were to be asked. */
   servers: readonly string[];
-  /** What they answered, by `icecandidateerror`: 300 to 699 is a refusal of theirs, 701 that there was no answer. */
+  /** What they answered, by `icecandidateerror`, e.g. 401 for a wrong credential. 701: they did not answer. */
   errors: readonly ServerError[];
 }
 
@@ -16,46 +16,43 @@ export type ServerError = Pick<RTCPeerConnectionIceErrorEvent, 'url' | 'errorCod
 /** Why there is no connection; `polls`: to a peer with P2PCF. */
 export function failureReason(attempt: Attempt, polls: boolean): string {
   const { remoteDescription, iceConnectionState } = attempt;
-  if (!remoteDescription) return `${['The other has not answered', ...refusals(attempt)].join('; ')}.`;
+  if (!remoteDescription) return `${['The other has not answered', ...refusals(attempt)].join(', ')}.`;
   if (iceConnectionState === 'connected' || iceConnectionState === 'completed')
     return 'ICE connected, but the data channel did not open.';
   if (polls) return 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.';
-  return `ICE found no way to the other: ${missing(attempt).join('; ') || 'a firewall may be between the two'}.`;
+  return `ICE found no way to the other: ${missing(attempt).join(', ') || 'a firewall may be between'}.`;
 }
 
 /** What was missing, each as a part of a sentence. */
 function missing(attempt: Attempt): string[] {
-  const ours = candidatesOf(attempt.localDescription);
-  const theirs = candidatesOf(attempt.remoteDescription);
-  const has = (what: RegExp): boolean => ours.some((line) => what.test(line));
-  const serves = (scheme: RegExp): boolean => attempt.servers.some((url) => scheme.test(url));
+  const { localDescription: ours, remoteDescription: theirs, servers } = attempt;
+  const isStunAsked = servers.some((url) => /^stun/i.test(url));
   return [
     ...refusals(attempt),
-    serves(/^stun/i) && !has(/ typ (srflx|relay)/) && 'no STUN server has answered',
-    ours.length > 0 && !has(/ udp /i) && 'there is no UDP here',
-    fewCandidates('we have', ours),
-    fewCandidates('the other has', theirs),
-    !serves(/^turn/i) && 'we have no TURN server (turnIceServers)',
+    isStunAsked && !has(ours, '.* typ (srflx|relay)') && 'no STUN answer',
+    has(ours) && !has(ours, '.* udp ') && 'no UDP',
+    fewCandidates(ours, 'ours'),
+    fewCandidates(theirs, 'the other'),
+    !servers.some((url) => /^turn/i.test(url)) && 'no TURN server',
   ].filter((part) => part !== false);
 }
 
-function fewCandidates(who: string, candidates: string[]): string | false {
-  if (candidates.length === 0) return `${who} no candidates`;
-  const areMdns = candidates.every((line) => /\.local \d+ typ host/i.test(line));
-  return areMdns && `${who} only mDNS candidates, which other networks cannot use`;
-}
-
-/** Which TURN servers did not serve us, each once. */
+/** What TURN servers said that gave us no relay, each once. */
 function refusals({ localDescription, errors }: Attempt): string[] {
-  const isRelayed = candidatesOf(localDescription).some((line) => / typ relay/.test(line));
+  if (has(localDescription, '.* typ relay')) return [];
   const parts = errors
-    .filter(({ url, errorCode }) => /^turn/i.test(url) && (errorCode < 700 || !isRelayed))
-    .map(({ url, errorCode, errorText }) =>
-      errorCode < 700 ? `${url} refused us: ${errorCode} ${errorText}`.trim() : `${url} does not answer`,
-    );
+    .filter(({ url }) => /^turn/i.test(url))
+    .map(({ url, errorCode, errorText }) => `${url} answered ${errorCode} ${errorText}`.trim());
   return [...new Set(parts)];
 }
 
-function candidatesOf(description: { sdp: string } | null): string[] {
-  return description?.sdp.match(/^a=candidate:.*/gm) ?? [];
+/** A name in place of an address is for mDNS, which does not leave the network of its owner. */
+function fewCandidates(description: Attempt['localDescription'], whose: string): string | false {
+  if (!has(description)) return `no candidates of ${whose}`;
+  return !has(description, String.raw`(\S+ ){4}(?!\S+\.local )`) && `only mDNS candidates of ${whose}`;
+}
+
+/** Whether a description has a candidate of a kind. */
+function has(description: Attempt['localDescription'], kind = ''): boolean {
+  return new RegExp(`^a=candidate:${kind}`, 'im').test(description?.sdp ?? '');
 }

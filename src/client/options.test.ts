@@ -34,14 +34,14 @@ describe('says which option cannot work, what was given, and how it should look'
 
   const urls = 'turn:a.dev:3478';
   test.each<[object, string]>([
-    [{ turnIceServers: [{ urls }] }, 'turnIceServers[0] is a TURN server: it needs username and credential'],
+    [{ turnIceServers: [{ urls }] }, 'turnIceServers[0] is a TURN server: it must have username and credential'],
     [{ turnIceServers: [{ urls, username: 'me' }] }, 'turnIceServers[0] is a TURN server'],
     [{ turnIceServers: [{ urls, credential: 'secret' }] }, 'turnIceServers[0] is a TURN server'],
     [
       { stunIceServers: [{ urls: 'stun:a.dev' }, { urls: ['stun:b.dev', 'TURNS:c.dev'] }] },
       'stunIceServers[1] is a TURN',
     ],
-    [{ turnIceServers: [{ urls: 'a.dev:3478' }] }, 'turnIceServers[0].urls is "a.dev:3478": it must be as stun:host'],
+    [{ turnIceServers: [{ urls: 'a.dev:3478' }] }, 'turnIceServers[0].urls is "a.dev:3478": it must be like stun:host'],
     [{ turnIceServers: [{ urls: 'turn://a.dev' }] }, 'turnIceServers[0].urls is "turn://a.dev"'],
     [
       { turnIceServers: [{ urls: 'turn:a.dev?transport=tls' }] },
@@ -56,13 +56,16 @@ describe('says which option cannot work, what was given, and how it should look'
     [{ stunIceServers: [{ urls: 'https://a.dev' }] }, 'stunIceServers[0].urls is "https://a.dev"'],
     [{ stunIceServers: [{ urls: '' }] }, 'stunIceServers[0].urls is ""'],
     [{ stunIceServers: [{ urls: [] }] }, 'stunIceServers[0].urls is an object'],
-    [{ stunIceServers: [{ url: 'stun:a.dev' }] }, 'stunIceServers[0].urls is undefined: it must be as stun:host:3478'],
+    [
+      { stunIceServers: [{ url: 'stun:a.dev' }] },
+      'stunIceServers[0].urls is undefined: it must be like stun:host:3478',
+    ],
     [{ stunIceServers: ['stun:a.dev'] }, 'stunIceServers[0].urls is undefined'],
     [{ stunIceServers: { urls: 'stun:a.dev' } }, 'stunIceServers is an object: it must be an array'],
     [{ turnIceServers: null }, 'turnIceServers is null: it must be an array'],
     [
       { rtcPeerConnectionOptions: { iceServers: [{ urls }] } },
-      'rtcPeerConnectionOptions.iceServers[0] is a TURN server: it needs username and credential',
+      'rtcPeerConnectionOptions.iceServers[0] is a TURN server: it must have username and credential',
     ],
     [
       { rtcPeerConnectionOptions: { iceTransportPolicy: 'relayed' } },

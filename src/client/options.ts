@@ -127,25 +127,24 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
  * when we have joined. `option` names them.
  */
 export function checkIceServers(option: string, servers: unknown): void {
-  if (!Array.isArray(servers)) throw fault(option, servers, 'an array, as [{ urls: "stun:host:3478" }]');
+  if (!Array.isArray(servers)) throw fault(option, servers, 'an array like [{ urls: "stun:host:3478" }]');
   for (const [n, server] of servers.entries()) {
     const { urls, username, credential } = Object(server);
     const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
     const isRelay = addresses.some((url) => /^turns?:/i.test(String(url)));
     for (const url of addresses) {
-      const [address, port = '1'] = (typeof url === 'string' && ICE_ADDRESS.exec(url)) || [];
+      const [address, port = '1'] = ICE_ADDRESS.exec(String(url)) ?? [];
       if (!address || Number(port) < 1 || Number(port) > 65_535)
-        throw fault(`${option}[${n}].urls`, url, 'as stun:host:3478, turn:host:3478?transport=udp or turns:host:443');
+        throw fault(`${option}[${n}].urls`, url, 'like stun:host:3478 or turn:host:3478?transport=udp');
     }
     // The credential is a secret: not even to be shown to who has it.
     if (isRelay && !(typeof username === 'string' && typeof credential === 'string'))
-      throw new Error(`${option}[${n}] is a TURN server: it needs username and credential, two strings.`);
+      throw new Error(`${option}[${n}] is a TURN server: it must have username and credential, two strings.`);
   }
 }
 
 function checkName(option: string, given: unknown): void {
-  if (typeof given !== 'string' || given.length < 4)
-    throw fault(option, given, 'a string of at least four characters, as in new P2PCF(clientId, roomId, options)');
+  if (typeof given !== 'string' || given.length < 4) throw fault(option, given, 'a string of at least four characters');
 }
 
 function checkLength(what: string, value: unknown, most: number): void {

@@ -18,6 +18,7 @@ const fresh: Situation = {
   isTheirsFirefox: false,
   signalingState: 'stable',
   isMakingOffer: false,
+  hasAnsweredAhead: false,
   hasRemote: false,
   theirSdp: undefined,
   isPolite: true,

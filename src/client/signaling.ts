@@ -54,6 +54,11 @@ export interface SignalingOptions {
    * owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string;
+  /**
+   * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead
+   * the room will give us, to be sent along.
+   */
+  prepare?: () => Promise<unknown>;
   /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
   WebSocket?: WebSocketClass;
 }
@@ -89,6 +94,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #resumeToken: string;
   #socket: WebSocket | undefined;
   #started: Started | undefined;
+  /** Which `start` is entering: one before it, that was undone, does not go on. */
+  #entry: object | undefined;
   #waiting: string[] = [];
   #attempt = 0;
   #openedAt = 0;
@@ -113,7 +120,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    */
   start(): Promise<void> {
     this.#started ??= newStarted();
-    if (this.state === 'closed') this.#begin(this.#started);
+    if (this.state === 'closed') this.#begin();
     return this.#started.promise;
   }
 
@@ -156,25 +163,31 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
-  #begin(started: Started): void {
+  #begin(): void {
     this.#listen('addEventListener');
     this.#setState('connecting');
-    // A microtask later, so that a start that is undone at once, as by React's StrictMode, asks nothing of the server.
-    queueMicrotask(() => {
-      if (this.#started !== started || this.state === 'closed' || this.#socket) return;
-      try {
-        this.#connect();
-      } catch (error) {
-        this.#end(error); // a page on https may not open ws://
-      }
-    });
+    void this.#enter();
   }
 
-  #connect(): void {
+  async #enter(): Promise<void> {
+    const entry = {};
+    this.#entry = entry;
+    // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
+    // server.
+    const answer = await this.#options.prepare?.();
+    if (this.#entry !== entry || this.#socket) return;
+    try {
+      this.#connect(answer);
+    } catch (error) {
+      this.#end(error); // a page on https may not open ws://
+    }
+  }
+
+  #connect(answer?: unknown): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
-    const join = this.#join;
+    const join = { ...this.#join, ...(answer !== undefined && { answer: JSON.stringify(answer) }) };
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
@@ -294,6 +307,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #close(): void {
+    this.#entry = undefined;
     this.#leaveSocket();
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);

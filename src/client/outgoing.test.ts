@@ -5,7 +5,8 @@ import { Outgoing } from './outgoing.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test('an offer is repeated until it has led to a connection, an answer only to an offer that comes again', () => {
+/** To a peer that never connects, and what has been sent. */
+function newOutgoing(): { outgoing: Outgoing; sent: Signal[] } {
   const sent: Signal[] = [];
   const outgoing = new Outgoing({
     canSend: () => true,
@@ -15,6 +16,11 @@ test('an offer is repeated until it has led to a connection, an answer only to a
     hasFailed: () => false,
     send: (signal) => sent.push(signal),
   });
+  return { outgoing, sent };
+}
+
+test('an offer is repeated until it has led to a connection, an answer only to an offer that comes again', () => {
+  const { outgoing, sent } = newOutgoing();
   outgoing.describe({ type: 'answer', sdp: 'v=0' });
   outgoing.schedule();
   outgoing.repeat();
@@ -30,15 +36,7 @@ test('an offer is repeated until it has led to a connection, an answer only to a
 });
 
 test('a peer that was stopped while it waited sends, and repeats, when it goes on', () => {
-  const sent: Signal[] = [];
-  const outgoing = new Outgoing({
-    canSend: () => true,
-    isConnected: () => false,
-    needsAllAtOnce: () => false,
-    needsRepeats: () => true,
-    hasFailed: () => false,
-    send: (signal) => sent.push(signal),
-  });
+  const { outgoing, sent } = newOutgoing();
   outgoing.schedule();
   outgoing.repeat();
   outgoing.stop();

@@ -7,7 +7,7 @@ import { type Data, type Progress, toMessage } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
-import { type Member, Members } from './members.ts';
+import { type Member, Members, meetingDelay } from './members.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import { Page } from './page.ts';
 import type { Peer, PeerState } from './peer.ts';
@@ -39,13 +39,6 @@ export interface P2PCFEvents {
 
 /** A place or a connection that was ours for this long, in ms, was a good one: what follows it has no need to wait. */
 const GOOD_AFTER_MS = 10_000;
-
-/**
- * How long after the end of a connection we offer another, in ms: longer than the news takes that the peer has left. The
- * polite one leaves it to the other for some time more.
- */
-const MEET_AGAIN_AFTER_MS = 1_000;
-const POLITE_AFTER_MS = 4_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
   /** What we call ourselves; others in the room may use the same. */
@@ -321,21 +314,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** The connection to a member has ended, whoever ended it, and the room still lists it. */
   #meetAgain(id: string, member: Member, polls: boolean, wasGood: boolean): void {
-    if (wasGood || member.endings === 0) {
-      member.endings = 0;
-      member.endingSince = Date.now();
-    }
-    const outageMs = Date.now() - member.endingSince;
-    const isPolite = this.#isPoliteTo(id, polls);
     clearTimeout(member.meetTimer);
-    member.meetTimer = setTimeout(
-      () => {
-        // A room that has been lost is met as a whole when it is back.
-        const isThere = this.state === 'open' && this.#members.get(id) === member && member.isListed;
-        if (isThere && !this.#peers.has(id)) this.#meet(id, polls);
-      },
-      (isPolite ? POLITE_AFTER_MS : MEET_AGAIN_AFTER_MS) + retryDelay(member.endings++, outageMs, Math.random()),
-    );
+    const delayMs = meetingDelay(member, wasGood, this.#isPoliteTo(id, polls), Date.now(), Math.random());
+    member.meetTimer = setTimeout(() => {
+      // A room that has been lost is met as a whole when it is back.
+      const isThere = this.state === 'open' && this.#members.get(id) === member && member.isListed;
+      if (isThere && !this.#peers.has(id)) this.#meet(id, polls);
+    }, delayMs);
   }
 
   #isPoliteTo(id: string, polls: boolean): boolean {

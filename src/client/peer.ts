@@ -70,7 +70,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /**
    * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
-   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB.
+   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB. Throws TypeError
+   * for what cannot be sent.
    */
   abstract send(data: Data, onProgress?: Progress): Promise<void>;
 

@@ -1,11 +1,11 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
+import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
-  failureReason,
   fingerprintsOf,
   isFirefox,
   type Situation,
@@ -237,7 +237,7 @@ export class SupervisedPeer extends Peer {
   }
 
   send(data: Data, onProgress?: Progress): Promise<void> {
-    const sent = this.#send(data, onProgress);
+    const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
@@ -453,7 +453,7 @@ export class SupervisedPeer extends Peer {
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
-      this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
       // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
       if (this.destroyed || this.#isWaiting || (this.#polls && !this.connected)) return;
       this.restart();
@@ -463,7 +463,7 @@ export class SupervisedPeer extends Peer {
 
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
-    this.#setState('failed', failureReason(this._pc, this.#polls));
+    this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
     if (this.destroyed || this.#isWaiting) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
@@ -488,8 +488,7 @@ export class SupervisedPeer extends Peer {
     return offered;
   }
 
-  async #send(data: Data, onProgress?: Progress): Promise<void> {
-    const message = toBytes(data);
+  async #send(message: Message, onProgress?: Progress): Promise<void> {
     const channel = this.#current?.channel;
     if (!channel) throw notConnected(this.id);
     await channel.send(message, onProgress);

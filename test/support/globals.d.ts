@@ -47,6 +47,7 @@ interface PollingPeer {
   readonly client_id: string;
   readonly _pc: RTCPeerConnection;
   addStream(stream: MediaStream): void;
+  destroy(): void;
 }
 declare const pollingClients: Record<
   'p2pcf' | 'p2pcf.rn',

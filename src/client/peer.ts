@@ -2,8 +2,9 @@
 import type { Signal } from '../protocol/signal.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
-import { Media, type MediaEvents } from './media.ts';
+import { Media, type Senders } from './media.ts';
 import { randomHex } from './random.ts';
+import { type MediaEvents, Received } from './received.ts';
 
 /**
  * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
@@ -47,7 +48,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Label of the data channel. */
   channelName = randomHex(20);
 
-  protected readonly media = new Media(() => this._pc, {
+  protected readonly media = new Media(() => this.presentPc);
+  protected readonly received = new Received({
     track: (...args) => this.emit('track', ...args),
     stream: (...args) => this.emit('stream', ...args),
   });
@@ -57,10 +59,12 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
+  /** The connection, if there is one now. */
+  protected abstract get presentPc(): RTCPeerConnection | undefined;
   abstract get _pc(): RTCPeerConnection;
   abstract get _channel(): RTCDataChannel | null;
 
-  get _senderMap(): Media['senders'] {
+  get _senderMap(): Senders {
     return this.media.senders;
   }
 
@@ -73,37 +77,48 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Closes the connection for good. */
   abstract destroy(error?: Error): void;
 
-  /** Sends all tracks of a stream. */
+  /** Sends all tracks of a stream. On a peer that is closed this, and all that follows, has no effect. */
   addStream(stream: MediaStream): void {
     for (const track of stream.getTracks()) this.addTrack(track, stream);
   }
 
-  /** Stops sending the tracks of a stream. */
+  /** Stops sending all that was added as part of a stream. */
   removeStream(stream: MediaStream): void {
-    for (const track of stream.getTracks()) this.removeTrack(track, stream);
-  }
-
-  /** Sends a track as part of a stream. */
-  addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender {
-    return this.media.add(track, stream);
-  }
-
-  /** Stops sending a track. */
-  removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
-    this.media.remove(track, stream);
+    if (!this.destroyed) this.media.removeStream(stream);
   }
 
   /**
-   * Sends another track in the place of one, without negotiating. Either may be named from then on. Throws Error if the
-   * track to be replaced is not being sent.
+   * Sends a track as part of a stream, or of one of its own; what was muted is on again. Undefined if the peer is closed,
+   * or has no connection now: then the track is sent when it has one.
    */
-  replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null, stream?: MediaStream): Promise<void> {
-    return this.media.replace(oldTrack, newTrack, stream);
+  addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender | undefined {
+    return this.destroyed ? undefined : this.media.add(track, stream);
   }
 
-  /** Adds a transceiver. */
-  addTransceiver(trackOrKind: MediaStreamTrack | string, init?: RTCRtpTransceiverInit): RTCRtpTransceiver {
-    return this._pc.addTransceiver(trackOrKind, init);
+  /** Stops sending a track, as part of a stream or, where none is given, of all it is sent in. */
+  removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
+    if (!this.destroyed) this.media.remove(track, stream);
+  }
+
+  /**
+   * Sends another track in the place of one, without negotiating. Either may be named from then on. Null as the new one
+   * mutes; null as the old one stands for one of the new one's kind that is muted. Throws Error if the track to be
+   * replaced is not being sent.
+   */
+  replaceTrack(
+    oldTrack: MediaStreamTrack | null,
+    newTrack: MediaStreamTrack | null,
+    stream?: MediaStream,
+  ): Promise<void> {
+    return this.destroyed ? Promise.resolve() : this.media.replace(oldTrack, newTrack, stream);
+  }
+
+  /** Adds a transceiver. Undefined in the same cases as with `addTrack`. */
+  addTransceiver(
+    trackOrKind: MediaStreamTrack | string,
+    init: RTCRtpTransceiverInit = {},
+  ): RTCRtpTransceiver | undefined {
+    return this.destroyed ? undefined : this.media.addTransceiver(trackOrKind, init);
   }
 
   /** The connection's statistics; a callback gets them as simple-peer's does, as a list. */

@@ -18,6 +18,8 @@ export interface PeerEvents extends MediaEvents {
   connect: [];
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
+  /** A part of a message over 16,000 bytes is here; the last comes just before the message. */
+  progress: [receivedBytes: number, totalBytes: number];
   /** The state has changed; `reason` says why if it is `failed`, or `waiting` because the browser refused. */
   state: [state: PeerState, reason: string | undefined];
   /** A signal for the other, on its way. */

@@ -417,6 +417,7 @@ export class SupervisedPeer extends Peer {
       opened: () => this.#opened(),
       closed: () => this.destroy(),
       message: (bytes) => this.emit('data', bytes),
+      progress: (...bytes) => this.emit('progress', ...bytes),
       signal: (signal) => {
         connection.hasRestarted = false; // the other finds the channel good enough
         this.#receive(signal, (reason) => this.#exceed(reason));

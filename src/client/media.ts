@@ -117,9 +117,16 @@ export class Media {
 
   /** Sends on the present connection what is not sent there yet. */
   attach(): void {
+    const pc = this.#pc();
     for (const each of this.#sendings) {
-      const { track, ...init } = each.kept;
-      each.transceiver ??= this.#pc()?.addTransceiver(track ?? each.kind, { ...init, streams: each.streams });
+      if (!pc || each.transceiver) continue;
+      const { kind, streams, kept } = each;
+      const { track, direction, sendEncodings } = kept;
+      // What addTrack adds shares m-lines with what the other sends.
+      if (track && direction === 'sendrecv' && each.names.size > 0) {
+        each.transceiver = this.#send(pc, track, streams);
+        if (sendEncodings.length > 0) void encode(each.transceiver.sender, sendEncodings);
+      } else each.transceiver = pc.addTransceiver(track ?? kind, { direction, sendEncodings, streams });
     }
   }
 
@@ -162,9 +169,10 @@ export class Media {
       free.direction = free.direction === 'inactive' ? 'sendonly' : 'sendrecv';
       return free;
     }
-    // addTrack takes a track once only; and one sender in two streams would tell the other of but one, if added later.
-    const isSent = pc.getSenders().some((sender) => sender.track === track);
-    const sender = isSent ? undefined : pc.addTrack(track, ...streams);
+    // addTrack takes a track once only, and takes a transceiver that was offered and is not answered for one that is
+    // free: the other would be told the wrong stream.
+    const isTaken = (each: RTCRtpTransceiver): boolean => each.sender.track === track || this.#free.has(each);
+    const sender = pc.getTransceivers().some(isTaken) ? undefined : pc.addTrack(track, ...streams);
     const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
     return transceiver ?? pc.addTransceiver(track, { streams });
   }
@@ -184,6 +192,11 @@ export function canSendAgain(
 
 function trackOf({ transceiver, kept }: Sending): MediaStreamTrack | null {
   return transceiver ? transceiver.sender.track : kept.track;
+}
+
+/** Sets what an app has set on a sender before: bitrates, scales. A browser that will not have them goes without. */
+async function encode(sender: RTCRtpSender, encodings: RTCRtpEncodingParameters[]): Promise<void> {
+  await sender.setParameters({ ...sender.getParameters(), encodings }).catch(() => undefined);
 }
 
 async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {

@@ -21,7 +21,7 @@ export class Received {
   /** Tracks that are not told of yet; undefined once they are told of as they come. */
   #held: Arrival[] | undefined = [];
   /** Streams that the app has been told of, and that have a track. */
-  readonly #told = new WeakSet<MediaStream>();
+  readonly #told = new Set<MediaStream>();
 
   constructor(listener: MediaListener) {
     this.#listener = listener;
@@ -30,6 +30,12 @@ export class Received {
   /** There is a connection that the app has not heard of: its tracks wait, and what waited from another is forgotten. */
   hold(): void {
     this.#held = [];
+    this.#told.clear();
+  }
+
+  /** A description of the other's has been taken. Not left to `removetrack`, which may come after the next track. */
+  forgetEmpty(): void {
+    for (const stream of this.#told) if (stream.getTracks().length === 0) this.#told.delete(stream);
   }
 
   /** The app has heard of the connection. */
@@ -51,7 +57,6 @@ export class Received {
       this.#listener.track(track, stream, receiver);
       if (this.#told.has(stream)) continue;
       this.#told.add(stream);
-      stream.addEventListener('removetrack', () => stream.getTracks().length === 0 && this.#told.delete(stream));
       // After the other tracks that come with it.
       queueMicrotask(() => this.#listener.stream(stream, receiver));
     }

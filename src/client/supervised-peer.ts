@@ -193,6 +193,7 @@ export class SupervisedPeer extends Peer {
         this.#other?.onStranger(signal);
         return;
       }
+      this.received.forgetEmpty();
       const connection = this.#connection;
       if (connection.isIgnoring || attempt !== connection.attempt) return;
       for (const candidate of candidates) await connection.add(candidate, this.#polls);
@@ -391,7 +392,10 @@ export class SupervisedPeer extends Peer {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
-    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && connection.pc.connectionState === 'connected';
+    const { connectionState } = connection.pc;
+    const isWayOpen = fitsRoom
+      ? !connection.hasRestarted && connectionState === 'connected'
+      : connectionState !== 'failed'; // nor may it have been told yet that it is connected
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;

@@ -41,8 +41,8 @@ function prepare({ workerUrl, room }: { workerUrl: string; room: string }): void
       if (!track) throw new Error('a source without a track');
       return track;
     },
-    async enter(name, beforeStart = () => undefined) {
-      const client = new P2PCF(name, room, { workerUrl, stunIceServers: [] });
+    async enter(name, beforeStart = () => undefined, options = {}) {
+      const client = new P2PCF(name, room, { workerUrl, stunIceServers: [], ...options });
       beforeStart(client);
       await client.start();
       return client;
@@ -64,7 +64,11 @@ function prepare({ workerUrl, room }: { workerUrl: string; room: string }): void
     },
     told: (what, times = 1) => media.until(() => media.heard.filter((each) => each === what).length >= times),
     async until(isTrue) {
-      while (!isTrue()) await new Promise((resolve) => setTimeout(resolve, 5));
+      const giveUpAt = performance.now() + 60_000;
+      while (!isTrue()) {
+        if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}. Heard: ${media.heard.join(', ')}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
     },
     receives: ({ _pc }) => _pc.getTransceivers().filter((each) => each.currentDirection?.includes('recv')).length,
   };
@@ -232,8 +236,7 @@ describe('what the other hears', () => {
   ];
   test.each(rows)('%s', async (_what, work, expected) => {
     const heard = await heardBy(work);
-    const inAnyOrder = expected.length > 10;
-    expect(inAnyOrder ? heard.sort() : heard).toEqual(expected);
+    expect(heard.sort()).toEqual(expected.sort());
   });
 });
 
@@ -334,7 +337,8 @@ test('a screen that is shared and stopped again and again leaves descriptions as
     await media.told('connect', 2);
     return sizes;
   });
-  expect(sizes).toEqual(Array.from({ length: 14 }, () => 4));
+  // Twice what is shown at a time: what is stopped is free when the other has answered.
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(6);
 });
 
 test('what does not fit the room goes by the channel, or on a connection that is begun without it', async () => {
@@ -356,10 +360,11 @@ test('what does not fit the room goes by the channel, or on a connection that is
     window.dispatchEvent(new Event('online'));
     await media.until(() => ufrag() !== before);
     // One that offers to Alice, and gets an offer of hers by the room.
-    await media.enter('Carol', (client) => {
+    const join = (client: InstanceType<typeof P2PCF>): void => {
       client.on('peerjoin', (peer) => peer.client_id === 'Alice' && media.listen(peer));
       show(client);
-    });
+    };
+    await media.enter('Carol', join, { offersAhead: false });
     await media.until(() => streams() === 32);
     return media.heard.filter((each) => !each.includes(' of '));
   });
@@ -370,16 +375,22 @@ test('what does not fit the room goes by the channel, or on a connection that is
 test('media survives a new connection: shown, muted, and transceivers', async () => {
   const outcome = await page.evaluate(async () => {
     const { media } = window;
-    const { a, b } = await media.meet();
-    const [shown, muted] = [media.stream('shown', 'video'), media.stream('muted', 'audio')];
+    const theirs = media.stream('theirs', 'video');
+    const alice = await media.enter('Alice', (client) => client.on('peerjoin', media.listen));
+    await media.enter('Bobby', (client) => {
+      client.on('peerjoin', media.listen).on('peerconnect', (peer) => peer.addStream(theirs));
+    });
+    await media.told('stream theirs');
+    const [a] = alice.peers.values();
+    if (!a) throw new Error('no peer');
+    const muted = media.stream('muted', 'audio');
     const [microphone = null] = muted.getTracks();
-    a.addStream(shown);
+    a.addStream(media.stream('shown', 'video'));
     a.addStream(muted);
-    media.listen(a);
-    b.addStream(media.stream('theirs', 'video'));
     a.addTransceiver('video', { direction: 'recvonly' });
-    for (const name of ['shown', 'muted', 'theirs']) await media.told(`stream ${name}`);
+    for (const name of ['shown', 'muted']) await media.told(`stream ${name}`);
     await a.replaceTrack(microphone, null);
+    await media.until(() => a._pc.signalingState === 'stable');
     const before = a._pc;
     const heardBefore = media.heard.length;
     // The next negotiation fails.
@@ -389,23 +400,45 @@ test('media survives a new connection: shown, muted, and transceivers', async ()
     for (const name of ['shown', 'muted', 'theirs']) await media.told(`stream ${name}`, 2);
     await media.told('stream later');
     await a.replaceTrack(null, microphone);
-    await media.until(() => a._pc.signalingState === 'stable' && b._pc.signalingState === 'stable');
+    const senders = a._pc.getSenders();
+    await media.until(() => senders.some(({ track }) => track === microphone));
     return {
       heard: media.heard.slice(heardBefore),
-      sent: a._pc.getSenders().map(({ track }) => track?.kind),
-      directions: a._pc
-        .getTransceivers()
-        .map(({ direction }) => direction)
-        .sort(),
+      sent: senders.flatMap(({ track }) => track?.kind ?? []),
+      directions: a._pc.getTransceivers().map(({ direction }) => direction),
     };
   });
-  expect(outcome.heard.slice(0, 2)).toEqual(['connect', 'connect']);
-  expect(outcome.heard.slice(2).sort()).toEqual(
+  expect(outcome.heard.sort()).toEqual(
     [
-      ['audio of later', 'audio of muted', 'stream later', 'stream muted', 'stream shown', 'stream theirs'],
-      ['video of shown', 'video of theirs'],
+      ['audio of later', 'audio of muted', 'connect', 'connect', 'stream later', 'stream muted', 'stream shown'],
+      ['stream theirs', 'video of shown', 'video of theirs'],
     ].flat(),
   );
-  expect(outcome.sent.filter((kind) => kind === 'audio')).toHaveLength(2);
+  expect(outcome.sent.sort()).toEqual(['audio', 'audio', 'video']);
   expect(outcome.directions).toContain('recvonly');
+});
+
+test('both hear how much of a message is here', async () => {
+  const heard = await page.evaluate(async () => {
+    const { media } = window;
+    const heard: unknown[] = [];
+    const alice = await media.enter('Alice');
+    await media.enter('Bobby', (client) => {
+      client.on('peerconnect', (peer) => {
+        peer.on('progress', (...bytes) => heard.push(bytes));
+        client.on('progress', (of, ...bytes) => heard.push([of === peer, ...bytes]));
+      });
+      client.on('msg', (_peer, { byteLength }) => heard.push(byteLength));
+    });
+    await media.until(() => alice.connectedSessions.length === 1);
+    await alice.broadcast(new Uint8Array(16_000));
+    await alice.broadcast(new Uint8Array(20_000));
+    await media.until(() => heard.includes(20_000));
+    return heard;
+  });
+  const [first, last] = [
+    [15_988, 20_000],
+    [20_000, 20_000],
+  ] as const;
+  expect(heard).toEqual([16_000, [true, ...first], first, [true, ...last], last, 20_000]);
 });

@@ -80,6 +80,7 @@ interface MediaPage {
   enter(
     name: string,
     beforeStart?: (client: import('../../src/client/index.ts').P2PCF) => void,
+    options?: object,
   ): Promise<import('../../src/client/index.ts').P2PCF>;
   /** Two that are connected; what `b` tells is heard. */
   meet(): Promise<Both>;

@@ -171,8 +171,9 @@ export class Media {
     }
     // addTrack takes a track once only, and takes a transceiver that was offered and is not answered for one that is
     // free: the other would be told the wrong stream.
-    const isTaken = (each: RTCRtpTransceiver): boolean => each.sender.track === track || this.#free.has(each);
-    const sender = pc.getTransceivers().some(isTaken) ? undefined : pc.addTrack(track, ...streams);
+    const isInTheWay = (each: RTCRtpTransceiver): boolean =>
+      each.sender.track === track || (this.#free.has(each) && each.receiver.track.kind === track.kind);
+    const sender = pc.getTransceivers().some(isInTheWay) ? undefined : pc.addTrack(track, ...streams);
     const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
     return transceiver ?? pc.addTransceiver(track, { streams });
   }

@@ -169,10 +169,15 @@ export class Media {
       free.direction = free.direction === 'inactive' ? 'sendonly' : 'sendrecv';
       return free;
     }
-    // addTrack takes a track once only, and takes a transceiver that was offered and is not answered for one that is
-    // free: the other would be told the wrong stream.
+    // addTrack takes a track once only, and it takes for free what is muted, or was removed before it was answered: the
+    // other would be told the wrong stream.
+    const isMuted = (each: RTCRtpTransceiver): boolean =>
+      this.#sendings.some(({ transceiver, names }) => transceiver === each && names.size > 0);
     const isInTheWay = (each: RTCRtpTransceiver): boolean =>
-      each.sender.track === track || (this.#free.has(each) && each.receiver.track.kind === track.kind);
+      each.sender.track === track ||
+      (each.sender.track === null &&
+        each.receiver.track.kind === track.kind &&
+        (this.#free.has(each) || isMuted(each)));
     const sender = pc.getTransceivers().some(isInTheWay) ? undefined : pc.addTrack(track, ...streams);
     const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
     return transceiver ?? pc.addTransceiver(track, { streams });

@@ -123,9 +123,9 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.destroyed ? undefined : this.media.addTransceiver(trackOrKind, init);
   }
 
-  /** The connection's statistics; a callback gets them as simple-peer's does, as a list. */
+  /** The connection's statistics, none of a closed peer; a callback gets them as simple-peer's does, as a list. */
   getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
-    const report = this._pc.getStats();
+    const report = this.destroyed ? Promise.resolve<RTCStatsReport>(new Map()) : this._pc.getStats();
     if (callback)
       report.then((entries) => callback(null, [...entries.values()])).catch((error: Error) => callback(error, []));
     return report;

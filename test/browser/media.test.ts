@@ -67,7 +67,7 @@ function prepare({ workerUrl, room }: { workerUrl: string; room: string }): void
     },
     told: (what, times = 1) => media.until(() => media.heard.filter((each) => each === what).length >= times),
     async until(isTrue) {
-      const giveUpAt = performance.now() + 15_000;
+      const giveUpAt = performance.now() + 60_000;
       while (!isTrue()) {
         if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}. Heard: ${media.heard.join(', ')}`);
         await new Promise((resolve) => setTimeout(resolve, 5));

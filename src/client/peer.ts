@@ -50,7 +50,9 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Label of the data channel. */
   channelName = randomHex(20);
 
+  /** @internal */
   protected readonly media = new Media(() => this.presentPc);
+  /** @internal */
   protected readonly received = new Received({
     track: (...args) => this.emit('track', ...args),
     stream: (...args) => this.emit('stream', ...args),
@@ -61,11 +63,14 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
-  /** The connection, if there is one now. */
+  /** @internal The connection, if there is one now. */
   protected abstract get presentPc(): RTCPeerConnection | undefined;
+  /** @internal For P2PCF's apps that reach for it, as for the next two. */
   abstract get _pc(): RTCPeerConnection;
+  /** @internal */
   abstract get _channel(): RTCDataChannel | null;
 
+  /** @internal */
   get _senderMap(): Senders {
     return this.media.senders;
   }

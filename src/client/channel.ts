@@ -22,6 +22,8 @@ export interface ChannelListener {
   opened(): void;
   closed(): void;
   message(bytes: Uint8Array<ArrayBuffer>): void;
+  /** So much of a message that comes in parts is here. */
+  progress(receivedBytes: number, totalBytes: number): void;
   signal(signal: unknown): void;
   /** The other makes us hold too much; `reason` is a sentence. */
   exceeded(reason: string): void;
@@ -42,7 +44,10 @@ export class Channel {
   constructor(rtc: RTCDataChannel, listener: ChannelListener) {
     this.rtc = rtc;
     this.#listener = listener;
-    this.#reassembly = new Reassembly((reason) => listener.exceeded(reason));
+    this.#reassembly = new Reassembly(
+      (reason) => listener.exceeded(reason),
+      (receivedBytes, totalBytes) => listener.progress(receivedBytes, totalBytes),
+    );
     rtc.binaryType = 'arraybuffer';
     rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
     rtc.onbufferedamountlow = () => this.#wake?.();
@@ -96,7 +101,7 @@ export class Channel {
   #receive(data: unknown): void {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
-    if (!whole) return;
+    if (!whole || this.#isClosed) return; // a listener of its progress may have closed it
     const signal = unmarkSignal(whole);
     if (signal === undefined) this.#listener.message(whole.message);
     else this.#listener.signal(signal);

@@ -51,3 +51,22 @@ test('a peer that was stopped while it waited sends, and repeats, when it goes o
   vi.advanceTimersByTime(60_000);
   expect(sent).toHaveLength(2);
 });
+
+test('an offer does not wait behind the end of the candidates before it', () => {
+  const sent: Signal[] = [];
+  const outgoing = new Outgoing({
+    canSend: () => true,
+    isConnected: () => true,
+    needsAllAtOnce: () => false,
+    needsRepeats: () => false,
+    hasFailed: () => false,
+    send: (signal) => sent.push(signal),
+  });
+  outgoing.addCandidate(null);
+  vi.advanceTimersByTime(10);
+  expect(sent).toEqual([]);
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(10);
+  expect(sent).toEqual([{ type: 'offer', sdp: 'v=0', candidates: [] }]);
+});

@@ -26,6 +26,8 @@ export interface P2PCFEvents {
   peerclose: [peer: Peer];
   /** A message from a peer. */
   msg: [peer: Peer, data: ArrayBuffer];
+  /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
+  progress: [peer: Peer, receivedBytes: number, totalBytes: number];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
@@ -367,6 +369,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         connectedAt = Date.now();
         this.emit('peerconnect', peer);
       })
+      .on('progress', (...bytes) => this.emit('progress', peer, ...bytes))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);

@@ -86,6 +86,10 @@ export class SupervisedPeer extends Peer {
     return this.#connection.pc;
   }
 
+  protected get presentPc(): RTCPeerConnection | undefined {
+    return this.#isWaiting ? undefined : this._pc;
+  }
+
   get _channel(): RTCDataChannel | null {
     return this.#current?.channel?.rtc ?? null;
   }
@@ -96,7 +100,7 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
-      track: (event) => this.media.announce(event),
+      track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
     if (this.destroyed) connection.close();
@@ -200,6 +204,7 @@ export class SupervisedPeer extends Peer {
         this.#other?.onStranger(signal);
         return;
       }
+      this.received.forgetEmpty();
       const connection = this.#connection;
       if (connection.isIgnoring || attempt !== connection.attempt) return;
       for (const candidate of candidates) await connection.add(candidate, this.#polls);
@@ -318,10 +323,11 @@ export class SupervisedPeer extends Peer {
   }
 
   /**
-   * Makes a new connection in place of the present one. What it returns sends the same tracks there; undefined if the
-   * browser refuses: then it waits.
+   * Makes a new connection in place of the present one. What was sent there is sent here when the channel is open: a peer
+   * that polls takes no media in a first offer, and a first offer without any fits the room. False if the browser
+   * refuses: then it waits.
    */
-  #renew(): (() => void) | undefined {
+  #renew(): boolean {
     this.#giveUp();
     if (this.connected) {
       this.connected = false;
@@ -329,10 +335,12 @@ export class SupervisedPeer extends Peer {
     }
     this.initiator = false;
     this.#outgoing.reset();
-    return this.open() ? this.media.move() : undefined;
+    return this.open();
   }
 
   #giveUp(): void {
+    this.media.detach();
+    this.received.hold();
     this.#current?.close();
     this.#current = undefined;
   }
@@ -386,11 +394,7 @@ export class SupervisedPeer extends Peer {
       this.#setState('failed', 'It starts over too often.');
       return;
     }
-    if (isRenewing) {
-      const sendTracks = this.#renew();
-      if (!sendTracks) return;
-      sendTracks();
-    }
+    if (isRenewing && !this.#renew()) return;
     this.fingerprint = fingerprintsOf(offer.sdp)[0];
     await this.#connection.answer(offer, attempt);
   }
@@ -403,14 +407,15 @@ export class SupervisedPeer extends Peer {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
-    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && stateOf(connection.pc) === 'connected';
+    const state = stateOf(connection.pc);
+    const isWayOpen = fitsRoom ? !connection.hasRestarted && state === 'connected' : state !== 'failed'; // nor may it have been told yet that it is connected
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;
     }
     if (!fitsRoom) {
       this.#outgoing.reset(); // the room would refuse it each time
-      this.#setState('failed', `Our description has ${bytes} bytes; the room carries ${most}.`);
+      this.#guard(Promise.reject(new Error(`Our description has ${bytes} bytes; the room carries ${most}.`)));
       return;
     }
     if ('type' in signal) {
@@ -429,6 +434,7 @@ export class SupervisedPeer extends Peer {
       opened: () => this.#opened(),
       closed: () => this.destroy(),
       message: (bytes) => this.emit('data', bytes),
+      progress: (...bytes) => this.emit('progress', ...bytes),
       signal: (signal) => {
         connection.hasRestarted = false; // the other finds the channel good enough
         this.#receive(signal, (reason) => this.#exceed(reason));
@@ -444,6 +450,9 @@ export class SupervisedPeer extends Peer {
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
     this.emit('connect');
+    if (this.destroyed) return;
+    this.received.release();
+    this.media.attach();
     const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#connection.isOfferDue;
     if (isOfferDue && !this.destroyed) this.#guard(this.#connection.offer());
   }
@@ -479,13 +488,7 @@ export class SupervisedPeer extends Peer {
     // Chromium (156) never settles what was under way on a connection that is closed.
     this.#incoming = Promise.resolve();
     this.#expectConnection();
-    const sendTracks = this.#renew();
-    if (!sendTracks) return undefined;
-    if (!this.#polls) sendTracks();
-    const offered = this.initiate();
-    // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
-    if (this.#polls) void offered.then(() => !this.destroyed && sendTracks());
-    return offered;
+    return this.#renew() ? this.initiate() : undefined;
   }
 
   async #send(message: Message, onProgress?: Progress): Promise<void> {

@@ -1,9 +1,10 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
-import type { SignalingOptions, WebSocketClass } from './signaling.ts';
+import type { SealedOptions } from './sealed-socket.ts';
+import type { SignalingOptions } from './signaling.ts';
 
-export interface P2PCFOptions {
+export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
   workerUrl: string;
   /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
@@ -26,8 +27,8 @@ export interface P2PCFOptions {
   pingEveryMs?: number;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
-  /** WebSocket, for places without it. */
-  WebSocket?: WebSocketClass;
+  /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
+  identity?: RTCCertificate;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -69,6 +70,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     maxConnections = 100,
     stunIceServers = STUN_ICE_SERVERS,
     turnIceServers = [],
+    identity,
   } = options ?? {};
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
@@ -78,7 +80,11 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   }
   return {
     connection: {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
+      rtcConfiguration: {
+        iceServers: [...stunIceServers, ...turnIceServers],
+        ...(identity && { certificates: [identity] }),
+        ...options.rtcPeerConnectionOptions,
+      },
       proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
       RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),

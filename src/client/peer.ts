@@ -4,6 +4,7 @@ import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { Media, type MediaEvents } from './media.ts';
 import { randomHex } from './random.ts';
+import type { Sas } from './sealed/sas.ts';
 
 /**
  * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
@@ -59,6 +60,14 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   abstract get _pc(): RTCPeerConnection;
   abstract get _channel(): RTCDataChannel | null;
+
+  /**
+   * A short authentication string from both certificates: the same on both sides only if nobody sits between them.
+   * People read it to each other. Rejects with Error before `connect`.
+   */
+  get sas(): Promise<Sas> {
+    return import('./sealed/index.ts').then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
+  }
 
   get _senderMap(): Media['senders'] {
     return this.media.senders;

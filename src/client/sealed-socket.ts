@@ -1,0 +1,73 @@
+/** A WebSocket whose messages the server cannot read. What makes it so is loaded when it is used. */
+import type { WebSocketClass } from './signaling.ts';
+
+/** Who a member says it is. With a key, another member may say so, but not the server. */
+export interface Claimed {
+  /** Its session id. */
+  id: string;
+  clientId: string;
+  metadata: unknown;
+  /** The certificate that a description of its names, as in `peer.fingerprint`. */
+  fingerprint?: string;
+}
+
+export interface SealedOptions {
+  /**
+   * What the members of the room share, from `P2PCF.newKey()`, so that the server can neither read their signaling nor
+   * take part in it. It belongs into the fragment of the room's link, which no server sees.
+   */
+  key?: string;
+  /** Words in place of a key. Who has seen one message can guess at them for as long as it likes: a key is better. */
+  password?: string;
+  /** With a key: the server is told a name that is made of it, in place of the room's. */
+  hideRoom?: boolean;
+  /** Whether to connect to a member, by its `fingerprint`, which it has to prove. Asked for each description. */
+  trust?: (member: Claimed & { fingerprint: string }) => boolean;
+  /** Told of whatever is not taken, by the key or by `trust`: of whom it is said to be, and a sentence why. */
+  onUntrusted?: (member: Claimed, reason: string) => void;
+  /** WebSocket, for places without it. */
+  WebSocket?: WebSocketClass;
+}
+
+/** As much of a WebSocket as a SignalingClient uses. */
+export interface SocketFace {
+  readonly url: string;
+  readonly subprotocols: string[];
+  readyState: number;
+  onopen: ((event: unknown) => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: unknown) => void) | null;
+  onerror: ((event: unknown) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+
+/** `onRefused` is told of whoever is not taken, and why; `onFailed` why there can be no such socket. */
+export function sealedWebSocket(
+  roomId: string,
+  options: SealedOptions,
+  onRefused: (id: string, reason: string) => void,
+  onFailed: (error: Error) => void,
+): WebSocketClass {
+  const loaded = import('./sealed/index.ts');
+  const sealing = loaded.then(({ newSealing }) => newSealing(roomId, options, onRefused));
+  sealing.catch(() => undefined); // whoever connects hears of it
+  return class implements SocketFace {
+    readyState = 0;
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    onerror = null;
+    readonly url: string;
+    readonly subprotocols: string[];
+    constructor(url: string, subprotocols: string[]) {
+      this.url = url;
+      this.subprotocols = subprotocols;
+      loaded.then(async ({ connect }) => connect(this, await sealing, options)).catch(onFailed);
+    }
+    send(): void {}
+    close(): void {
+      this.readyState = 3;
+    }
+  };
+}

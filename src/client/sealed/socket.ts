@@ -1,0 +1,69 @@
+/** The WebSocket of a sealed room: the real one, with Sealing in between. */
+import { fromBase64Url, toBase64Url } from '../../protocol/base64url.ts';
+import { SUBPROTOCOL } from '../../protocol/join.ts';
+import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
+import type { SealedOptions, SocketFace } from '../sealed-socket.ts';
+import { Keys } from './keys.ts';
+import { Sealing } from './sealing.ts';
+
+/** Rejects with Error for options that cannot work. */
+export async function newSealing(
+  roomId: string,
+  options: SealedOptions,
+  onRefused: (id: string, reason: string) => void,
+): Promise<Sealing> {
+  const { key, password, hideRoom } = options;
+  const hasSecret = key !== undefined || password !== undefined;
+  if (hideRoom && !hasSecret) throw new Error('The option hideRoom needs a key.');
+  const keys = hasSecret ? await Keys.of({ key, password }, roomId) : undefined;
+  return new Sealing(keys, options, onRefused);
+}
+
+/** Opens the real socket behind `face`. Rejects with Error for metadata that is too long. */
+export async function connect(face: SocketFace, sealing: Sealing, options: SealedOptions): Promise<void> {
+  const { WebSocket = globalThis.WebSocket } = options;
+  const me = decodeURIComponent(/[?&]clientId=([^&]*)/.exec(face.url)?.[1] ?? '');
+  const url = face.url.replace(/[^/?]+(?=\?)/, (room) => encodeURIComponent(sealing.roomFor(decodeURIComponent(room))));
+  const mark = `${SUBPROTOCOL}.metadata.`;
+  const subprotocols = face.subprotocols.map(async (each) => {
+    if (!each.startsWith(mark)) return each;
+    return mark + toBase64Url(await sealing.metadata(me, fromBase64Url(each.slice(mark.length)) ?? ''));
+  });
+  const sealed = await Promise.all(subprotocols);
+  if (face.readyState !== 0) return; // it was given up
+  const socket: WebSocket = Object(new WebSocket(url, sealed));
+  // One after the other, as sealing takes a moment: nothing overtakes what was said before it.
+  let sending = Promise.resolve();
+  let receiving = Promise.resolve();
+  socket.onopen = (event) => {
+    face.readyState = socket.readyState;
+    face.onopen?.(event);
+  };
+  socket.onerror = (event) => face.onerror?.(event);
+  socket.onclose = (event) => {
+    receiving = receiving.then(() => face.onclose?.(event));
+  };
+  socket.onmessage = ({ data }) => {
+    if (data === PONG) {
+      face.onmessage?.({ data });
+      return;
+    }
+    receiving = receiving.then(async () => {
+      const message = parseServerMessage(String(data));
+      const opened = message && (await sealing.open(message, me));
+      if (opened) face.onmessage?.({ data: JSON.stringify(opened) });
+    });
+  };
+  face.send = (text) => {
+    if (text === PING) socket.send(text);
+    else
+      sending = sending.then(async () => {
+        const sealed = JSON.stringify(await sealing.seal(JSON.parse(text), me));
+        if (socket.readyState === 1) socket.send(sealed);
+      });
+  };
+  face.close = (code) => {
+    // What was said before is sent before.
+    void sending.then(() => socket.close(code));
+  };
+}

@@ -12,7 +12,7 @@ import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import { Page } from './page.ts';
 import type { Peer, PeerState } from './peer.ts';
 import { randomHex, randomKey } from './random.ts';
-import { sealedWebSocket } from './sealed-socket.ts';
+import { loadSealed, sealedWebSocket } from './sealed-socket.ts';
 import { SignalingClient, type SignalingState } from './signaling.ts';
 import { Spare } from './spare.ts';
 import { SupervisedPeer } from './supervised-peer.ts';
@@ -43,16 +43,14 @@ const GOOD_AFTER_MS = 10_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
   /** A new key for a room, for the option `key`: 128 random bits in base64url. */
-  static newKey(): string {
-    return randomKey();
-  }
+  static readonly newKey: () => string = randomKey;
 
   /**
    * This device's certificate of that name, for the option `identity`: made once, and kept in IndexedDB for a year, so
    * that others know it again by `peer.fingerprint`. Rejects with Error where there is no IndexedDB.
    */
   static async identity(name: string): Promise<RTCCertificate> {
-    return (await import('./sealed/index.ts')).identity(name);
+    return (await loadSealed()).identity(name);
   }
 
   /** What we call ourselves; others in the room may use the same. */

@@ -5,6 +5,7 @@ import { Emitter } from './events.ts';
 import { Media, type MediaEvents } from './media.ts';
 import { randomHex } from './random.ts';
 import type { Sas } from './sealed/sas.ts';
+import { loadSealed } from './sealed-socket.ts';
 
 /**
  * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
@@ -66,7 +67,7 @@ export abstract class Peer extends Emitter<PeerEvents> {
    * People read it to each other. Rejects with Error before `connect`.
    */
   get sas(): Promise<Sas> {
-    return import('./sealed/index.ts').then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
+    return loadSealed().then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
   }
 
   get _senderMap(): Media['senders'] {

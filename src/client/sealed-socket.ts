@@ -31,16 +31,19 @@ export interface SealedOptions {
 
 /** As much of a WebSocket as a SignalingClient uses. */
 export interface SocketFace {
-  readonly url: string;
-  readonly subprotocols: string[];
+  readonly join: [url: string, subprotocols: string[]];
   readyState: number;
-  onopen: ((event: unknown) => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: unknown) => void) | null;
-  onerror: ((event: unknown) => void) | null;
-  send(text: string): void;
+  onopen?: (event: unknown) => void;
+  onmessage?: (event: { data: unknown }) => void;
+  onclose?: (event: unknown) => void;
+  onerror?: (event: unknown) => void;
+  /** Not before it is open. */
+  send?(text: string): void;
   close(code?: number): void;
 }
+
+/** A chunk of its own. */
+export const loadSealed = (): Promise<typeof import('./sealed/index.ts')> => import('./sealed/index.ts');
 
 /** `onRefused` is told of whoever is not taken, and why; `onFailed` why there can be no such socket. */
 export function sealedWebSocket(
@@ -49,23 +52,15 @@ export function sealedWebSocket(
   onRefused: (id: string, reason: string) => void,
   onFailed: (error: Error) => void,
 ): WebSocketClass {
-  const loaded = import('./sealed/index.ts');
-  const sealing = loaded.then(({ newSealing }) => newSealing(roomId, options, onRefused));
-  sealing.catch(() => undefined); // whoever connects hears of it
+  const sealed = loadSealed().then((chunk) => chunk.newSealedSockets(roomId, options, onRefused));
+  sealed.catch(() => undefined); // whoever connects hears of it
   return class implements SocketFace {
     readyState = 0;
-    onopen = null;
-    onmessage = null;
-    onclose = null;
-    onerror = null;
-    readonly url: string;
-    readonly subprotocols: string[];
-    constructor(url: string, subprotocols: string[]) {
-      this.url = url;
-      this.subprotocols = subprotocols;
-      loaded.then(async ({ connect }) => connect(this, await sealing, options)).catch(onFailed);
+    readonly join: SocketFace['join'];
+    constructor(...join: SocketFace['join']) {
+      this.join = join;
+      sealed.then((connect) => connect(this)).catch(onFailed);
     }
-    send(): void {}
     close(): void {
       this.readyState = 3;
     }

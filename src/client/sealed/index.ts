@@ -1,4 +1,4 @@
 /** What is loaded only where a room has a key, or an app asks who somebody is. */
 export { identity } from './identity.ts';
 export { sas } from './sas.ts';
-export { connect, newSealing } from './socket.ts';
+export { newSealedSockets } from './socket.ts';

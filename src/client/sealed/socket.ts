@@ -6,26 +6,30 @@ import type { SealedOptions, SocketFace } from '../sealed-socket.ts';
 import { Keys } from './keys.ts';
 import { Sealing } from './sealing.ts';
 
-/** Rejects with Error for options that cannot work. */
-export async function newSealing(
+/**
+ * The way to a room: opens the real socket behind a face. Rejects with Error for options that cannot work, as what it
+ * resolves to does for metadata that is too long.
+ */
+export async function newSealedSockets(
   roomId: string,
   options: SealedOptions,
   onRefused: (id: string, reason: string) => void,
-): Promise<Sealing> {
+): Promise<(face: SocketFace) => Promise<void>> {
   const { key, password, hideRoom } = options;
   const hasSecret = key !== undefined || password !== undefined;
   if (hideRoom && !hasSecret) throw new Error('The option hideRoom needs a key.');
   const keys = hasSecret ? await Keys.of({ key, password }, roomId) : undefined;
-  return new Sealing(keys, options, onRefused);
+  const sealing = new Sealing(keys, options, onRefused);
+  return (face) => connect(face, sealing, options);
 }
 
-/** Opens the real socket behind `face`. Rejects with Error for metadata that is too long. */
-export async function connect(face: SocketFace, sealing: Sealing, options: SealedOptions): Promise<void> {
+async function connect(face: SocketFace, sealing: Sealing, options: SealedOptions): Promise<void> {
   const { WebSocket = globalThis.WebSocket } = options;
-  const me = decodeURIComponent(/[?&]clientId=([^&]*)/.exec(face.url)?.[1] ?? '');
-  const url = face.url.replace(/[^/?]+(?=\?)/, (room) => encodeURIComponent(sealing.roomFor(decodeURIComponent(room))));
+  const [clearUrl, clearSubprotocols] = face.join;
+  const me = decodeURIComponent(/[?&]clientId=([^&]*)/.exec(clearUrl)?.[1] ?? '');
+  const url = clearUrl.replace(/[^/?]+(?=\?)/, (room) => encodeURIComponent(sealing.roomFor(decodeURIComponent(room))));
   const mark = `${SUBPROTOCOL}.metadata.`;
-  const subprotocols = face.subprotocols.map(async (each) => {
+  const subprotocols = clearSubprotocols.map(async (each) => {
     if (!each.startsWith(mark)) return each;
     return mark + toBase64Url(await sealing.metadata(me, fromBase64Url(each.slice(mark.length)) ?? ''));
   });

@@ -1,7 +1,7 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
-import type { SealedOptions } from './sealed-socket.ts';
+import type { SealedOptions } from './sealed-options.ts';
 import type { SignalingOptions } from './signaling.ts';
 
 export interface P2PCFOptions extends SealedOptions {

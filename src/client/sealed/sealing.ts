@@ -6,7 +6,7 @@ import { parseSignal } from '../../protocol/signal.ts';
 import { utf8Length } from '../../protocol/utf8.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from '../limits.ts';
 import { fingerprintsOf } from '../negotiation.ts';
-import type { Claimed, SealedOptions } from '../sealed-socket.ts';
+import type { Claimed, SealedOptions } from '../sealed-options.ts';
 import { type Expected, HEADER_BYTES, open, seal, Untrusted } from './envelope.ts';
 import type { Keys } from './keys.ts';
 

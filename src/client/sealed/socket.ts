@@ -2,7 +2,8 @@
 import { fromBase64Url, toBase64Url } from '../../protocol/base64url.ts';
 import { SUBPROTOCOL } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
-import type { SealedOptions, SocketFace } from '../sealed-socket.ts';
+import type { SealedOptions } from '../sealed-options.ts';
+import type { SocketFace } from './face.ts';
 import { Keys } from './keys.ts';
 import { Sealing } from './sealing.ts';
 

@@ -1,7 +1,7 @@
 /** Rooms with a key behind a server that means ill, and what it can see. */
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { P2PCF, type P2PCFOptions } from '../../src/client/index.ts';
+import { P2PCF, type P2PCFOptions, type Sas } from '../../src/client/index.ts';
 import { type Middleman, type Passing, startMiddleman } from '../support/middleman.ts';
 import { newRoom } from '../support/new-room.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
@@ -256,13 +256,33 @@ test.concurrent('whoever has another key, no key, or polls, is not met, and name
   expect(alice.untrusted).toEqual(alice.failed);
 });
 
-test.concurrent.each([
-  [{ key: 'secret' }, 'The key must be one of P2PCF.newKey()'],
-  [{ key: P2PCF.newKey(), password: 'word' }, 'Pass key or password, not both.'],
-  [{ hideRoom: true }, 'The option hideRoom needs a key.'],
-  [{ key: P2PCF.newKey(), metadata: 'x'.repeat(2000) }, 'with a key, '],
-])('options that cannot work are refused by start: %j', async (options, reason) => {
+test.concurrent.each<[reason: string, options: Partial<P2PCFOptions>]>([
+  ['The key must be one of P2PCF.newKey()', { key: 'secret' }],
+  ['Pass key or password, not both.', { key: P2PCF.newKey(), password: 'word' }],
+  ['The option hideRoom needs a key.', { hideRoom: true }],
+  ['with a key, ', { key: P2PCF.newKey(), metadata: 'x'.repeat(2000) }],
+])('options that cannot work are refused by start: %s', async (reason, options) => {
   await using stage = await startRoom();
   await expect(stage.join('Alice', newRoom(), options)).rejects.toThrow(reason);
   expect(stage.members[0]?.room.state).toBe('closed');
+});
+
+test.concurrent('a server that puts itself between two members has other strings on both sides, and with a key no chance', async () => {
+  await using stage = await startRoom();
+  const { join } = stage;
+  const key = P2PCF.newKey();
+  // The server takes Alice and Bob to rooms of their own, and has somebody there who says to be the other.
+  const [atAlice, atBob] = [newRoom(), newRoom()];
+  const alice = await join('Alice', atAlice);
+  const bob = await join('Bobby', atBob);
+  await Promise.all([join('Bobby', atAlice), join('Alice', atBob)]);
+  await Promise.all([has(alice.met, 'Bobby'), has(bob.met, 'Alice')]);
+  const sasOf = ({ room }: TestMember): Promise<Sas> | undefined => [...room.peers.values()][0]?.sas;
+  const [aliceReads, bobReads] = await Promise.all([sasOf(alice), sasOf(bob)]);
+  expect(aliceReads?.emoji).toHaveLength(7);
+  expect(aliceReads?.emoji).not.toEqual(bobReads?.emoji);
+  expect(aliceReads?.digits).not.toEqual(bobReads?.digits);
+  const careful = await join('Careful', atAlice, { key });
+  await has(careful.untrusted, `${alice.room.sessionId}: It has no key: its message is not sealed.`);
+  expect(careful.met).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
 import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
-import { parseSignal } from '../protocol/signal.ts';
+import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
@@ -142,7 +142,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     this.#isWanted = true;
     const started = this.#signaling.start();
-    this.#withCertificate(() => this.state !== 'closed' && this.#spare.prepare());
+    if (!this.#settings.answersAhead) this.#withCertificate(() => this.state !== 'closed' && this.#spare.prepare());
     if (!this.#certificate) return started;
     const ready = started.then(() => this.#certificate);
     ready.catch(() => undefined); // whoever waits for start() hears of it there
@@ -192,7 +192,12 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   #newSignaling(): SignalingClient {
     const { id, token } = this.#identity;
-    const signaling = new SignalingClient({ ...this.#settings.signaling, clientId: id, resumeToken: token });
+    const signaling = new SignalingClient({
+      ...this.#settings.signaling,
+      clientId: id,
+      resumeToken: token,
+      ...(this.#settings.answersAhead && { prepare: () => this.#answerAhead() }),
+    });
     return signaling
       .on('state', (state, reason) => {
         if (state === 'open') this.#enteredAt = Date.now();
@@ -211,6 +216,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         this.#peers.get(targetId ?? '')?.markOfferLost();
       })
       .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
+  }
+
+  async #answerAhead(): Promise<Signal | undefined> {
+    await this.#certificate;
+    return this.state === 'closed' ? undefined : this.#spare.answerAhead();
   }
 
   /**
@@ -234,6 +244,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     peers,
     metadata = {},
     offers = {},
+    answered,
     polling = [],
     resumed,
     graceSeconds = 0,
@@ -262,7 +273,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         known.signalAgain();
         continue;
       }
-      const peer = this.#peer(id, polling.includes(id), this.#spare.takeUnpublished());
+      const peer = this.#peer(id, polling.includes(id), this.#spare.take(id === answered ? 'resident' : 'any'));
       if (peer.state === 'waiting') continue;
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
@@ -275,7 +286,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const member = this.#members.note(clientId);
     member.isListed = true;
     member.brought = metadata;
-    const taken = offerTaken && this.#spare.takePublished();
+    const taken = offerTaken && this.#spare.take('joiner');
     if (isLive(this.#peers.get(clientId))) {
       member.rejoined ??= 'perhaps itself';
       if (taken) taken.destroy();

@@ -54,6 +54,11 @@ export interface SignalingOptions {
    * owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string;
+  /**
+   * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead
+   * the room will give us, to be sent along.
+   */
+  prepare?: () => Promise<unknown>;
   /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
   WebSocket?: WebSocketClass;
 }
@@ -151,23 +156,27 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const started = newStarted();
     this.#listen('addEventListener');
     this.#setState('connecting');
-    // A microtask later, so that a start that is undone at once, as by React's StrictMode, asks nothing of the server.
-    queueMicrotask(() => {
-      if (this.#started !== started || this.#socket) return;
-      try {
-        this.#connect();
-      } catch (error) {
-        this.#end(error); // a page on https may not open ws://
-      }
-    });
+    void this.#enter(started);
     return started;
   }
 
-  #connect(): void {
+  async #enter(started: Started): Promise<void> {
+    // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
+    // server.
+    const answer = await this.#options.prepare?.();
+    if (this.#started !== started || this.#socket) return;
+    try {
+      this.#connect(answer);
+    } catch (error) {
+      this.#end(error); // a page on https may not open ws://
+    }
+  }
+
+  #connect(answer?: unknown): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
-    const join = this.#join;
+    const join = { ...this.#join, ...(answer !== undefined && { answer: JSON.stringify(answer) }) };
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));

@@ -124,6 +124,16 @@ export class SupervisedPeer extends Peer {
     return 'type' in offer ? { ...offer, attempt: this.#connection.attempt } : undefined;
   }
 
+  /** An answer to an offer that we have not seen, to be sent with the join. Undefined if this WebRTC cannot make one. */
+  async answerAhead(): Promise<Signal | undefined> {
+    try {
+      await this.#connection.answerAhead();
+      return this.#outgoing.take();
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Says who the other is. It may have our complete offer already. */
   introduce(other: Introduction): void {
     this.#other = other;
@@ -339,6 +349,10 @@ export class SupervisedPeer extends Peer {
       case 'take':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
         await this.#connection.setRemote(description);
+        break;
+      case 'pair':
+        this.fingerprint = fingerprintsOf(description.sdp)[0];
+        await this.#connection.pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');

@@ -12,7 +12,7 @@ beforeAll(async () => {
   keys = await Keys.of({ key }, 'the room');
 });
 
-const kinds: Kind[] = ['metadata', 'ahead', 'signal', 'broadcast'];
+const kinds: Kind[] = ['metadata', 'ahead', 'answer', 'signal', 'broadcast'];
 const header: fc.Arbitrary<Header> = fc.record(
   {
     kind: fc.constantFrom(...kinds),

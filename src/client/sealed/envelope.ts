@@ -17,7 +17,7 @@ export interface Header {
   kind: Kind;
   /** The sender's session id. It is random and new for each instance, so a counter never starts again under it. */
   from: string;
-  /** The session id it is for; empty for whoever joins, `__broadcast__` for everybody. */
+  /** The session id it is for; empty for whoever joins or has published an offer, `__broadcast__` for everybody. */
   to: string;
   /** The sender's count of its messages, from 1. Metadata, which is said again at each join, has 0. */
   n: number;
@@ -88,7 +88,10 @@ export async function open(value: unknown, expected: Expected, keys: Keys): Prom
 
 /** What of an envelope AES-GCM keeps from being changed: all but the data. An array is its values in one way only. */
 function bound({ sealed, key, room, kind, from, to, n, attempt }: Omit<Envelope, 'data'>): BufferSource {
-  return new TextEncoder().encode(JSON.stringify([sealed, key, room, kind, from, to, n, attempt ?? null]));
+  // To which offer an answer goes that comes with a join is known to the room alone, which fills in the attempt. One
+  // that goes astray connects nobody: the two sides have to name each other's certificate.
+  const given = kind === 'answer' ? null : (attempt ?? null);
+  return new TextEncoder().encode(JSON.stringify([sealed, key, room, kind, from, to, n, given]));
 }
 
 function readEnvelope(value: unknown): Envelope | undefined {

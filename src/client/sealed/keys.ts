@@ -2,7 +2,7 @@
 import { bytesFromBase64Url, bytesToBase64Url } from '../../protocol/base64url.ts';
 
 /** Purposes of a sender's keys; each kind of envelope has its own. */
-export type Kind = 'metadata' | 'ahead' | 'signal' | 'broadcast';
+export type Kind = 'metadata' | 'ahead' | 'answer' | 'signal' | 'broadcast';
 
 /**
  * Rounds of PBKDF2-HMAC-SHA-256 for a password: what OWASP's Password Storage Cheat Sheet recommends (2023, and still

@@ -164,6 +164,28 @@ test('an offer ahead is for whoever joins, and nothing else is', async () => {
   ]);
 });
 
+test('an answer that comes with a join goes with whichever offer the room gave out, once', async () => {
+  const [alice, bob] = await room(['alice', 'bob']);
+  if (!alice || !bob) throw new Error('no members');
+  const answer = { type: 'answer', sdp: 'v=0', candidates: [] };
+  const brought = JSON.parse((await alice.sealing.answer('alice', JSON.stringify(answer))) ?? '');
+  const delivery: ServerMessage = { type: 'signal', fromId: 'alice', signal: { ...brought, attempt: 'a' } };
+  expect(await bob.sealing.open(delivery, 'bob')).toMatchObject({ signal: { ...answer, attempt: 'a' } });
+  expect(await bob.sealing.open(delivery, 'bob')).toBeUndefined();
+  const asAnother = { ...delivery, fromId: 'bob' };
+  expect(await alice.sealing.open(asAnother, 'alice')).toBeUndefined();
+  expect([...bob.refused, ...alice.refused]).toEqual([
+    'alice: Its message has been heard before.',
+    'bob: Its message was sealed by another member.',
+  ]);
+  expect(await alice.sealing.answer('alice', JSON.stringify('x'.repeat(8192)))).toBeUndefined();
+  const welcome = Object(await said(alice, { type: 'ahead', offer: OFFER }));
+  const metadata = { alice: Object(await alice.join()).metadata };
+  const peers = { ...welcome, metadata, answered: 'alice' };
+  expect(await bob.sealing.open(peers, 'bob')).toMatchObject({ answered: 'alice' });
+  expect(await bob.sealing.open(peers, 'bob')).not.toHaveProperty('answered'); // its offer was heard before
+});
+
 test('the app is asked whom it trusts, with a key and without, and told of whom it does not', async () => {
   const asked: Claimed[] = [];
   const told: string[] = [];

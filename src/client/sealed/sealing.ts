@@ -1,5 +1,5 @@
 /** What a member says to its room, sealed, and what it hears from there, opened or refused. */
-import { MAX_JOIN_METADATA_BYTES } from '../../protocol/join.ts';
+import { MAX_JOIN_ANSWER_BYTES, MAX_JOIN_METADATA_BYTES } from '../../protocol/join.ts';
 import { isObject } from '../../protocol/json.ts';
 import { BROADCAST_TARGET, type ClientMessage, type ServerMessage } from '../../protocol/messages.ts';
 import { parseSignal } from '../../protocol/signal.ts';
@@ -46,6 +46,12 @@ export class Sealing {
     throw new Error(`Client ID and metadata have ${bytes} bytes of JSON; with a key, ${most} is the most.`);
   }
 
+  /** The answer that we bring when we join, as JSON, sealed. Undefined if it is longer than a room takes. */
+  async answer(me: string, json: string): Promise<string | undefined> {
+    const sealed = JSON.stringify(await this.#seal(JSON.parse(json), { kind: 'answer', from: me, to: '' }));
+    return sealed.length > MAX_JOIN_ANSWER_BYTES ? undefined : sealed;
+  }
+
   /** Seals a message to the room. */
   async seal(message: ClientMessage, me: string): Promise<ClientMessage> {
     switch (message.type) {
@@ -76,7 +82,10 @@ export class Sealing {
           this.#openSignal(offers[id], { kind: 'ahead', from: id, to: '' }),
         );
         const most = this.#contentFor(maxMessageBytes ?? MAX_ROOM_MESSAGE_BYTES);
-        return { ...message, peers: met, metadata: brought, offers: opened, maxMessageBytes: most };
+        const { answered = '', ...rest } = message;
+        // Of an offer that we cannot read nothing comes, whoever has got our answer.
+        const paired = answered in opened ? { answered } : {};
+        return { ...rest, ...paired, peers: met, metadata: brought, offers: opened, maxMessageBytes: most };
       }
       case 'peer_join': {
         const { clientId, polling } = message;
@@ -88,7 +97,11 @@ export class Sealing {
         return message;
       case 'signal': {
         const { fromId } = message;
-        const expected = { kind: 'signal', from: fromId, to: me } as const;
+        const isAnswer = Object(message.signal).kind === 'answer';
+        const expected: Expected = {
+          from: fromId,
+          ...(isAnswer ? { kind: 'answer', to: '' } : { kind: 'signal', to: me }),
+        };
         const opened = await this.#openEach([fromId], () => this.#openSignal(message.signal, expected));
         return fromId in opened ? { ...message, signal: opened[fromId] } : undefined;
       }

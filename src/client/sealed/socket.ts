@@ -1,6 +1,5 @@
 /** The WebSocket of a sealed room: the real one, with Sealing in between. */
 import { fromBase64Url, toBase64Url } from '../../protocol/base64url.ts';
-import { SUBPROTOCOL } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
 import type { SealedOptions } from '../sealed-options.ts';
 import type { SocketFace } from './face.ts';
@@ -29,14 +28,18 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
   const [clearUrl, clearSubprotocols] = face.join;
   const me = decodeURIComponent(/[?&]clientId=([^&]*)/.exec(clearUrl)?.[1] ?? '');
   const url = clearUrl.replace(/[^/?]+(?=\?)/, (room) => encodeURIComponent(sealing.roomFor(decodeURIComponent(room))));
-  const mark = `${SUBPROTOCOL}.metadata.`;
-  const subprotocols = clearSubprotocols.map(async (each) => {
-    if (!each.startsWith(mark)) return each;
-    return mark + toBase64Url(await sealing.metadata(me, fromBase64Url(each.slice(mark.length)) ?? ''));
-  });
-  const sealed = await Promise.all(subprotocols);
+  const sealed = await Promise.all(
+    clearSubprotocols.map(async (each) => {
+      const [mark, parameter, value = ''] = each.split('.');
+      const json = fromBase64Url(value) ?? '';
+      if (parameter === 'metadata') return `${mark}.metadata.${toBase64Url(await sealing.metadata(me, json))}`;
+      if (parameter !== 'answer') return each;
+      const answer = await sealing.answer(me, json);
+      return answer === undefined ? [] : `${mark}.answer.${toBase64Url(answer)}`;
+    }),
+  );
   if (face.readyState !== 0) return; // it was given up
-  const socket: WebSocket = Object(new WebSocket(url, sealed));
+  const socket: WebSocket = Object(new WebSocket(url, sealed.flat()));
   // One after the other, as sealing takes a moment: nothing overtakes what was said before it.
   let sending = Promise.resolve();
   let receiving = Promise.resolve();

@@ -75,6 +75,7 @@ const STACKS: Stack[] = [
   { id: 'bare', name: 'no library, bare', pages: ['bare', 'bare'], start: startBareRelay },
   { id: 'overlap', name: 'no library, overlapped', pages: ['overlap', 'overlap'], start: startBareRelay },
   { id: 'ours', name: 'P2PCF-WS', pages: ['ours', 'ours'], start: startOurs },
+  { id: 'sealed', name: 'P2PCF-WS with a key', pages: ['sealed', 'sealed'], start: startOurs },
 ];
 
 /** What the others are compared with. */

@@ -57,7 +57,7 @@ test.each([
   async (...browsers) => {
     const [room, key] = ['the-secret-name-of-the-room', 'AAECAwQFBgcICQoLDA0ODw'];
     const [alice, bob] = [await newPage(browsers[0]), await newPage(browsers[1])];
-    const options = { key, hideRoom: true, metadata: { private: 'metadata' } };
+    const options = { key, hideRoom: true, metadata: { private: 'my words' } };
     await enter(alice, middleman.url, room, 'Alice', options);
     await enter(bob, middleman.url, room, 'Bobby', options);
     for (const page of [alice, bob]) await connected(page, 1);
@@ -69,7 +69,7 @@ test.each([
     expect(await inPage(bob, read)).toEqual(string);
     const seenByBob = (): unknown =>
       [...window.room.peers.values()].map(({ client_id, metadata }) => [client_id, metadata]);
-    expect(await inPage(bob, seenByBob)).toEqual([['Alice', { private: 'metadata' }]]);
+    expect(await inPage(bob, seenByBob)).toEqual([['Alice', { private: 'my words' }]]);
     const factsOf = (page: TestPage): Promise<unknown> =>
       inPage(page, () => {
         const sdp = [...window.room.peers.values()][0]?._pc.localDescription?.sdp ?? '';
@@ -80,7 +80,7 @@ test.each([
     expect(facts.length).toBeGreaterThanOrEqual(8);
     const record = middleman.seen.join('\n');
     expect(record.length).toBeGreaterThan(1000);
-    const secrets = [...facts, room, key, 'Alice', 'Bobby', 'private', 'metadata"', 'v=0', 'a=', 'candidate', 'sdp'];
+    const secrets = [...facts, room, key, 'Alice', 'Bobby', 'private', 'words', 'v=0', 'a=', 'candidate', 'sdp'];
     // Firefox's and Chromium's random credentials may be short enough to stand in any base64 by chance.
     const told = secrets.filter((secret) => record.includes(secret) && (secret.length > 4 || secret === 'v=0'));
     expect(told).toEqual([]);

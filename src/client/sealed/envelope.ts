@@ -2,8 +2,8 @@
  * A sealed message: a header that anybody can read and nobody change, and what only those with the key can read.
  * PROTOCOL.md, "Sealed rooms", tells what each field is for.
  */
-import { bytesFromBase64Url, bytesToBase64Url } from '../../protocol/base64url.ts';
 import { isObject } from '../../protocol/json.ts';
+import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { Keys, Kind } from './keys.ts';
 
 /** The version of all this; another is another protocol. */
@@ -45,7 +45,7 @@ export async function seal(content: unknown, header: Header, keys: Keys): Promis
   const text = new TextEncoder().encode(JSON.stringify(content));
   const parameters = { name: 'AES-GCM', iv: nonce, additionalData: bound(outside) };
   const ciphertext = await crypto.subtle.encrypt(parameters, await keys.derive(header.kind, header.from), text);
-  return { ...outside, data: bytesToBase64Url([...nonce, ...new Uint8Array(ciphertext)]) };
+  return { ...outside, data: toBase64Url(concatenated(nonce, new Uint8Array(ciphertext))) };
 }
 
 /** What a message is supposed to be, by the server's word. */
@@ -70,7 +70,7 @@ export async function open(value: unknown, expected: Expected, keys: Keys): Prom
   if (envelope.from !== expected.from) throw new Untrusted('Its message was sealed by another member.');
   if (envelope.to !== expected.to) throw new Untrusted('Its message is for another member.');
   if (envelope.kind !== expected.kind) throw new Untrusted('Its message was made for another purpose.');
-  const bytes = new Uint8Array(bytesFromBase64Url(envelope.data) ?? []);
+  const bytes = fromBase64Url(envelope.data);
   const parameters = {
     name: 'AES-GCM',
     iv: bytes.subarray(0, NONCE_BYTES),
@@ -84,6 +84,13 @@ export async function open(value: unknown, expected: Expected, keys: Keys): Prom
   } catch {
     throw new Untrusted('Its message was changed on the way.'); // an OperationError: the tag does not fit
   }
+}
+
+function concatenated(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 /** What of an envelope AES-GCM keeps from being changed: all but the data. An array is its values in one way only. */

@@ -1,5 +1,5 @@
 /** What a room's members share, and the keys that are made of it: calls of WebCrypto and nothing else. */
-import { bytesFromBase64Url, bytesToBase64Url } from '../../protocol/base64url.ts';
+import { fromBase64Url, toBase64Url } from './base64.ts';
 
 /** Purposes of a sender's keys; each kind of envelope has its own. */
 export type Kind = 'metadata' | 'ahead' | 'answer' | 'signal' | 'broadcast';
@@ -50,11 +50,10 @@ export class Keys {
         'The key must be one of P2PCF.newKey(). For words that people know there is the option password.',
       );
     if (key === undefined && !password) throw new Error('The password is empty.');
-    const secret =
-      key === undefined ? await stretched(password ?? '', roomId) : new Uint8Array(bytesFromBase64Url(key) ?? []);
+    const secret = key === undefined ? await stretched(password ?? '', roomId) : fromBase64Url(key);
     const root = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits', 'deriveKey']);
     const bits = async (length: number, ...info: string[]): Promise<string> =>
-      bytesToBase64Url(new Uint8Array(await crypto.subtle.deriveBits(hkdf(info), root, length)));
+      toBase64Url(new Uint8Array(await crypto.subtle.deriveBits(hkdf(info), root, length)));
     const [id, room] = await Promise.all([bits(KEY_ID_BITS, 'key id'), bits(ROOM_BITS, 'room', roomId)]);
     return new Keys(root, id, room);
   }

@@ -13,6 +13,8 @@ interface Member {
   join(): Promise<ServerMessage>;
 }
 
+const now = Promise.resolve();
+
 /** Members of one room with one key, that have met. */
 async function room(ids: string[], options: SealedOptions = {}): Promise<Member[]> {
   const key = randomKey();
@@ -34,7 +36,7 @@ async function room(ids: string[], options: SealedOptions = {}): Promise<Member[
     }),
   );
   for (const each of members)
-    for (const other of members) if (other !== each) await each.sealing.open(await other.join(), each.id);
+    for (const other of members) if (other !== each) await each.sealing.open(await other.join(), each.id, now);
   return members;
 }
 
@@ -51,12 +53,12 @@ const OFFER = { type: 'offer', sdp: 'v=0\r\na=fingerprint:sha-256 AB:CD\r\n', at
 test('signals, broadcasts and metadata arrive as they were', async () => {
   const [alice, bob] = await room(['alice', 'bob']);
   if (!alice || !bob) throw new Error('no members');
-  expect(await bob.sealing.open(await alice.join(), bob.id)).toMatchObject({
+  expect(await bob.sealing.open(await alice.join(), bob.id, now)).toMatchObject({
     metadata: { client_id: 'alice name', metadata: 'private' },
   });
-  expect(await bob.sealing.open(await said(alice, signal('bob', OFFER)), bob.id)).toMatchObject({ signal: OFFER });
+  expect(await bob.sealing.open(await said(alice, signal('bob', OFFER)), bob.id, now)).toMatchObject({ signal: OFFER });
   const broadcast = await said(alice, { type: 'broadcast', data: [1] });
-  expect(await bob.sealing.open(broadcast, bob.id)).toMatchObject({ data: [1] });
+  expect(await bob.sealing.open(broadcast, bob.id, now)).toMatchObject({ data: [1] });
   expect(bob.refused).toEqual([]);
 });
 
@@ -69,7 +71,7 @@ test('in whatever order a server brings what was said, each is taken once at mos
       for (let n = 0; n < 6; n++) all.push(await said(alice, signal('bob', { n })));
       const taken: number[] = [];
       for (const n of order) {
-        const opened = await bob.sealing.open(Object(all[n]), bob.id);
+        const opened = await bob.sealing.open(Object(all[n]), bob.id, now);
         if (opened?.type === 'signal') taken.push(Object(opened.signal).n);
       }
       expect(taken).toEqual([...new Set(taken)].sort((a, b) => a - b));
@@ -84,13 +86,13 @@ test('each thing a server may do to a signal has its own reason', async () => {
   if (!alice || !bob || !carol) throw new Error('no members');
   const hear = async (message: object): Promise<string | undefined> => {
     bob.refused.length = 0;
-    const opened = await bob.sealing.open(Object(message), bob.id);
+    const opened = await bob.sealing.open(Object(message), bob.id, now);
     expect(opened).toBeUndefined();
     return bob.refused.pop();
   };
   const first = await said(alice, signal('bob', OFFER));
   const second = await said(alice, signal('bob', OFFER));
-  expect(await bob.sealing.open(second, bob.id)).toBeDefined();
+  expect(await bob.sealing.open(second, bob.id, now)).toBeDefined();
   const forCarol = await said(alice, signal('carol', OFFER));
   const ahead = await alice.sealing.seal({ type: 'ahead', offer: OFFER }, alice.id);
   const mixed = Object(await said(alice, signal('bob', OFFER)));
@@ -133,6 +135,7 @@ test('members without the key, or that poll, are not met; the others are', async
   const opened = await bob.sealing.open(
     { type: 'peers', peers, yourId: 'x', metadata, offers, polling: ['poller'] },
     bob.id,
+    now,
   );
   expect(opened).toMatchObject({ peers: ['alice'], offers: {} });
   expect(bob.refused.sort()).toEqual([
@@ -152,10 +155,10 @@ test('an offer ahead is for whoever joins, and nothing else is', async () => {
   const metadata = { alice: Object(await alice.join()).metadata };
   const welcome = Object(await said(alice, { type: 'ahead', offer: OFFER }));
   expect(JSON.stringify(welcome.offers.alice).length).toBeLessThan(MAX_OFFER_BYTES);
-  expect(await bob.sealing.open({ ...welcome, metadata }, bob.id)).toMatchObject({ offers: { alice: OFFER } });
+  expect(await bob.sealing.open({ ...welcome, metadata }, bob.id, now)).toMatchObject({ offers: { alice: OFFER } });
   const direct = Object(await said(alice, signal('bob', OFFER)));
   for (const offer of [welcome.offers.alice, direct.signal]) {
-    const again = await bob.sealing.open({ ...welcome, metadata, offers: { alice: offer } }, bob.id);
+    const again = await bob.sealing.open({ ...welcome, metadata, offers: { alice: offer } }, bob.id, now);
     expect(again).toMatchObject({ peers: ['alice'], offers: {} });
   }
   expect(bob.refused).toEqual([
@@ -170,10 +173,10 @@ test('an answer that comes with a join goes with whichever offer the room gave o
   const answer = { type: 'answer', sdp: 'v=0', candidates: [] };
   const brought = JSON.parse((await alice.sealing.answer('alice', JSON.stringify(answer))) ?? '');
   const delivery: ServerMessage = { type: 'signal', fromId: 'alice', signal: { ...brought, attempt: 'a' } };
-  expect(await bob.sealing.open(delivery, 'bob')).toMatchObject({ signal: { ...answer, attempt: 'a' } });
-  expect(await bob.sealing.open(delivery, 'bob')).toBeUndefined();
+  expect(await bob.sealing.open(delivery, 'bob', now)).toMatchObject({ signal: { ...answer, attempt: 'a' } });
+  expect(await bob.sealing.open(delivery, 'bob', now)).toBeUndefined();
   const asAnother = { ...delivery, fromId: 'bob' };
-  expect(await alice.sealing.open(asAnother, 'alice')).toBeUndefined();
+  expect(await alice.sealing.open(asAnother, 'alice', now)).toBeUndefined();
   expect([...bob.refused, ...alice.refused]).toEqual([
     'alice: Its message has been heard before.',
     'bob: Its message was sealed by another member.',
@@ -182,8 +185,8 @@ test('an answer that comes with a join goes with whichever offer the room gave o
   const welcome = Object(await said(alice, { type: 'ahead', offer: OFFER }));
   const metadata = { alice: Object(await alice.join()).metadata };
   const peers = { ...welcome, metadata, answered: 'alice' };
-  expect(await bob.sealing.open(peers, 'bob')).toMatchObject({ answered: 'alice' });
-  expect(await bob.sealing.open(peers, 'bob')).not.toHaveProperty('answered'); // its offer was heard before
+  expect(await bob.sealing.open(peers, 'bob', now)).toMatchObject({ answered: 'alice' });
+  expect(await bob.sealing.open(peers, 'bob', now)).not.toHaveProperty('answered'); // its offer was heard before
 });
 
 test('the app is asked whom it trusts, with a key and without, and told of whom it does not', async () => {
@@ -197,13 +200,17 @@ test('the app is asked whom it trusts, with a key and without, and told of whom 
   const [alice, bob] = await room(['alice', 'bob'], options);
   if (!alice || !bob) throw new Error('no members');
   const keyless = new Sealing(undefined, options, () => undefined);
-  await keyless.open({ type: 'peer_join', clientId: 'alice', timestamp: 1, metadata: { client_id: 'name' } }, 'bob');
+  await keyless.open(
+    { type: 'peer_join', clientId: 'alice', timestamp: 1, metadata: { client_id: 'name' } },
+    'bob',
+    now,
+  );
   const first = await said(alice, signal('bob', OFFER));
-  expect(await bob.sealing.open(first, 'bob')).toBeUndefined();
+  expect(await bob.sealing.open(first, 'bob', now)).toBeUndefined();
   const second = await said(alice, signal('bob', OFFER));
-  expect(await bob.sealing.open(second, 'bob')).toMatchObject({ signal: OFFER });
+  expect(await bob.sealing.open(second, 'bob', now)).toMatchObject({ signal: OFFER });
   asked.length = 0;
-  expect(await keyless.open({ type: 'signal', fromId: 'alice', signal: OFFER }, 'bob')).toBeUndefined();
+  expect(await keyless.open({ type: 'signal', fromId: 'alice', signal: OFFER }, 'bob', now)).toBeUndefined();
   expect(asked).toEqual([{ id: 'alice', clientId: 'name', metadata: undefined, fingerprint }]);
   const reason = `It is not trusted. Its certificate is ${fingerprint}.`;
   expect(told).toEqual([`alice name: ${reason}`, `name: ${reason}`]);

@@ -8,7 +8,7 @@ import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from '../limits.ts';
 import { fingerprintsOf } from '../negotiation.ts';
 import type { Claimed, SealedOptions } from '../sealed-options.ts';
 import { type Expected, HEADER_BYTES, open, seal, Untrusted } from './envelope.ts';
-import type { Keys } from './keys.ts';
+import type { Keys, Kind } from './keys.ts';
 
 export class Sealing {
   readonly #keys: Keys | undefined;
@@ -70,48 +70,58 @@ export class Sealing {
     }
   }
 
-  /** Opens a message from the room. What is refused is left out of it; undefined if nothing is left. */
-  async open(message: ServerMessage, me: string): Promise<ServerMessage | undefined> {
+  /**
+   * Opens a message from the room; it begins at once, and takes the message when it is its `turn`: after those before it.
+   * What is refused is left out of it; undefined if nothing is left.
+   */
+  async open(message: ServerMessage, me: string, turn: Promise<unknown>): Promise<ServerMessage | undefined> {
     switch (message.type) {
       case 'peers': {
-        const { peers, metadata = {}, offers = {}, polling = [], maxMessageBytes } = message;
-        const brought = await this.#openEach(peers, (id) => this.#meet(id, metadata[id], polling.includes(id)));
-        const met = peers.filter((id) => id in brought);
-        const offering = met.filter((id) => Object.hasOwn(offers, id));
-        const opened = await this.#openEach(offering, (id) =>
-          this.#openSignal(offers[id], { kind: 'ahead', from: id, to: '' }),
-        );
-        const most = this.#contentFor(maxMessageBytes ?? MAX_ROOM_MESSAGE_BYTES);
-        const { answered = '', ...rest } = message;
-        // Of an offer that we cannot read nothing comes, whoever has got our answer.
-        const paired = answered in opened ? { answered } : {};
-        return { ...rest, ...paired, peers: met, metadata: brought, offers: opened, maxMessageBytes: most };
+        const { peers, metadata = {}, offers = {}, polling = [], answered = '', maxMessageBytes, ...rest } = message;
+        const meeting = peers.map((id) => this.#decrypt(metadata[id], { kind: 'metadata', from: id, to: '' }));
+        const opening = peers.map((id) => this.#decrypt(offers[id], { kind: 'ahead', from: id, to: '' }));
+        await turn;
+        const brought = await this.#each(peers, (id, n) => this.#meet(id, meeting[n], polling.includes(id)));
+        const offering = peers.filter((id) => id in brought && Object.hasOwn(offers, id));
+        const opened = await this.#each(offering, (id) => this.#takeSignal(id, 'ahead', opening[peers.indexOf(id)]));
+        return {
+          ...rest,
+          peers: peers.filter((id) => id in brought),
+          metadata: brought,
+          offers: opened,
+          // Of an offer that we cannot read nothing comes, whoever has got our answer.
+          ...(answered in opened && { answered }),
+          maxMessageBytes: this.#contentFor(maxMessageBytes ?? MAX_ROOM_MESSAGE_BYTES),
+        };
       }
       case 'peer_join': {
         const { clientId, polling } = message;
-        const brought = await this.#openEach([clientId], () => this.#meet(clientId, message.metadata, polling));
+        const meeting = this.#decrypt(message.metadata, { kind: 'metadata', from: clientId, to: '' });
+        await turn;
+        const brought = await this.#each([clientId], () => this.#meet(clientId, meeting, polling));
         return clientId in brought ? { ...message, metadata: brought[clientId] } : undefined;
       }
-      case 'peer_leave':
-        this.#members.delete(message.clientId);
-        return message;
       case 'signal': {
-        const { fromId } = message;
-        const isAnswer = Object(message.signal).kind === 'answer';
-        const expected: Expected = {
-          from: fromId,
-          ...(isAnswer ? { kind: 'answer', to: '' } : { kind: 'signal', to: me }),
-        };
-        const opened = await this.#openEach([fromId], () => this.#openSignal(message.signal, expected));
+        const { fromId, signal } = message;
+        const kind = Object(signal).kind === 'answer' ? 'answer' : 'signal';
+        const opening = this.#decrypt(signal, { kind, from: fromId, to: kind === 'answer' ? '' : me });
+        await turn;
+        const opened = await this.#each([fromId], () => this.#takeSignal(fromId, kind, opening));
         return fromId in opened ? { ...message, signal: opened[fromId] } : undefined;
       }
       case 'broadcast': {
-        const { fromId } = message;
-        const expected = { kind: 'broadcast', from: fromId, to: BROADCAST_TARGET } as const;
-        const opened = await this.#openEach([fromId], () => this.#open(message.data, expected));
+        const { fromId, data } = message;
+        const opening = this.#decrypt(data, { kind: 'broadcast', from: fromId, to: BROADCAST_TARGET });
+        await turn;
+        const opened = await this.#each([fromId], () => this.#take(fromId, 'broadcast', opening));
         return fromId in opened ? { ...message, data: opened[fromId] } : undefined;
       }
+      case 'peer_leave':
+        await turn;
+        this.#members.delete(message.clientId);
+        return message;
       case 'error':
+        await turn;
         return message.maxBytes === undefined ? message : { ...message, maxBytes: this.#contentFor(message.maxBytes) };
     }
   }
@@ -125,18 +135,18 @@ export class Sealing {
   }
 
   /** Does it for each of these members, and tells of those of which nothing is taken. */
-  async #openEach(ids: string[], work: (id: string) => Promise<unknown>): Promise<Record<string, unknown>> {
-    const opened: Record<string, unknown> = Object.create(null); // an id may be __proto__
-    const each = ids.map(async (id) => {
+  async #each(ids: string[], work: (id: string, n: number) => Promise<unknown>): Promise<Record<string, unknown>> {
+    const done: Record<string, unknown> = Object.create(null); // an id may be __proto__
+    const each = ids.map(async (id, n) => {
       try {
-        opened[id] = await work(id);
+        done[id] = await work(id, n);
       } catch (error) {
         if (!(error instanceof Untrusted)) throw error;
         this.#refuse(id, error.message);
       }
     });
     await Promise.all(each);
-    return opened;
+    return done;
   }
 
   #refuse(id: string, reason: string): void {
@@ -145,36 +155,42 @@ export class Sealing {
   }
 
   /** Takes note of a member. Resolves to what it brought. */
-  async #meet(id: string, brought: unknown, polls = false): Promise<unknown> {
+  async #meet(id: string, opening: Opening | undefined, polls = false): Promise<unknown> {
     if (polls && this.#keys) throw new Untrusted('It has no key: it polls.');
-    const opened = this.#keys ? await this.#open(brought, { kind: 'metadata', from: id, to: '' }) : brought;
-    const { client_id, metadata } = Object(opened);
+    const brought = (await opening)?.content;
+    const { client_id, metadata } = Object(brought);
     this.#members.set(id, { id, clientId: typeof client_id === 'string' ? client_id : id, metadata });
-    return opened;
+    return brought;
   }
 
   #claimed(id: string): Claimed {
     return this.#members.get(id) ?? { id, clientId: id, metadata: undefined };
   }
 
-  /** Opens a signal, and asks the app whether it trusts who is named in it. */
-  async #openSignal(value: unknown, expected: Expected): Promise<unknown> {
-    const signal = await this.#open(value, expected);
+  /** Takes a signal, and asks the app whether it trusts who is named in it. */
+  async #takeSignal(id: string, kind: Kind, opening: Opening | undefined): Promise<unknown> {
+    const signal = await this.#take(id, kind, opening);
     // The room has told of everybody, and a member without the key was not met.
-    if (this.#keys && !this.#members.has(expected.from)) throw new Untrusted('It has not said who it is.');
+    if (this.#keys && !this.#members.has(id)) throw new Untrusted('It has not said who it is.');
     const { trust } = this.#options;
     for (const fingerprint of fingerprintsOf(parseSignal(signal)?.description?.sdp ?? '')) {
-      if (trust?.({ ...this.#claimed(expected.from), fingerprint }) === false)
+      if (trust?.({ ...this.#claimed(id), fingerprint }) === false)
         throw new Untrusted(`It is not trusted. Its certificate is ${fingerprint}.`);
     }
     return signal;
   }
 
-  async #open(value: unknown, expected: Expected): Promise<unknown> {
-    if (!this.#keys) return value;
-    const { content, n, attempt } = await open(value, expected, this.#keys);
-    if (expected.kind !== 'metadata') this.#count(`${expected.kind} ${expected.from}`, n);
+  /** Takes what has been opened, once. */
+  async #take(id: string, kind: Kind, opening: Opening | undefined): Promise<unknown> {
+    const { content, n, attempt } = (await opening) ?? {};
+    if (n !== undefined) this.#count(`${kind} ${id}`, n);
     return attempt === undefined ? content : { ...Object(content), attempt };
+  }
+
+  #decrypt(value: unknown, expected: Expected): Opening {
+    const opening = this.#keys ? open(value, expected, this.#keys) : Promise.resolve({ content: value });
+    opening.catch(() => undefined); // whoever takes it hears of it
+    return opening;
   }
 
   /** A sender's messages come in order, and each once. */
@@ -191,6 +207,9 @@ export class Sealing {
     return Math.floor((maxBytes - ENVELOPE_BYTES - HEADER_BYTES) * CONTENT_SHARE) + ENVELOPE_BYTES;
   }
 }
+
+/** Without a key nothing is counted. */
+type Opening = Promise<{ content: unknown; n?: number; attempt?: string | undefined }>;
 
 /** Base64 writes three bytes as four. */
 const CONTENT_SHARE = 3 / 4;

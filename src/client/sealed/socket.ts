@@ -1,7 +1,7 @@
 /** The WebSocket of a sealed room: the real one, with Sealing in between. */
-import { fromBase64Url, toBase64Url } from '../../protocol/base64url.ts';
 import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
 import type { SealedOptions } from '../sealed-options.ts';
+import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { SocketFace } from './face.ts';
 import { Keys } from './keys.ts';
 import { Sealing } from './sealing.ts';
@@ -31,18 +31,18 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
   const sealed = await Promise.all(
     clearSubprotocols.map(async (each) => {
       const [mark, parameter, value = ''] = each.split('.');
-      const json = fromBase64Url(value) ?? '';
-      if (parameter === 'metadata') return `${mark}.metadata.${toBase64Url(await sealing.metadata(me, json))}`;
+      const json = new TextDecoder().decode(fromBase64Url(value));
+      if (parameter === 'metadata') return `${mark}.metadata.${encoded(await sealing.metadata(me, json))}`;
       if (parameter !== 'answer') return each;
       const answer = await sealing.answer(me, json);
-      return answer === undefined ? [] : `${mark}.answer.${toBase64Url(answer)}`;
+      return answer === undefined ? [] : `${mark}.answer.${encoded(answer)}`;
     }),
   );
   if (face.readyState !== 0) return; // it was given up
   const socket: WebSocket = Object(new WebSocket(url, sealed.flat()));
   // One after the other, as sealing takes a moment: nothing overtakes what was said before it.
   let sending = Promise.resolve();
-  let receiving = Promise.resolve();
+  let receiving: Promise<unknown> = Promise.resolve();
   socket.onopen = (event) => {
     face.readyState = socket.readyState;
     face.onopen?.(event);
@@ -56,11 +56,17 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
       face.onmessage?.({ data });
       return;
     }
-    receiving = receiving.then(async () => {
-      const message = parseServerMessage(String(data));
-      const opened = message && (await sealing.open(message, me));
-      if (opened) face.onmessage?.({ data: JSON.stringify(opened) });
-    });
+    const message = parseServerMessage(String(data));
+    if (!message) return;
+    const opening = sealing.open(message, me, receiving);
+    receiving = opening
+      .then((opened) => opened && face.onmessage?.({ data: JSON.stringify(opened) }))
+      .catch((error: unknown) => {
+        // The app's `trust` or `onUntrusted` has thrown: it hears of it as of any uncaught error, and the next go on.
+        queueMicrotask(() => {
+          throw error;
+        });
+      });
   };
   face.send = (text) => {
     if (text === PING) socket.send(text);
@@ -74,4 +80,8 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
     // What was said before is sent before.
     void sending.then(() => socket.close(code));
   };
+}
+
+function encoded(json: string): string {
+  return toBase64Url(new TextEncoder().encode(json));
 }

@@ -85,7 +85,9 @@ export class Connection {
       if (!this.channel) listener.channel(channel); // another could only take its place
     };
     pc.ontrack = (event) => listener.track(event);
-    pc.onconnectionstatechange = () => listener.stateChanged();
+    // Firefox before 113 has ICE's state alone.
+    const event = pc.connectionState ? 'onconnectionstatechange' : 'oniceconnectionstatechange';
+    pc[event] = () => listener.stateChanged();
     this.pc = pc;
     this.#followNeeds();
   }
@@ -228,7 +230,8 @@ export class Connection {
   close(): void {
     const { pc } = this;
     this.channel?.release();
-    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = null;
+    pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
     pc.close();
   }
 

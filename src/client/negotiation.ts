@@ -139,3 +139,12 @@ export function restartsIce(before: { sdp: string } | null, after: { sdp: string
 function iceUfrag({ sdp }: { sdp: string }): string | undefined {
   return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
 }
+
+/** A connection's state: that of ICE where the browser knows no other (Firefox before 113). */
+export function stateOf(pc: {
+  connectionState?: RTCPeerConnectionState;
+  iceConnectionState: RTCIceConnectionState;
+}): RTCPeerConnectionState | RTCIceConnectionState {
+  const { connectionState = pc.iceConnectionState } = pc;
+  return connectionState === 'completed' ? 'connected' : connectionState;
+}

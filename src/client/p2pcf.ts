@@ -261,7 +261,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
-      for (const [id, { isListed }] of this.#members) if (!isListed) this.#forget(id);
+      for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.#forget(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.state !== 'open') return;

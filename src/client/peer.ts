@@ -49,6 +49,7 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Label of the data channel. */
   channelName = randomHex(20);
 
+  /** @internal */
   protected readonly media = new Media(() => this._pc, {
     track: (...args) => this.emit('track', ...args),
     stream: (...args) => this.emit('stream', ...args),
@@ -59,7 +60,9 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
+  /** @internal For P2PCF's apps that reach for it, as for the next two. */
   abstract get _pc(): RTCPeerConnection;
+  /** @internal */
   abstract get _channel(): RTCDataChannel | null;
 
   /**
@@ -70,6 +73,7 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return loadSealed().then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
   }
 
+  /** @internal */
   get _senderMap(): Media['senders'] {
     return this.media.senders;
   }

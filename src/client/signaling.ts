@@ -76,7 +76,7 @@ export interface SignalingEvents {
   broadcast: [fromId: string, data: unknown];
   /** The server refused a message. */
   error: [message: ErrorMessage];
-  /** The server refused us for good, and the state is about to be `closed`: why, by its close frame. */
+  /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
   refused: [close: Close];
 }
 
@@ -112,7 +112,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /**
    * Connects, and reconnects whenever the connection is lost. Resolves when the room has answered for the first time;
-   * rejects with Error only if it refuses for good (4000, 4003, 4009) or `stop` is called before it answers.
+   * rejects with Error only if it refuses for good (4000, 4003, 4009), which is then the error's `code`, or if `stop` is
+   * called before it answers.
    */
   start(): Promise<void> {
     this.#started ??= this.#begin();
@@ -219,7 +220,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         this.emit('broadcast', message.fromId, message.data);
         return;
       case 'error':
-        this.emit('error', message);
+        if (message.close) this.#lost(message.close);
+        else this.emit('error', message);
         return;
       default:
         message satisfies undefined; // a newer server may say more
@@ -231,6 +233,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
+    this.#ping(); // the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
     this.#started?.resolve();
@@ -245,7 +248,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #lost(close: Close): void {
     if (isFinal(close)) {
       this.emit('refused', { code: close.code, reason: close.reason });
-      this.#end(new Error(`The room refused: ${close.reason} (${close.code}).`));
+      const error = new Error(`The room refused: ${close.reason} (${close.code}).`);
+      this.#end(Object.assign(error, { code: close.code }));
       return;
     }
     this.#leaveSocket(COMING_BACK);

@@ -10,6 +10,7 @@ import {
   isFirefox,
   type Situation,
   type Step,
+  stateOf,
   stepFor,
   stepForNeededOffer,
   stepForRestart,
@@ -219,7 +220,7 @@ export class SupervisedPeer extends Peer {
       if (this.#outgoing.hasDescribed) this.#outgoing.sendAgain();
       else void this.initiate();
       // Where only the other may restart ICE it has to be asked again.
-      if (this._pc.connectionState === 'failed') this.restart();
+      if (stateOf(this._pc) === 'failed') this.restart();
       this.#outgoing.repeat();
     });
   }
@@ -271,7 +272,7 @@ export class SupervisedPeer extends Peer {
   #restart(): void {
     this.#restartTimer = undefined;
     this.#connection.markRestart();
-    const hasFailed = this._pc.connectionState === 'failed';
+    const hasFailed = stateOf(this._pc) === 'failed';
     const step = stepForRestart(this.#situation, isFirefox(this._pc.localDescription), hasFailed);
     if (step === 'start over') this.#startOver();
     if (step === 'ask the other') this.#other?.send({ restart: true });
@@ -293,7 +294,7 @@ export class SupervisedPeer extends Peer {
       polls: this.#polls,
       isPolite: this.#isPolite,
       isConnected: this.connected,
-      isAlive: this.connected && this._pc.connectionState === 'connected',
+      isAlive: this.connected && stateOf(this._pc) === 'connected',
       fingerprint: this.fingerprint,
       isPinned: this.#isPinned,
     };
@@ -313,7 +314,7 @@ export class SupervisedPeer extends Peer {
 
   get #isUp(): boolean {
     if (!this.connected || this.#polls) return this.connected;
-    return this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
+    return stateOf(this._pc) === 'connected' && this._pc.signalingState === 'stable';
   }
 
   /**
@@ -402,7 +403,7 @@ export class SupervisedPeer extends Peer {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
-    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && connection.pc.connectionState === 'connected';
+    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && stateOf(connection.pc) === 'connected';
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;
@@ -448,7 +449,7 @@ export class SupervisedPeer extends Peer {
   }
 
   #followConnection(): void {
-    const state = this._pc.connectionState;
+    const state = stateOf(this._pc);
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {

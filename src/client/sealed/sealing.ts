@@ -28,9 +28,9 @@ export class Sealing {
     this.#onRefused = onRefused;
   }
 
-  /** What the server is told as the room's name. */
-  roomFor(name: string): string {
-    return this.#options.hideRoom && this.#keys ? this.#keys.room : name;
+  /** What the server is told as the room's name, in place of that; undefined if it is told the name. */
+  get hiddenRoom(): string | undefined {
+    return this.#options.hideRoom ? this.#keys?.room : undefined;
   }
 
   /** What we bring when we join, as JSON, sealed. Rejects with Error for more than a room takes. */

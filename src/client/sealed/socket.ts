@@ -27,7 +27,8 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
   const { WebSocket = globalThis.WebSocket } = options;
   const [clearUrl, clearSubprotocols] = face.join;
   const me = decodeURIComponent(/[?&]clientId=([^&]*)/.exec(clearUrl)?.[1] ?? '');
-  const url = clearUrl.replace(/[^/?]+(?=\?)/, (room) => encodeURIComponent(sealing.roomFor(decodeURIComponent(room))));
+  const { hiddenRoom } = sealing;
+  const url = hiddenRoom ? clearUrl.replace(/\/ws\/room[\w-]*\/[^/?]+(?=\?)/, ROOM_PATH + hiddenRoom) : clearUrl;
   const sealed = await Promise.all(
     clearSubprotocols.map(async (each) => {
       const [mark, parameter, value = ''] = each.split('.');

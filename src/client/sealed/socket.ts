@@ -1,4 +1,5 @@
 /** The WebSocket of a sealed room: the real one, with Sealing in between. */
+import { ROOM_PATH } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
 import type { SealedOptions } from '../sealed-options.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';

@@ -271,11 +271,12 @@ test.concurrent('a server that puts itself between two members has other strings
   await using stage = await startRoom();
   const { join } = stage;
   const key = P2PCF.newKey();
+  const plain = { offersAhead: false };
   // The server takes Alice and Bob to rooms of their own, and has somebody there who says to be the other.
   const [atAlice, atBob] = [newRoom(), newRoom()];
-  const alice = await join('Alice', atAlice);
-  const bob = await join('Bobby', atBob);
-  await Promise.all([join('Bobby', atAlice), join('Alice', atBob)]);
+  const alice = await join('Alice', atAlice, plain);
+  const bob = await join('Bobby', atBob, plain);
+  await Promise.all([join('Bobby', atAlice, plain), join('Alice', atBob, plain)]);
   await Promise.all([has(alice.met, 'Bobby'), has(bob.met, 'Alice')]);
   const sasOf = ({ room }: TestMember): Promise<Sas> | undefined => [...room.peers.values()][0]?.sas;
   const [aliceReads, bobReads] = await Promise.all([sasOf(alice), sasOf(bob)]);

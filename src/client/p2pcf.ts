@@ -49,8 +49,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    * This device's certificate of that name, for the option `identity`: made once, and kept in IndexedDB for a year, so
    * that others know it again by `peer.fingerprint`. Rejects with Error where there is no IndexedDB.
    */
-  static async identity(name: string): Promise<RTCCertificate> {
-    return (await loadSealed()).identity(name);
+  static identity(name: string): Promise<RTCCertificate> {
+    return loadSealed().then(({ identity }) => identity(name));
   }
 
   /** What we call ourselves; others in the room may use the same. */
@@ -335,9 +335,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** A member is not met, or a signal that is said to be its own is not taken. */
   #refuse(id: string, reason: string): void {
-    const peer = this.#peers.get(id) ?? Object.assign(new SupervisedPeer(this.#settings.connection), { client_id: id });
+    const peer =
+      this.#peers.get(id) ?? Object.assign(new SupervisedPeer(this.#settings.connection), { id, client_id: id });
     if (peer.connected) return;
-    Object.assign(peer, { id, state: 'failed' });
+    peer.state = 'failed';
     this.emit('peerstate', peer, 'failed', reason);
   }
 

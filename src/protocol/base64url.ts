@@ -1,14 +1,16 @@
-/** Bytes and text as base64url (RFC 4648 section 5, no padding), which every header and every URL carries unchanged. */
+/** Text as base64url (RFC 4648 section 5, no padding), which every header and every URL carries unchanged. */
 
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** The 64 digits. */
+export const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/** Encodes bytes. By hand, as btoa is not everywhere (React Native). */
-export function bytesToBase64Url(bytes: Iterable<number>): string {
+/** Encodes the UTF-8 bytes of `text`. By hand, as neither btoa nor TextEncoder is everywhere (React Native). */
+export function toBase64Url(text: string): string {
   let digits = '';
   let bits = 0;
   let count = 0;
-  for (const byte of bytes) {
-    bits = ((bits & 0x3f) << 8) | byte;
+  // One match a byte: a plain character, or a % and two hexadecimal digits.
+  for (const [byte] of encodeURIComponent(text).matchAll(/%..|./g)) {
+    bits = ((bits & 0x3f) << 8) | (byte[1] ? Number.parseInt(byte.slice(1), 16) : byte.charCodeAt(0));
     count += 8;
     while (count >= 6) {
       count -= 6;
@@ -18,10 +20,10 @@ export function bytesToBase64Url(bytes: Iterable<number>): string {
   return count ? digits + DIGITS[(bits << (6 - count)) & 0x3f] : digits;
 }
 
-/** The bytes that were encoded. Undefined for what is no base64url. */
-export function bytesFromBase64Url(digits: string): number[] | undefined {
+/** The text that was encoded. Undefined for what is no base64url of UTF-8 text. */
+export function fromBase64Url(digits: string): string | undefined {
   if (!/^[\w-]*$/.test(digits)) return undefined;
-  const bytes: number[] = [];
+  let escaped = '';
   let bits = 0;
   let count = 0;
   for (const digit of digits) {
@@ -29,24 +31,10 @@ export function bytesFromBase64Url(digits: string): number[] | undefined {
     count += 6;
     if (count < 8) continue;
     count -= 8;
-    bytes.push((bits >> count) & 0xff);
+    escaped += `%${((bits >> count) & 0xff).toString(16).padStart(2, '0')}`;
   }
-  return bytes;
-}
-
-/** Encodes the UTF-8 bytes of `text`; TextEncoder is not everywhere (React Native). */
-export function toBase64Url(text: string): string {
-  // One match a byte: a plain character, or a % and two hexadecimal digits.
-  const escaped = encodeURIComponent(text).match(/%..|./g) ?? [];
-  return bytesToBase64Url(escaped.map((byte) => (byte[1] ? Number.parseInt(byte.slice(1), 16) : byte.charCodeAt(0))));
-}
-
-/** The text that was encoded. Undefined for what is no base64url of UTF-8 text. */
-export function fromBase64Url(digits: string): string | undefined {
-  const bytes = bytesFromBase64Url(digits);
-  if (!bytes) return undefined;
   try {
-    return decodeURIComponent(bytes.map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''));
+    return decodeURIComponent(escaped);
   } catch {
     return undefined; // a URIError, the one thing it throws: the bytes are not UTF-8
   }

@@ -57,7 +57,7 @@ type Join = (name: string, room: string, options?: Partial<P2PCFOptions>) => Pro
 
 const has = (list: string[], what: string): Promise<void> => vi.waitFor(() => expect(list).toContain(what), WAIT);
 
-test.concurrent.each([
+test.each([
   ['key', true],
   ['key', false],
   ['password', true],
@@ -187,7 +187,7 @@ const ATTACKS: Record<string, [attack: Attack, reason: string]> = {
   ],
 };
 
-test.concurrent.each(Object.keys(ATTACKS))(
+test.each(Object.keys(ATTACKS))(
   'a server that %s is caught, connects nobody to the wrong one, and can only delay',
   async (name) => {
     const [attack, reason = ''] = ATTACKS[name] ?? [];
@@ -214,7 +214,7 @@ test.concurrent.each(Object.keys(ATTACKS))(
   },
 );
 
-test.concurrent("another room's messages are refused, though its members have the same key", async () => {
+test("another room's messages are refused, though its members have the same key", async () => {
   await using stage = await startRoom();
   const { middleman, join } = stage;
   const options = { key: P2PCF.newKey(), offersAhead: false };
@@ -233,7 +233,7 @@ test.concurrent("another room's messages are refused, though its members have th
   expect([alice.met, alice.room.peers.size]).toEqual([[], 0]);
 });
 
-test.concurrent('whoever has another key, no key, or polls, is not met, and named', async () => {
+test('whoever has another key, no key, or polls, is not met, and named', async () => {
   await using stage = await startRoom();
   const { join } = stage;
   const room = newRoom();
@@ -256,7 +256,7 @@ test.concurrent('whoever has another key, no key, or polls, is not met, and name
   expect(alice.untrusted).toEqual(alice.failed);
 });
 
-test.concurrent.each<[reason: string, options: Partial<P2PCFOptions>]>([
+test.each<[reason: string, options: Partial<P2PCFOptions>]>([
   ['The key must be one of P2PCF.newKey()', { key: 'secret' }],
   ['Pass key or password, not both.', { key: P2PCF.newKey(), password: 'word' }],
   ['The option hideRoom needs a key.', { hideRoom: true }],
@@ -267,7 +267,7 @@ test.concurrent.each<[reason: string, options: Partial<P2PCFOptions>]>([
   expect(stage.members[0]?.room.state).toBe('closed');
 });
 
-test.concurrent('a server that puts itself between two members has other strings on both sides, and with a key no chance', async () => {
+test('a server that puts itself between two members has other strings on both sides, and with a key no chance', async () => {
   await using stage = await startRoom();
   const { join } = stage;
   const key = P2PCF.newKey();

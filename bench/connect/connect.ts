@@ -99,6 +99,7 @@ const STACKS: Stack[] = [
     start: startOurs,
     baseline: 'bare-media',
   },
+  { id: 'sealed', name: 'P2PCF-WS with a key', pages: ['sealed', 'sealed'], start: startOurs },
 ];
 
 /** What the others are compared with. */

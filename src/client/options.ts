@@ -2,9 +2,10 @@
 import { serverUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
-import type { SignalingOptions, WebSocketClass } from './signaling.ts';
+import type { SealedOptions } from './sealed-options.ts';
+import type { SignalingOptions } from './signaling.ts';
 
-export interface P2PCFOptions {
+export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
   workerUrl: string;
   /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
@@ -27,8 +28,8 @@ export interface P2PCFOptions {
   pingEveryMs?: number;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
-  /** WebSocket, for places without it. */
-  WebSocket?: WebSocketClass;
+  /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
+  identity?: RTCCertificate;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -86,6 +87,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
     sdpTransform = (sdp) => sdp,
     wrtc = globalThis,
+    identity,
   }: Partial<P2PCFOptions> = options ?? {};
   serverUrl(workerUrl ?? '', 'ws', '');
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
@@ -106,7 +108,11 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   }
   return {
     connection: {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...rtcPeerConnectionOptions },
+      rtcConfiguration: {
+        iceServers: [...stunIceServers, ...turnIceServers],
+        ...(identity && { certificates: [identity] }),
+        ...rtcPeerConnectionOptions,
+      },
       proprietaryConstraints,
       RTCPeerConnection,
       sdpTransform,

@@ -11,7 +11,8 @@ import { type Member, Members, meetingDelay } from './members.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import { Page } from './page.ts';
 import type { Peer, PeerState } from './peer.ts';
-import { randomHex } from './random.ts';
+import { randomHex, randomKey } from './random.ts';
+import { loadSealed, sealedWebSocket } from './sealed-socket.ts';
 import { SignalingClient, type SignalingState } from './signaling.ts';
 import { Spare } from './spare.ts';
 import { SupervisedPeer } from './supervised-peer.ts';
@@ -43,6 +44,17 @@ export interface P2PCFEvents {
 const GOOD_AFTER_MS = 10_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
+  /** A new key for a room, for the option `key`: 128 random bits in base64url. */
+  static readonly newKey: () => string = randomKey;
+
+  /**
+   * This device's certificate of that name, for the option `identity`: made once, and kept in IndexedDB for a year, so
+   * that others know it again by `peer.fingerprint`. Rejects with Error where there is no IndexedDB.
+   */
+  static identity(name: string): Promise<RTCCertificate> {
+    return loadSealed().then(({ identity }) => identity(name));
+  }
+
   /** What we call ourselves; others in the room may use the same. */
   readonly clientId: string;
   readonly roomId: string;
@@ -91,6 +103,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const { connection, offersAhead, maxConnections } = this.#settings;
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
+    const { key, password, hideRoom, trust } = options;
+    if (key ?? password ?? hideRoom ?? trust) {
+      this.#settings.signaling.WebSocket = sealedWebSocket(
+        roomId,
+        options,
+        (id, reason) => this.#refuse(id, reason),
+        (error) => {
+          this.#signaling.stop(error);
+          this.destroy();
+        },
+      );
+    }
     this.#signaling = this.#newSignaling();
     this.#spare = new Spare(
       () => new SupervisedPeer(connection),
@@ -336,6 +360,15 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
     if (known) this.#turns.prefer(known);
     else if (this.#members.note(fromId).connections.take()) this.#peer(fromId).receive(signal);
+  }
+
+  /** A member is not met, or a signal that is said to be its own is not taken. */
+  #refuse(id: string, reason: string): void {
+    const peer =
+      this.#peers.get(id) ?? Object.assign(new SupervisedPeer(this.#settings.connection), { id, client_id: id });
+    if (peer.connected) return;
+    peer.state = 'failed';
+    this.emit('peerstate', peer, 'failed', reason);
   }
 
   /** The peer with this session id, made if it is new. */

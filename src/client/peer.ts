@@ -5,6 +5,8 @@ import { Emitter } from './events.ts';
 import { Media, type Senders } from './media.ts';
 import { randomHex } from './random.ts';
 import { type MediaEvents, Received } from './received.ts';
+import type { Sas } from './sealed/sas.ts';
+import { loadSealed } from './sealed-socket.ts';
 
 /**
  * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
@@ -69,6 +71,14 @@ export abstract class Peer extends Emitter<PeerEvents> {
   abstract get _pc(): RTCPeerConnection;
   /** @internal */
   abstract get _channel(): RTCDataChannel | null;
+
+  /**
+   * A short authentication string from both certificates: the same on both sides only if nobody sits between them.
+   * People read it to each other. Rejects with Error before `connect`.
+   */
+  get sas(): Promise<Sas> {
+    return loadSealed().then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
+  }
 
   /** @internal */
   get _senderMap(): Senders {

@@ -133,10 +133,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /**
    * Leaves the room. What waits to be sent is dropped, and a `start` that is pending rejects with an Error named
-   * AbortError. `start` may be called again.
+   * AbortError, or with `error`. `start` may be called again.
    */
-  stop(): void {
-    this.#end(Object.assign(new Error('Stopped before the room had answered.'), { name: 'AbortError' }));
+  stop(error = Object.assign(new Error('Stopped before the room had answered.'), { name: 'AbortError' })): void {
+    this.#end(error);
   }
 
   /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */

@@ -408,7 +408,8 @@ export class SupervisedPeer extends Peer {
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
     const state = stateOf(connection.pc);
-    const isWayOpen = fitsRoom ? !connection.hasRestarted && state === 'connected' : state !== 'failed'; // nor may it have been told yet that it is connected
+    // What is too large for the room has no other way, whether or not we have been told by now that ICE is connected.
+    const isWayOpen = fitsRoom ? !connection.hasRestarted && state === 'connected' : state !== 'failed';
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;

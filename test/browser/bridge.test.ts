@@ -57,7 +57,8 @@ async function enter(page: RoomPage, kind: Kind, room: string, name: string, opt
       known.add(peer);
       window.log.push(`connect ${peer.client_id}`);
     });
-    client.on('peerclose', ({ client_id }) => window.log.push(`close ${client_id}`));
+    // Of a peer that was never connected the end is no news here.
+    client.on('peerclose', (peer) => known.has(peer) && window.log.push(`close ${peer.client_id}`));
     client.on('msg', async (peer, data) => {
       const isKnown = known.has(peer) || kind === 'p2pcf'; // which has a message now and then before its peerconnect
       const sum = await globalThis.sha256(data);

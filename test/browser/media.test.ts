@@ -139,7 +139,7 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
             await window.media.told('stream s', round);
             await window.media.until(() => window.media.receives(b) === 2);
             a.removeStream(stream);
-            await window.media.until(() => window.media.receives(b) === 0);
+            await window.media.until(() => window.media.receives(b) === 0 && a._pc.signalingState === 'stable');
           }
         },
         Array.from({ length: 3 }, () => ['audio of s', 'video of s', 'stream s']).flat(),

@@ -45,6 +45,7 @@ describe('an offer', () => {
   test.each<Case>([
     ['the first', fresh, 'new', 'theirs', 'answer'],
     ['the first, unmarked', fresh, 'new', 'ours', 'answer'],
+    ['the one that is to get the answer made ahead', { ...offered, hasAnsweredAhead: true }, 'new', 'theirs', 'pair'],
     ['the next, when connected', connected, 'new', 'ours', 'answer'],
     ['the next, when only answered', answered, 'new', 'ours', 'answer'],
 

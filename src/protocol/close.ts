@@ -30,6 +30,16 @@ export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 
+/** No token of the app's, or one that is not good, or no longer: the client may come back with another. */
+export function unauthorized(reason: string): Close {
+  return { code: 4401, reason };
+}
+
+/** Not from this page, or not into this room. Final. */
+export function forbidden(reason: string): Close {
+  return { code: 4403, reason };
+}
+
 /**
  * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place
  * is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for ever.
@@ -57,5 +67,6 @@ export const UNKEPT: Close = { code: 1011, reason: 'The room could not keep your
 /** Whether a client should stay away after this, because coming back could not help. */
 export function isFinal(close: Close): boolean {
   const { code } = close;
+  if (code === 4401 || code === 4403) return true;
   return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
 }

@@ -159,6 +159,14 @@ export function parseJoin(
   };
 }
 
+/**
+ * The token of a join or a poll by which the app's backend lets it in; undefined for none. It is no part of the join: the
+ * Worker reads it, and the room is not told. Throws ProtocolError for a subprotocol that is no base64url.
+ */
+export function roomTokenOf({ searchParams }: ParsedUrl, subprotocols: string | null): string | undefined {
+  return offered('token', subprotocols) ?? searchParams.get('token') ?? undefined;
+}
+
 /** Whether a join may come under the id it names: a plain one anybody, an owned one nobody but its owner. */
 export function mayUseId({ clientId, token }: CheckedJoin): boolean {
   return !isOwnedId(clientId) || (token !== undefined && ownedId(token) === clientId);

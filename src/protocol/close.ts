@@ -30,14 +30,17 @@ export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 
+export const UNAUTHORIZED = 4401;
+export const FORBIDDEN = 4403;
+
 /** No token of the app's, or one that is not good, or no longer: the client may come back with another. */
 export function unauthorized(reason: string): Close {
-  return { code: 4401, reason };
+  return { code: UNAUTHORIZED, reason };
 }
 
 /** Not from this page, or not into this room. Final. */
 export function forbidden(reason: string): Close {
-  return { code: 4403, reason };
+  return { code: FORBIDDEN, reason };
 }
 
 /**
@@ -67,6 +70,6 @@ export const UNKEPT: Close = { code: 1011, reason: 'The room could not keep your
 /** Whether a client should stay away after this, because coming back could not help. */
 export function isFinal(close: Close): boolean {
   const { code } = close;
-  if (code === 4401 || code === 4403) return true;
+  if (code === UNAUTHORIZED || code === FORBIDDEN) return true;
   return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
 }

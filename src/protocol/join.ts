@@ -43,6 +43,8 @@ export interface Join {
   metadata?: string;
   /** RESUME_NEXT_TIME, or the token of the place we want back. */
   resume?: string;
+  /** The app's word that we may come in: a room token (PROTOCOL.md). */
+  token?: string;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
   /** An answer, as JSON, to whichever offer published ahead the room gives it. */
@@ -93,12 +95,13 @@ export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): s
 }
 
 /** The subprotocols to connect with: what of a join does not belong into a URL, or might not come through in one. */
-export function joinSubprotocols({ clientId, metadata, resume, answer }: Join): string[] {
+export function joinSubprotocols({ clientId, metadata, resume, token, answer }: Join): string[] {
   return [
     SUBPROTOCOL,
     ...(!clientId || PLAIN_ID.test(clientId) ? [] : [`${SUBPROTOCOL}.clientId.${toBase64Url(clientId)}`]),
     ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
     ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
+    ...(token === undefined ? [] : [`${SUBPROTOCOL}.token.${toBase64Url(token)}`]),
     ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
   ];
 }

@@ -145,44 +145,46 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
-  /** Carries out what was decided. A signal touches no row, so none is read for it. */
+  /**
+   * Carries out what was decided. Whoever is found to be gone meanwhile leaves after all of it: a joiner that heard of that
+   * before its `peers`, which lists whom it was decided with, would list that member for ever. A signal touches no row, so
+   * none is read for it.
+   */
   #apply(effects: readonly Effect<SocketMember>[]): void {
     const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));
     const dueBefore = changesRows ? this.#rows.nextDue() : 0;
-    for (const effect of effects) this.#carryOut(effect);
+    const departures = effects.flatMap((effect) => this.#carryOut(effect));
     if (changesRows) this.#alarm.follow(dueBefore, this.#rows.nextDue(), Date.now());
+    for (const depart of departures) depart();
   }
 
-  #carryOut(effect: Effect<SocketMember>): void {
+  /** Returns what has to follow. */
+  #carryOut(effect: Effect<SocketMember>): (() => void)[] {
     switch (effect.do) {
-      case 'send': {
+      case 'send':
         // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-        for (const member of effect.to) if (!member.send(effect.text)) this.#lose(member);
-        break;
-      }
+        return effect.to.filter((member) => !member.send(effect.text)).map((member) => () => this.#lose(member));
       case 'close':
         this.#close(effect.member, effect.close);
-        break;
+        return [];
       case 'setAhead':
-        if (!effect.member.setAhead(effect.offer)) this.#expel(effect.member);
-        break;
+        return effect.member.setAhead(effect.offer) ? [] : [() => this.#expel(effect.member)];
       case 'setOffers':
-        if (!effect.member.setOffers(effect.offers)) this.#expel(effect.member);
-        break;
+        return effect.member.setOffers(effect.offers) ? [] : [() => this.#expel(effect.member)];
       case 'holdPlace':
         this.#hold(effect.place, effect.member);
-        break;
+        return [];
       case 'freePlace':
         this.#rows.places.drop(effect.place);
-        break;
+        return [];
       case 'keepPosting':
         this.#rows.postings.keep(effect.posting);
-        break;
+        return [];
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
-        break;
+        return [];
       default:
-        effect satisfies never;
+        return effect satisfies never;
     }
   }
 
@@ -195,7 +197,7 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   #expel(member: SocketMember): void {
-    this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
+    if (!member.left) this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
   }
 
   #lose(member: SocketMember, saysSo = false): void {

@@ -7,6 +7,7 @@ import { toSessionId } from './package.ts';
 import {
   type Effect,
   heldPlaces,
+  keptIds,
   type Limits,
   type Listing,
   type Member,
@@ -38,6 +39,8 @@ export interface Admitted<M> {
   readonly effects: readonly Effect<M>[];
   /** To be sent to it when the effects have been carried out. */
   readonly welcome: Peers;
+  /** What the others know of it: what it brings, or if it is back, what it brought when it first came. */
+  readonly metadata: unknown;
   /** What it had offered to pollers before it lost its connection. */
   readonly offers: readonly PendingOffer[];
 }
@@ -75,20 +78,18 @@ export function join<M extends Member>(
     return refuse(owner === twin || !place ? TAKEN : heldBy(Math.ceil((place.until - now) / 1000)));
   const pollers = pollersAt(roster, now);
   const names = [newcomer.id, toSessionId(newcomer.id)];
-  if (pollers.some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
+  if (keptIds(roster, now).some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
 
   const away = heldPlaces(roster, now).filter((each) => each !== place);
   let others = ghosts.living;
-  if (!isResumed) {
-    const metadataLength = [newcomer, ...others, ...away].reduce((sum, each) => sum + each.metadataLength, 0);
-    if (metadataLength > MAX_METADATA_LENGTH) return refuse(FULL);
-    if (others.length + away.length + pollers.length >= limits.maxPeers) {
-      const mute = others.find((member) => isMute(member, now));
-      if (!mute) return refuse(FULL);
-      others = others.filter((member) => member !== mute);
-      effects.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
-    }
+  const expelled: Effect<M>[] = [];
+  while (!isResumed && isFull(newcomer, [...others, ...away], pollers.length, limits)) {
+    const mute = others.find((member) => isMute(member, now));
+    if (!mute) return refuse(FULL);
+    others = others.filter((member) => member !== mute);
+    expelled.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
   }
+  effects.push(...expelled);
   if (twin) effects.push({ do: 'close', member: twin, close: isResumed ? RESUMED : DUPLICATE });
   if (place) effects.push({ do: 'freePlace', place });
 
@@ -105,7 +106,7 @@ export function join<M extends Member>(
     welcome.graceSeconds = limits.graceSeconds;
     welcome.maxMessageBytes = limits.maxMessageBytes;
   }
-  if (isResumed) return { isAdmitted: true, effects, welcome, offers: owner.offers };
+  if (isResumed) return { isAdmitted: true, effects, welcome, metadata: owner.metadata, offers: owner.offers };
 
   const givers = wantsOffers ? others.filter(({ ahead }) => ahead !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: newcomer.id, timestamp: now };
@@ -123,7 +124,7 @@ export function join<M extends Member>(
     effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
   }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
-  return { isAdmitted: true, effects, welcome, offers: [] };
+  return { isAdmitted: true, effects, welcome, metadata: newcomer.metadata, offers: [] };
 }
 
 /** `leaver` is gone: the others hear of it. */
@@ -206,6 +207,12 @@ export function introductions(pollers: readonly Listing[]): { id: string; metada
   return pollers
     .filter(({ entry }) => !isReactNative(entry.sessionId))
     .map(({ entry }) => ({ id: entry.sessionId, metadata: { client_id: entry.clientId } }));
+}
+
+/** Whether one more would be too many, or bring too much. */
+function isFull(newcomer: Newcomer, present: readonly Newcomer[], pollers: number, { maxPeers }: Limits): boolean {
+  const metadataLength = present.reduce((sum, each) => sum + each.metadataLength, newcomer.metadataLength);
+  return present.length + pollers >= maxPeers || metadataLength > MAX_METADATA_LENGTH;
 }
 
 /** Whether it has given no sign of life but its join, and had the time to. */

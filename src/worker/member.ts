@@ -12,7 +12,7 @@ interface Attachment {
   left: boolean;
   /** It has sent a message. */
   speaks?: true;
-  /** What it brought when it joined: its own JSON, with all but ASCII escaped. */
+  /** What it brought when it first joined, as JSON with all but ASCII escaped. */
   metadata?: string;
   /** By this it can prove that its place is its own. */
   token?: string;
@@ -92,10 +92,10 @@ export class SocketMember implements Member {
   }
 
   /** It has joined, or come back to its place. Returns false if that cannot be kept. */
-  introduce(metadata: string | undefined, token: string | undefined, isBack: boolean, now: number): boolean {
+  introduce(metadata: unknown, token: string | undefined, isBack: boolean, now: number): boolean {
     this.#attachment.seenAt = now;
     if (isBack) this.#attachment.speaks = true;
-    if (metadata !== undefined) this.#attachment.metadata = metadata;
+    if (metadata !== undefined) this.#attachment.metadata = asciiJson(metadata);
     if (token !== undefined) this.#attachment.token = token;
     return this.#save();
   }

@@ -59,12 +59,11 @@ export class SignalingRoom extends DurableObject<Settings> {
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
     if (waitMs > 0) return tooManyJoins(waitMs);
-    const metadata = json === undefined ? undefined : escapeNonAscii(json);
     const newcomer: Newcomer = {
       id: clientId,
       token,
-      metadata: metadata === undefined ? undefined : JSON.parse(metadata),
-      metadataLength: metadata?.length ?? 0,
+      metadata: json === undefined ? undefined : JSON.parse(json),
+      metadataLength: json === undefined ? 0 : escapeNonAscii(json).length,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
@@ -78,7 +77,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
+      if (joiner.introduce(admission.metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);

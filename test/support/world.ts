@@ -32,8 +32,7 @@ export class TestMember implements Member {
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;
-  readonly metadata: unknown;
-  readonly metadataLength: number;
+  metadata: unknown;
   pings = false;
   lastSeen: number;
   ahead: unknown;
@@ -46,8 +45,11 @@ export class TestMember implements Member {
     this.id = id;
     this.token = token;
     this.metadata = metadata;
-    this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
+  }
+
+  get metadataLength(): number {
+    return JSON.stringify(this.metadata)?.length ?? 0;
   }
 
   /** Who it thinks is here, by what it heard. */
@@ -106,6 +108,7 @@ export class World implements Roster<TestMember> {
     const joiner = new TestMember(id, entry, this.now);
     const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
     if (admission.isAdmitted) {
+      joiner.metadata = admission.metadata;
       joiner.offers = admission.offers;
       joiner.speaks = admission.welcome.resumed === true;
       this.members.push(joiner);

@@ -161,9 +161,7 @@ export function pollersAt<M extends Member>(roster: Roster<M>, now: number): rea
 
 /** The postings whose session ids are nobody else's at `now`: of pollers that are there, or lapsed not long ago. */
 export function keptIds<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
-  return roster
-    .postings()
-    .filter(({ isName, expiresAt }) => (isName ? expiresAt : expiresAt + NAME_KEPT_MS) > now);
+  return roster.postings().filter(({ isName, expiresAt }) => (isName ? expiresAt : expiresAt + NAME_KEPT_MS) > now);
 }
 
 /** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */

@@ -77,7 +77,8 @@ export class SignalingRoom extends DurableObject<Settings> {
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(admission.metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
+      if (joiner.introduce(admission.metadata, token, admission.welcome.resumed === true, now))
+        this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);

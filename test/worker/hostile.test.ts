@@ -239,19 +239,22 @@ describe('polls', () => {
     expect(await corsOf(JSON.stringify(bodyOf('carol')))).toMatchObject({ status: 200 });
   });
 
-  test.each(['é', '€', '😀'])('what counts are bytes: a reply brings half a MiB of packages full of %s', async (each) => {
-    const bytes = (text: string): number => new TextEncoder().encode(text).length;
-    for (let n = 0; n < 40; n++) {
-      const body = bodyOf(`m${n}`, { p: [['bob', `m${n}`, each.repeat(60_000 / bytes(each))]] });
-      await corsOf(JSON.stringify(body));
-    }
-    const { status, text, pk } = await send({ ...bodyOf('bob'), p: undefined });
-    expect(status).toBe(200);
-    expect(pk.length).toBeGreaterThan(5);
-    expect(bytes(text)).toBeLessThan(600 * 1024);
-    const postings = await runInDurableObject(stub(), (_room, { storage }) => [...storage.kv.list()].length);
-    expect(postings).toBeLessThan(36); // two MiB of 60,000 bytes each
-  });
+  test.each(['é', '€', '😀'])(
+    'what counts are bytes: a reply brings half a MiB of packages full of %s',
+    async (each) => {
+      const bytes = (text: string): number => new TextEncoder().encode(text).length;
+      for (let n = 0; n < 40; n++) {
+        const body = bodyOf(`m${n}`, { p: [['bob', `m${n}`, each.repeat(60_000 / bytes(each))]] });
+        await corsOf(JSON.stringify(body));
+      }
+      const { status, text, pk } = await send({ ...bodyOf('bob'), p: undefined });
+      expect(status).toBe(200);
+      expect(pk.length).toBeGreaterThan(5);
+      expect(bytes(text)).toBeLessThan(600 * 1024);
+      const postings = await runInDurableObject(stub(), (_room, { storage }) => [...storage.kv.list()].length);
+      expect(postings).toBeLessThan(36); // two MiB of 60,000 bytes each
+    },
+  );
 
   test('a context that polls too fast is told to wait, and another is not', async () => {
     const polly = JSON.stringify({ ...bodyOf('polly'), p: undefined });
@@ -329,7 +332,8 @@ describe('polls', () => {
     pass(130);
     await runDurableObjectAlarm(stub());
     for (const round of ['a', 'b']) {
-      for (let n = 0; n < 100; n++) expect(await send(bodyOf(`${round} ${n}`, { x: 30_000 }))).toMatchObject({ status: 200 });
+      for (let n = 0; n < 100; n++)
+        expect(await send(bodyOf(`${round} ${n}`, { x: 30_000 }))).toMatchObject({ status: 200 });
       pass(31);
       await runDurableObjectAlarm(stub());
     }

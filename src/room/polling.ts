@@ -15,7 +15,7 @@ import {
 import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
 import { toSocketId } from './package.ts';
-import type { PollRate } from './poll-rate.ts';
+import type { PollRate, Source } from './poll-rate.ts';
 import { closeGhosts, farewell, introductions } from './presence.ts';
 import {
   type Effect,
@@ -54,15 +54,16 @@ export interface PollOutcome<M> {
 
 /** A peer polls. */
 export function poll<M extends Member>(
-  { contextId, session }: PollRequest,
+  request: PollRequest & Source,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   makeKey: () => string,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(contextId, now);
+  const waitMs = rate.poll(request, now);
   if (waitMs > 0) return tooFast(waitMs);
+  const { contextId, session } = request;
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
   const mine = pollers.find((posting) => posting.contextId === contextId);
   const others = pollers.filter((posting) => posting !== mine);
@@ -97,7 +98,7 @@ export function poll<M extends Member>(
   const rest = roster.postings().filter((each) => each.contextId !== contextId);
   if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
-  const waitToPostMs = rate.post(contextId, now);
+  const waitToPostMs = rate.post(request, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   return answered({ ...reply, deleteKey }, [
     { do: 'keepPosting', posting },
@@ -109,13 +110,13 @@ export function poll<M extends Member>(
 
 /** A poller leaves. */
 export function leaveByPoll<M extends Member>(
-  request: LeaveRequest,
+  request: LeaveRequest & Source,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(request.contextId, now);
+  const waitMs = rate.poll(request, now);
   if (waitMs > 0) return tooFast(waitMs);
   const pollers = pollersAt(roster, now);
   const posting = pollers.find(({ contextId }) => contextId === request.contextId);

@@ -3,6 +3,7 @@ import { ProtocolError } from '../protocol/error.ts';
 import { roomTokenOf } from '../protocol/join.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
+import { sourceOf } from './address.ts';
 import { refusalOf } from './admission.ts';
 import type { Env } from './signaling-room.ts';
 
@@ -26,12 +27,14 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
       const farewell = parseLeave(text, Date.now());
       const refusal = await refusalFor(request, farewell.roomId, env);
       if (refusal) return refusal;
-      return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
+      const room = env.SIGNALING_ROOM.getByName(farewell.roomId);
+      return respond(await room.leaveByPoll({ ...farewell, ...(await sourceOf(request)) }));
     }
     const poll = parsePoll(text, Date.now());
     const refusal = await refusalFor(request, poll.roomId, env);
     if (refusal) return refusal;
-    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
+    const room = env.SIGNALING_ROOM.getByName(poll.roomId);
+    return respond(await room.poll({ ...poll, ...(await sourceOf(request)) }));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
     // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.

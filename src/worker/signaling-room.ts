@@ -4,7 +4,7 @@ import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { JoinRate } from '../room/join-rate.ts';
-import { PollRate } from '../room/poll-rate.ts';
+import { PollRate, type Source } from '../room/poll-rate.ts';
 import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
 import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
@@ -121,14 +121,14 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest): PollResponse {
+  poll(request: PollRequest & Source): PollResponse {
     const now = Date.now();
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     return this.#answer(poll(request, this.#roster, this.#limits, this.#pollRate, () => crypto.randomUUID(), now));
   }
 
   /** A poller leaves. */
-  leaveByPoll(request: LeaveRequest): PollResponse {
+  leaveByPoll(request: LeaveRequest & Source): PollResponse {
     return this.#answer(leaveByPoll(request, this.#roster, this.#limits, this.#pollRate, Date.now()));
   }
 

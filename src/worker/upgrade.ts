@@ -3,7 +3,7 @@ import type { Close } from '../protocol/close.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
-import { hashedAddress } from './address.ts';
+import { sourceOf } from './address.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
 const JOIN_HEADER = 'X-P2PCF-WS-Join';
@@ -17,8 +17,7 @@ interface CarriedJoin extends CheckedJoin {
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
 export async function withJoin(request: Request, join: CheckedJoin): Promise<Request> {
   const upgrade = new Request(request);
-  const address = await hashedAddress(request);
-  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, ...(address !== undefined && { address }) }));
+  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, ...(await sourceOf(request)) }));
   return upgrade;
 }
 

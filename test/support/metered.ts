@@ -1,6 +1,7 @@
 /** The Worker with a meter: what Cloudflare would bill is counted here, in the process, and told at GET /bill. */
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
 import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
+import type { Source } from '../../src/room/poll-rate.ts';
 import type { PollResponse } from '../../src/room/polling.ts';
 import type { Settings } from '../../src/worker/settings.ts';
 import type { Env } from '../../src/worker/signaling-room.ts';
@@ -70,12 +71,12 @@ export class SignalingRoom extends Room {
     super.webSocketMessage(socket, frame);
   }
 
-  override poll(request: PollRequest): PollResponse {
+  override poll(request: PollRequest & Source): PollResponse {
     bill.roomRequests++;
     return super.poll(request);
   }
 
-  override leaveByPoll(request: LeaveRequest): PollResponse {
+  override leaveByPoll(request: LeaveRequest & Source): PollResponse {
     bill.roomRequests++;
     return super.leaveByPoll(request);
   }

@@ -3,7 +3,7 @@ import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
-import { checkAdmission, refusalOf } from './worker/admission.ts';
+import { authorize, checkAuthorization } from './worker/authorization.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
@@ -23,7 +23,7 @@ export default {
   async fetch(request, env): Promise<Response> {
     try {
       readLimits(env);
-      checkAdmission(env);
+      checkAuthorization(env);
       return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -75,9 +75,9 @@ async function enterRoom(request: Request, url: URL, env: Env): Promise<Response
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
-  const refusal = await refusalOf(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
-  if (refusal) return refused(request, join, refusal);
-  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(await withJoin(request, join));
+  const verdict = await authorize(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
+  if ('refusal' in verdict) return refused(request, join, verdict.refusal);
+  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(await withJoin(request, join, verdict));
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -252,6 +252,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #meetAll({
     peers,
     metadata = {},
+    verified = {},
     offers = {},
     answered,
     polling = [],
@@ -277,6 +278,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       const member = this.#members.note(id);
       member.isListed = true;
       if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
+      member.verified = Object.hasOwn(verified, id) ? verified[id] : undefined;
       const known = this.#peers.get(id);
       if (known) {
         known.signalAgain();
@@ -291,10 +293,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
-  #meetJoiner({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
+  #meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
     const member = this.#members.note(clientId);
     member.isListed = true;
     member.brought = metadata;
+    member.verified = verified;
     const taken = offerTaken && this.#spare.take('joiner');
     if (isLive(this.#peers.get(clientId))) {
       member.rejoined ??= 'perhaps itself';
@@ -423,6 +426,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
       metadata,
+      verified: member.verified,
       isPolite: this.#isPoliteTo(id, polls),
       polls,
       // What the room cannot hear now is said again by signalAgain().

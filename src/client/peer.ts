@@ -1,4 +1,5 @@
 /** One other in the room, as an app sees it: simple-peer's face. */
+import type { Verified } from '../protocol/messages.ts';
 import type { Signal } from '../protocol/signal.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
@@ -39,6 +40,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
   client_id = '';
   /** What the other brought as metadata. */
   metadata: unknown;
+  /** The subject of the other's room token, by the server's word; undefined if it has none. */
+  verified: Verified | undefined;
   state: PeerState = 'connecting';
   connected = false;
   destroyed = false;

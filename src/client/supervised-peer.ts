@@ -1,4 +1,5 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
+import type { Verified } from '../protocol/messages.ts';
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
@@ -29,6 +30,7 @@ export interface Introduction {
   id: string;
   clientId: string;
   metadata: unknown;
+  verified?: Verified | undefined;
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /**
@@ -145,6 +147,7 @@ export class SupervisedPeer extends Peer {
     this.id = other.id;
     this.client_id = other.clientId;
     this.metadata = other.metadata;
+    this.verified = other.verified;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();

@@ -38,6 +38,9 @@ export function unauthorized(reason: string): Close {
   return { code: UNAUTHORIZED, reason };
 }
 
+/** The token of the app's was good, and is no longer. */
+export const EXPIRED: Close = { code: UNAUTHORIZED, reason: 'The token has expired' };
+
 /** Not from this page, or not into this room. Final. */
 export function forbidden(reason: string): Close {
   return { code: FORBIDDEN, reason };

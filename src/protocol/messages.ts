@@ -41,6 +41,11 @@ export interface AheadRequest {
 /** All that a client may send, besides PING. */
 export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest;
 
+/** What the token of a client says of it, verified by the server: its subject. */
+export interface Verified {
+  sub: string;
+}
+
 /** To a client that has just joined: the others in the room, longest there first, and the id it goes by. */
 export interface Peers {
   type: 'peers';
@@ -48,6 +53,8 @@ export interface Peers {
   yourId: string;
   /** The metadata of the others, by id. Absent if nobody brought any. */
   metadata?: Record<string, unknown>;
+  /** What the server has verified of the others, by id. Absent if that is nothing. */
+  verified?: Record<string, Verified>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
   /** The one of `offers` that has been given the answer you brought: it needs no other. Absent if none has. */
@@ -71,6 +78,8 @@ export interface PeerJoin {
   timestamp: number;
   /** What it brought as metadata, if anything. */
   metadata?: unknown;
+  /** What the server has verified of it, if anything. */
+  verified?: Verified;
   /** It has been handed the offer you published ahead: expect its answer, and publish the next. */
   offerTaken?: true;
   /** It polls: offer it a data channel, although it came later. */
@@ -195,6 +204,8 @@ type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isClose: Check = (value) => isObject(value) && Number.isInteger(value['code']) && isText(value['reason']);
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isVerified: Check = (value) => isObject(value) && isText(value['sub']);
+const isVerifiedEach: Check = (value) => isObject(value) && Object.values(value).every(isVerified);
 const isMaybe =
   (check: Check): Check =>
   (value) =>
@@ -206,13 +217,14 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     peers: isTexts,
     yourId: isText,
     metadata: isMaybe(isObject),
+    verified: isMaybe(isVerifiedEach),
     offers: isMaybe(isObject),
     answered: isMaybe(isText),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),
   },
-  peer_join: { clientId: isText },
+  peer_join: { clientId: isText, verified: isMaybe(isVerified) },
   peer_leave: { clientId: isText },
   signal: { fromId: isText },
   broadcast: { fromId: isText },

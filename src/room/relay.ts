@@ -1,11 +1,12 @@
 /** One frame of a member, and who gets it. */
-import { FLOOD, SILENT, TOO_LARGE } from '../protocol/close.ts';
+import { EXPIRED, FLOOD, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { offerToPoller } from './bridge.ts';
-import { closeGhosts, expel, isGhost } from './presence.ts';
+import { hasExpired } from './claims.ts';
+import { endOf, expel, sweep } from './presence.ts';
 import { BURST_PER_PEER, type Bucket, spend, take } from './rate-limit.ts';
 import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
 
@@ -39,6 +40,7 @@ export function receive<M extends Member>(
   now: number,
   makeKey: () => string,
 ): Effect<M>[] {
+  if (hasExpired(sender, now)) return expel(sender, EXPIRED, roster, limits, now);
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
     const error: ErrorMessage = { type: 'error', code: 'too_large', message, maxBytes: limits.maxMessageBytes };
@@ -58,10 +60,11 @@ export function receive<M extends Member>(
     const delivery: ServerMessage = { type: 'signal', fromId: sender.id, signal: request.signal };
     if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
     const target = roster.find(request.targetId);
-    if (target && !isGhost(target, limits, now)) return toOne(delivery, target, sender, limits, now);
+    const end = target && endOf(target, limits, now);
+    if (target && !end) return toOne(delivery, target, sender, limits, now);
     const poller = roster.postings().find(({ entry, isName }) => entry.sessionId === request.targetId && !isName);
     if (poller && !isReactNative(request.targetId)) return offerToPoller(request.signal, sender, poller, makeKey, now);
-    const departure = target ? expel(target, SILENT, roster, limits, now) : [];
+    const departure = end ? expel(target, end, roster, limits, now) : [];
     return [...departure, unreachable(request.targetId, sender, roster, now)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
@@ -104,7 +107,7 @@ function toOthers<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] {
-  const { living, effects } = closeGhosts(roster.others(sender), limits, now, sender);
+  const { living, effects } = sweep(roster.others(sender), limits, now, sender);
   const refusal = living.length > 1 ? pay((living.length - 1) * tokens, sender, roster, limits, now) : undefined;
   if (refusal) return [...effects, ...refusal];
   const effect = delivery(message, living, limits);

@@ -6,10 +6,11 @@ import type { Close } from '../protocol/close.ts';
 import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
+import type { Bearer } from './claims.ts';
 import type { Bucket } from './rate-limit.ts';
 
 /** A client that has come to join, and is no member yet. */
-export interface Newcomer {
+export interface Newcomer extends Bearer {
   /** The client id it would go by. */
   readonly id: string;
   /** Proves that its place is its own; undefined if it has not asked to have its place held. */
@@ -39,7 +40,7 @@ export interface Member extends Newcomer {
 }
 
 /** A place held for a member whose connection was lost: it counts as present, and cannot be reached. */
-export interface Place {
+export interface Place extends Bearer {
   readonly id: string;
   readonly token: string;
   readonly metadata: unknown;
@@ -58,7 +59,7 @@ export interface Listing {
 }
 
 /** What a poller has posted, as it is stored: one for each context id. `pollersAt` tells who is there of those. */
-export interface Posting extends Listing {
+export interface Posting extends Listing, Bearer {
   readonly contextId: string;
   /** What it takes to leave. */
   readonly deleteKey: string;

@@ -1,11 +1,11 @@
 /** Which network a request comes from, as far as the room has to know: who joins how often. */
+import { shortHash } from './hash.ts';
 
-/** SHA-256 of the address, half of it, in hexadecimal; undefined where Cloudflare is not in front. */
+/** The address as a short hash; undefined where Cloudflare is not in front. */
 export async function hashedAddress({ headers }: Request): Promise<string | undefined> {
   const ip = headers.get('CF-Connecting-IP');
   if (ip === null) return undefined;
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(networkOf(ip)));
-  return Array.from(new Uint8Array(digest, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return await shortHash(networkOf(ip));
 }
 
 /** An IPv4 address as it is, and of an IPv6 address the first 64 bits: one household has at least as many as that. */

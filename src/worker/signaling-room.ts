@@ -3,6 +3,7 @@ import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import type { Claims } from '../room/claims.ts';
 import { JoinRate } from '../room/join-rate.ts';
 import { PollRate } from '../room/poll-rate.ts';
 import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
@@ -54,7 +55,7 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, ahead, answer, address } = joinOf(request);
+    const { clientId, metadata: json, token, claims, ahead, answer, address } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
@@ -63,6 +64,7 @@ export class SignalingRoom extends DurableObject<Settings> {
     const newcomer: Newcomer = {
       id: clientId,
       token,
+      claims,
       metadata: metadata === undefined ? undefined : JSON.parse(metadata),
       metadataLength: metadata?.length ?? 0,
     };
@@ -78,7 +80,8 @@ export class SignalingRoom extends DurableObject<Settings> {
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
+      const isBack = admission.welcome.resumed === true;
+      if (joiner.introduce({ metadata, token, claims }, isBack, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);
@@ -121,10 +124,11 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest): PollResponse {
+  poll(request: PollRequest, claims?: Claims): PollResponse {
     const now = Date.now();
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    return this.#answer(poll(request, this.#roster, this.#limits, this.#pollRate, () => crypto.randomUUID(), now));
+    const makeKey = (): string => crypto.randomUUID();
+    return this.#answer(poll(request, claims, this.#roster, this.#limits, this.#pollRate, makeKey, now));
   }
 
   /** A poller leaves. */

@@ -1,7 +1,10 @@
 /** Room tokens: a JWT (RFC 7519) of the app's own backend that says who may come into which rooms, and until when. */
 import { errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
-import { type Close, forbidden, unauthorized } from '../protocol/close.ts';
+import { type Close, EXPIRED, forbidden, unauthorized } from '../protocol/close.ts';
 import { isObject } from '../protocol/json.ts';
+import { utf8Length } from '../protocol/utf8.ts';
+import type { Claims } from '../room/claims.ts';
+import { shortHash } from './hash.ts';
 import { type Settings, SettingsError } from './settings.ts';
 
 /** The `typ` and `aud` of a room token, so that no other token of the app, made with the same key, opens a room. */
@@ -16,6 +19,9 @@ const MIN_SECRET_BYTES = 32;
 
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;
+
+/** Longest `sub`, in UTF-8 bytes: others are told it, and it is kept with the socket. OpenID Connect has 255. */
+const MAX_SUBJECT_BYTES = 256;
 
 const DAY_SECONDS = 24 * 60 * 60;
 
@@ -35,18 +41,6 @@ export interface TokenSettings {
   readonly keys: readonly Key[];
   /** How far ahead `exp` may be, in seconds. */
   readonly longestSeconds: number;
-}
-
-/** What a token says, once it is verified. */
-export interface Claims {
-  /** Who it is, by the app's own word. */
-  readonly sub?: string;
-  /** Until when, in seconds since the epoch. */
-  readonly exp: number;
-  /** Most peers in this room. */
-  readonly max?: number;
-  /** Whether its bearer may remove others. */
-  readonly host: boolean;
 }
 
 /** `claims` of a good token, or the refusal of any other. */
@@ -90,30 +84,41 @@ export async function verifyToken(
         clockTolerance: CLOCK_ERROR_SECONDS,
         currentDate: new Date(now),
       });
-      return claimsFor(roomId, payload, now / 1000 + longestSeconds + CLOCK_ERROR_SECONDS);
+      const latest = now / 1000 + longestSeconds + CLOCK_ERROR_SECONDS;
+      return await verdictOn(payload, roomId, latest, token);
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error;
       // It is this key's, and is not good for another reason: no other key makes it good.
-      if (error instanceof errors.JWTExpired) fault = 'The token has expired';
+      if (error instanceof errors.JWTExpired) fault = EXPIRED.reason;
       else if (error instanceof errors.JWTClaimValidationFailed) fault = `The token is not good: its ${error.claim}`;
     }
   }
   return { refusal: unauthorized(fault) };
 }
 
-function claimsFor(roomId: string, payload: JWTPayload, latest: number): Verdict {
+async function verdictOn(payload: JWTPayload, roomId: string, latest: number, token: string): Promise<Verdict> {
   const { exp = 0, sub, rooms, prefix, max, host } = payload;
   if (exp > latest) return { refusal: unauthorized('The token expires too far ahead') };
   const isListed = Array.isArray(rooms) && rooms.includes(roomId);
   const isBelow = typeof prefix === 'string' && prefix !== '' && roomId.startsWith(prefix);
   if (!isListed && !isBelow) return { refusal: forbidden('The token is not for this room') };
-  if (sub !== undefined && (typeof sub !== 'string' || sub === ''))
+  if (sub !== undefined && (typeof sub !== 'string' || sub === '' || utf8Length(sub) > MAX_SUBJECT_BYTES))
     return { refusal: unauthorized('The token is not good: its sub') };
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max > 0))
     return { refusal: unauthorized('The token is not good: its max') };
   return {
-    claims: { exp, host: host === true, ...(sub !== undefined && { sub }), ...(typeof max === 'number' && { max }) },
+    claims: {
+      until: (exp + CLOCK_ERROR_SECONDS) * 1000,
+      isHost: host === true,
+      ...(sub === undefined ? { hash: await hashOf(token) } : { sub }),
+      ...(typeof max === 'number' && { max }),
+    },
   };
+}
+
+/** Without its signature, which can be written in more than one way. */
+function hashOf(token: string): Promise<string> {
+  return shortHash(token.slice(0, token.lastIndexOf('.')));
 }
 
 function secretKey(name: string, secret: unknown): Key | undefined {

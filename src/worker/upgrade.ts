@@ -3,6 +3,7 @@ import type { Close } from '../protocol/close.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
+import type { Bearer, Claims } from '../room/claims.ts';
 import { hashedAddress } from './address.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
@@ -10,15 +11,17 @@ const JOIN_HEADER = 'X-P2PCF-WS-Join';
 
 /** A join as it reaches the room. */
 interface CarriedJoin extends CheckedJoin {
+  /** What its room token says; undefined where none is asked for. */
+  claims?: Claims;
   /** Stands for the network that it came from; undefined where that is not known. */
   address?: string;
 }
 
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
-export async function withJoin(request: Request, join: CheckedJoin): Promise<Request> {
+export async function withJoin(request: Request, join: CheckedJoin, { claims }: Bearer): Promise<Request> {
   const upgrade = new Request(request);
   const address = await hashedAddress(request);
-  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, ...(address !== undefined && { address }) }));
+  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, claims, address }));
   return upgrade;
 }
 

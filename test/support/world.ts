@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { ServerMessage } from '../../src/protocol/messages.ts';
 import type { LeaveRequest, Package, PollRequest, Session } from '../../src/protocol/poll.ts';
+import type { Claims } from '../../src/room/claims.ts';
 import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
 import { drop, join, lapse, leave } from '../../src/room/presence.ts';
@@ -34,6 +35,7 @@ export class TestMember implements Member {
   readonly token: string | undefined;
   readonly metadata: unknown;
   readonly metadataLength: number;
+  readonly claims: Claims | undefined;
   pings = false;
   lastSeen: number;
   ahead: unknown;
@@ -42,9 +44,10 @@ export class TestMember implements Member {
   closeCode: number | undefined;
   closeReason: string | undefined;
 
-  constructor(id: string, { token, metadata }: Joining, now: number) {
+  constructor(id: string, { token, metadata, claims }: Joining, now: number) {
     this.id = id;
     this.token = token;
+    this.claims = claims && claimsOf(claims);
     this.metadata = metadata;
     this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
@@ -67,6 +70,17 @@ export interface Joining {
   wantsOffers?: boolean;
   metadata?: unknown;
   token?: string | undefined;
+  claims?: Partial<Claims>;
+}
+
+/** What a room token says, of nothing but what is given. */
+export function claimsOf(given: Partial<Claims>): Claims {
+  return {
+    until: Number.MAX_SAFE_INTEGER,
+    isHost: false,
+    ...(given.sub === undefined && { hash: 'a token' }),
+    ...given,
+  };
 }
 
 /** A room whose members, places and postings are arrays. */
@@ -164,8 +178,9 @@ export class World implements Roster<TestMember> {
     }
   }
 
-  answer(request: PollRequest, limits = LIMITS): PollResponse {
-    return this.#outcome(poll(request, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
+  answer(request: PollRequest, limits = LIMITS, claims?: Partial<Claims>): PollResponse {
+    const verified = claims && claimsOf(claims);
+    return this.#outcome(poll(request, verified, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
   }
 
   leaveByPoll(request: LeaveRequest): PollResponse {

@@ -179,6 +179,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     return sent;
   }
 
+  /**
+   * Has a peer put out of the room, and not let in again until its room token expires. For those whose own token says
+   * `host`: others are told on the console that they may not.
+   */
+  remove(peer: Peer): void {
+    this.#signaling.remove(peer.id);
+  }
+
   /** One certificate for all connections: by it others know us again, whatever becomes of our place in the room. */
   #makeCertificate(): void {
     const { RTCPeerConnection, rtcConfiguration } = this.#settings.connection;
@@ -219,8 +227,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       })
       .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
       .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
-      .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
-      .on('error', ({ targetId, maxBytes }) => {
+      .on('leave', ({ clientId, reason }) =>
+        this.#withCertificate(() => this.#forget(clientId, reason === 'left' || reason === 'removed')),
+      )
+      .on('error', ({ code, message, targetId, maxBytes }) => {
+        if (code === 'not_host') console.warn(`P2PCF-WS: ${message}`);
         if (maxBytes) this.#maxMessageBytes = maxBytes;
         this.#peers.get(targetId ?? '')?.markOfferLost();
       })

@@ -159,6 +159,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#send({ type: 'broadcast', data });
   }
 
+  /** Has one peer put out of the room: for those whose room token says `host`. Waits while reconnecting. */
+  remove(targetId: string): void {
+    this.#send({ type: 'remove', targetId });
+  }
+
   /** Publishes an offer ahead, for one who joins. Worth nothing on another connection, so it does not wait. */
   publish(offer: unknown): void {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });

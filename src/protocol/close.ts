@@ -46,6 +46,9 @@ export function forbidden(reason: string): Close {
   return { code: FORBIDDEN, reason };
 }
 
+/** A host of the room has put it out, and it is not let in again until its token expires. Final. */
+export const REMOVED: Close = { code: FORBIDDEN, reason: 'Removed by a host' };
+
 /**
  * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place
  * is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for ever.

@@ -38,8 +38,14 @@ export interface AheadRequest {
   offer: unknown;
 }
 
+/** Put `targetId` out of the room, until its token expires. For those whose own token says `host`. */
+export interface RemoveRequest {
+  type: 'remove';
+  targetId: string;
+}
+
 /** All that a client may send, besides PING. */
-export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest;
+export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest | RemoveRequest;
 
 /** What the token of a client says of it, verified by the server: its subject. */
 export interface Verified {
@@ -88,9 +94,9 @@ export interface PeerJoin {
 
 /**
  * `left`: it said goodbye. `timeout`: its connection was lost, or the server had to end it; what peers have between
- * them may well go on.
+ * them may well go on. `removed`: a host has put it out, so close what you have with it.
  */
-export type LeaveReason = 'left' | 'timeout';
+export type LeaveReason = 'left' | 'timeout' | 'removed';
 
 /** To the others: `clientId` is gone. `timestamp` in ms since the epoch. */
 export interface PeerLeave {
@@ -181,12 +187,19 @@ export function parseClientMessage(text: string): ClientMessage {
       }
       return { type: 'ahead', offer };
     }
+    case 'remove': {
+      const { targetId } = message;
+      if (typeof targetId !== 'string') {
+        throw new ProtocolError('bad_message', 'A remove message needs a targetId: the id of the peer, a string.');
+      }
+      return { type: 'remove', targetId };
+    }
     case undefined:
-      throw new ProtocolError('bad_message', 'A message needs a type: "signal", "broadcast" or "ahead".');
+      throw new ProtocolError('bad_message', 'A message needs a type: "signal", "broadcast", "ahead" or "remove".');
     default:
       throw new ProtocolError(
         'unknown_type',
-        'The message has a type this server does not know; it knows "signal", "broadcast" and "ahead".',
+        'The message has a type this server does not know; it knows "signal", "broadcast", "ahead" and "remove".',
       );
   }
 }

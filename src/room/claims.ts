@@ -19,6 +19,11 @@ export interface Bearer {
   readonly claims: Claims | undefined;
 }
 
+/** What a bearer is known by, whatever id it comes under: its subject or else its token. */
+export function bearerOf({ sub, hash = '' }: Claims): string {
+  return sub === undefined ? `token ${hash}` : `subject ${sub}`;
+}
+
 export function hasExpired({ claims }: Bearer, now: number): boolean {
   return claims !== undefined && claims.until <= now;
 }

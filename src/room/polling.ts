@@ -2,6 +2,7 @@
  * What a room decides about peers that poll: each posts what it has for the others and is shown what they posted. What
  * members on sockets hear of pollers is decided here, too.
  */
+import { REMOVED } from '../protocol/close.ts';
 import type { LeaveReason, PeerJoin } from '../protocol/messages.ts';
 import {
   isReactNative,
@@ -21,6 +22,7 @@ import {
   type Effect,
   heldPlace,
   heldPlaces,
+  isRemoved,
   type Limits,
   type Listing,
   type Member,
@@ -48,7 +50,7 @@ const MAX_NAMES = 128;
 
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
-  readonly status: 200 | 404 | 409 | 429 | 503;
+  readonly status: 200 | 403 | 404 | 409 | 429 | 503;
   readonly body: string;
   readonly retryAfterSeconds?: number;
 }
@@ -71,6 +73,7 @@ export function poll<M extends Member>(
 ): PollOutcome<M> {
   const waitMs = rate.poll(contextId, now);
   if (waitMs > 0) return tooFast(waitMs);
+  if (isRemoved({ claims }, roster, now)) return refused(403, `${REMOVED.reason}.`);
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
   const mine = pollers.find((posting) => posting.contextId === contextId);
   const others = pollers.filter((posting) => posting !== mine);

@@ -1,5 +1,5 @@
 /** Who is in the room: what happens when somebody comes, goes, drops or falls silent, and who hears of it. */
-import { type Close, DUPLICATE, EXPIRED, FULL, heldBy, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
+import { type Close, DUPLICATE, EXPIRED, FULL, heldBy, REMOVED, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
@@ -8,6 +8,7 @@ import { toSessionId } from './package.ts';
 import {
   type Effect,
   heldPlaces,
+  isRemoved,
   type Limits,
   type Member,
   type Newcomer,
@@ -69,6 +70,7 @@ export function join<M extends Member>(
   const effects = [...swept.effects, ...freeLapsedPlaces(roster, audience, now)];
   const refuse = (close: Close): Admission<M> => ({ isAdmitted: false, close, effects });
 
+  if (isRemoved(newcomer, roster, now)) return refuse(REMOVED);
   const place = roster.places().find(({ id, until }) => id === newcomer.id && until > now);
   // Whose token has expired comes back with a new one; nobody else has to wait for it.
   const isAway = twin && (isGhost(twin, limits, now) || (hasExpired(twin, now) && !isTokenOf(twin, newcomer)));

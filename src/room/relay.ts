@@ -8,6 +8,7 @@ import { offerToPoller } from './bridge.ts';
 import { hasExpired } from './claims.ts';
 import { endOf, expel, sweep } from './presence.ts';
 import { BURST_PER_PEER, type Bucket, spend, take } from './rate-limit.ts';
+import { remove } from './removal.ts';
 import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
 
 /** A message costs a token for every so many characters that it has begun. */
@@ -53,6 +54,10 @@ export function receive<M extends Member>(
       throw new ProtocolError('binary', 'Messages are JSON in text frames; this one was binary.');
     const request = parseClientMessage(frame);
     if (request.type === 'ahead') return [{ do: 'setAhead', member: sender, offer: request.offer }];
+    if (request.type === 'remove') {
+      const removal = remove(request.targetId, sender, roster, limits, now);
+      return removal ?? [unreachable(request.targetId, sender, roster, now)];
+    }
     if (request.type === 'broadcast') {
       const delivery: ServerMessage = { type: 'broadcast', fromId: sender.id, data: request.data };
       return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);

@@ -6,7 +6,7 @@ import type { Close } from '../protocol/close.ts';
 import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
-import type { Bearer } from './claims.ts';
+import { type Bearer, bearerOf } from './claims.ts';
 import type { Bucket } from './rate-limit.ts';
 
 /** A client that has come to join, and is no member yet. */
@@ -100,6 +100,14 @@ export interface PendingOffer {
   readonly isTaken: boolean;
 }
 
+/** Somebody who is not let in again before a certain time. */
+export interface Removal {
+  /** As `bearerOf` names it. */
+  readonly bearer: string;
+  /** When its token expires, in ms since the epoch. */
+  readonly until: number;
+}
+
 /** Who is in the room, by socket, by a place held, or by polling. */
 export interface Roster<M extends Member> {
   /** The member with this id: one look-up, however large the room. */
@@ -112,6 +120,8 @@ export interface Roster<M extends Member> {
   places(): readonly Place[];
   /** What pollers have posted, also what has lapsed. Not asked for what concerns members alone. */
   postings(): readonly Posting[];
+  /** Who has been removed, also where the time for that is over. */
+  removals(): readonly Removal[];
 }
 
 export interface Limits {
@@ -141,7 +151,10 @@ export type Effect<M> =
   | { do: 'freePlace'; place: Place }
   /** In place of what was posted under the same context id. */
   | { do: 'keepPosting'; posting: Posting }
-  | { do: 'dropPosting'; posting: Posting };
+  | { do: 'dropPosting'; posting: Posting }
+  /** In place of the one of the same bearer. */
+  | { do: 'keepRemoval'; removal: Removal }
+  | { do: 'dropRemoval'; removal: Removal };
 
 /** Throws ProtocolError `bad_message` for what a peer has nested too deeply to be passed on. */
 export function send<M>(message: ServerMessage, ...to: readonly M[]): Extract<Effect<M>, { do: 'send' }> {
@@ -156,6 +169,12 @@ export function pollersAt<M extends Member>(roster: Roster<M>, now: number): rea
 /** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
 export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
   return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
+}
+
+/** Whether its bearer has been removed, and its time is not over at `now`. */
+export function isRemoved<M extends Member>({ claims }: Bearer, roster: Roster<M>, now: number): boolean {
+  const bearer = claims && bearerOf(claims);
+  return bearer !== undefined && roster.removals().some((each) => each.bearer === bearer && each.until > now);
 }
 
 /** The place held for this id at `now`. */

@@ -9,6 +9,7 @@ import { PollRate } from '../room/poll-rate.ts';
 import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
 import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
+import { lapseRemovals } from '../room/removal.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
 import type { SocketMember } from './member.ts';
@@ -28,6 +29,8 @@ const CHANGES_ROWS: ReadonlySet<Effect<never>['do']> = new Set([
   'freePlace',
   'keepPosting',
   'dropPosting',
+  'keepRemoval',
+  'dropRemoval',
 ]);
 
 /**
@@ -141,11 +144,12 @@ export class SignalingRoom extends DurableObject<Settings> {
     return response;
   }
 
-  /** A place held or a poller's posting has lapsed, or would have, had it not been posted anew. */
+  /** A place held, a poller's posting or a removal has lapsed, or would have, had it not been posted anew. */
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
+    this.#apply(lapseRemovals(this.#roster, now));
     this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
@@ -184,6 +188,12 @@ export class SignalingRoom extends DurableObject<Settings> {
         break;
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
+        break;
+      case 'keepRemoval':
+        this.#rows.removals.keep(effect.removal);
+        break;
+      case 'dropRemoval':
+        this.#rows.removals.drop(effect.removal);
         break;
       default:
         effect satisfies never;

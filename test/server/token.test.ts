@@ -110,3 +110,23 @@ test('peers know each other’s verified subjects, whoever came first', async ()
   expect((await connected(bob, 'Carol')).verified).toBeUndefined();
   expect((await connected(carol, 'Alice')).verified).toEqual({ sub: 'alice' });
 });
+
+test('a host removes a peer: it is closed for all, and stays out; others may not', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const guest = await enter(roomId, 'Guest', { sub: 'guest' });
+  const target = await enter(roomId, 'Target', { sub: 'target' });
+  const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target'), connected(guest, 'Host')]);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  guest.remove(seen[2]);
+  await vi.waitUntil(() => warn.mock.calls.some(([text]) => String(text).includes('Only a host may remove')), WAIT);
+  warn.mockRestore();
+  host.remove(seen[0]);
+  await vi.waitUntil(() => target.state === 'closed' && seen[0].destroyed && seen[1].destroyed, WAIT);
+  expect(seen[2].connected).toBe(true);
+  await expect(enter(roomId, 'Target', { sub: 'target' })).rejects.toMatchObject({ code: 4403 });
+  expect([host, guest].map(({ peers }) => [...peers.values()].map(({ client_id }) => client_id))).toEqual([
+    ['Guest'],
+    ['Host'],
+  ]);
+});

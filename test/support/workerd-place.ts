@@ -12,7 +12,7 @@ export function workerdWith(settings: Env): Place {
 }
 
 /** What a place asks of a server: no more than it takes everywhere. */
-type Init = { method?: string; headers?: Record<string, string> };
+type Init = { method?: string; headers?: Record<string, string>; body?: string };
 
 function placeOf(fetch: (url: string, init?: Init) => Promise<Response>): Place {
   return {

@@ -7,6 +7,7 @@ import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
 import { drop, join, lapse, leave } from '../../src/room/presence.ts';
 import { receive } from '../../src/room/relay.ts';
+import { lapseRemovals } from '../../src/room/removal.ts';
 import {
   type Effect,
   type Limits,
@@ -14,6 +15,7 @@ import {
   type PendingOffer,
   type Place,
   type Posting,
+  type Removal,
   type Roster,
   send,
 } from '../../src/room/room.ts';
@@ -89,6 +91,7 @@ export class World implements Roster<TestMember> {
   members: TestMember[] = [];
   held: Place[] = [];
   posted: Posting[] = [];
+  removed: Removal[] = [];
   readonly rate = new PollRate();
   touchedAll = 0;
   /** How often a posting was written. */
@@ -110,6 +113,10 @@ export class World implements Roster<TestMember> {
 
   postings(): Posting[] {
     return this.posted;
+  }
+
+  removals(): Removal[] {
+    return this.removed;
   }
 
   count(): number {
@@ -153,6 +160,7 @@ export class World implements Roster<TestMember> {
   /** What the alarm does. */
   lapse(): void {
     this.apply(lapse(this, LIMITS, this.now));
+    this.apply(lapseRemovals(this, this.now));
   }
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
@@ -225,6 +233,15 @@ export class World implements Roster<TestMember> {
         case 'dropPosting':
           expect(this.posted).toContain(effect.posting);
           this.posted = this.posted.filter((each) => each !== effect.posting);
+          break;
+        case 'keepRemoval': {
+          const { bearer } = effect.removal;
+          this.removed = [...this.removed.filter((each) => each.bearer !== bearer), effect.removal];
+          break;
+        }
+        case 'dropRemoval':
+          expect(this.removed).toContain(effect.removal);
+          this.removed = this.removed.filter((each) => each !== effect.removal);
           break;
         default:
           effect satisfies never;

@@ -1,5 +1,5 @@
 /** What a room token says, on its way from the Worker to the room, and kept while the room sleeps. */
-import { evictDurableObject } from 'cloudflare:test';
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { SignJWT } from 'jose';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -67,4 +67,39 @@ test('whose token has expired is put out when the room wakes for another reason,
     ['alice', 'bob'].map((clientId) => ({ type: 'peer_leave', clientId, reason: 'timeout' })),
   );
   await carol.close();
+});
+
+test('who has been removed stays out while the room sleeps, socket or poller, and is forgotten when the token has expired', async () => {
+  const room = newRoom();
+  const host = await join(room, 'host', { sub: 'host', host: true });
+  const mallory = { sub: 'mallory', exp: Math.floor(Date.now() / 1000) + 300 };
+  const target = await join(room, 'target', mallory, { resume: '0123456789abcdef0123456789abcdef0123' });
+  await target.send({ type: 'remove', targetId: 'host' });
+  await target.next();
+  expect(await target.next()).toMatchObject({ type: 'error', code: 'not_host' });
+  await host.send({ type: 'remove', targetId: 'target' });
+  const removed = { code: 4403, reason: 'Removed by a host' };
+  expect(await target.next()).toMatchObject({ type: 'error', code: 'closing', close: removed });
+  expect(await target.closed).toMatchObject(removed);
+  await host.next();
+  expect([await host.next(), await host.next()]).toMatchObject([
+    { type: 'peer_join', clientId: 'target', verified: { sub: 'mallory' } },
+    { type: 'peer_leave', clientId: 'target', reason: 'removed' },
+  ]);
+  await host.close();
+  await sleep(room);
+  expect(await (await join(room, 'another id', mallory)).closed).toMatchObject(removed);
+  const response = await place.fetch(`/?token=${await makeToken(mallory)}`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ r: room, k: 'a context' }),
+  });
+  expect([response.status, await response.text()]).toEqual([403, 'Removed by a host.']);
+  pass(311);
+  const stub = env.SIGNALING_ROOM.getByName(room);
+  expect(await runDurableObjectAlarm(stub)).toBe(true);
+  expect(await runInDurableObject(stub, async (_room, { storage }) => [...(await storage.list()).keys()])).toEqual([]);
+  const back = await join(room, 'target', { sub: 'mallory' });
+  expect(await back.next()).toMatchObject({ type: 'peers', peers: [] });
+  await back.close();
 });

@@ -67,6 +67,8 @@ export class Sealing {
           ...message,
           data: await this.#seal(message.data, { kind: 'broadcast', from: me, to: BROADCAST_TARGET }),
         };
+      case 'remove':
+        return message;
     }
   }
 

@@ -24,6 +24,8 @@ export interface P2PCFOptions extends SealedOptions {
   offersAhead?: boolean;
   /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
   maxConnections?: number;
+  /** Most peers in the room, if we are the first in it; the default is the server's limit. Later ones hear `full`. */
+  maxPeers?: number;
   /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
   pingEveryMs?: number;
   /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
@@ -83,6 +85,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     metadata,
     offersAhead = true,
     maxConnections = 100,
+    maxPeers,
     stunIceServers = STUN_ICE_SERVERS,
     turnIceServers = [],
     rtcPeerConnectionOptions = {},
@@ -91,7 +94,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     wrtc = globalThis,
     identity,
   }: Partial<P2PCFOptions> = options ?? {};
-  joinUrl(workerUrl ?? '', { roomId });
+  joinUrl(workerUrl ?? '', { roomId, ...(maxPeers !== undefined && { maxPeers }) });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);
@@ -124,6 +127,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
       roomId,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
+      ...(maxPeers !== undefined && { maxPeers }),
       ...(options.WebSocket && { WebSocket: options.WebSocket }),
       ...(options.token && { token: options.token }),
       ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),

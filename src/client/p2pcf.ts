@@ -1,5 +1,5 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
-import { DUPLICATE, TAKEN } from '../protocol/close.ts';
+import { DUPLICATE, FULL, peersOfFull, TAKEN } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
@@ -33,6 +33,8 @@ export interface P2PCFEvents {
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
   state: [state: SignalingState, reason: string | undefined];
+  /** The room has its `max` peers, which is undefined where that is not why: we are not in it, and not coming back. */
+  full: [room: { max: number | undefined }];
   /**
    * The room has given our place to somebody else, and we are coming back under a new `sessionId`. All peers have been
    * closed, and are met again.
@@ -221,7 +223,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (state === 'reconnecting' || state === 'closed') this.#spare.discard(); // its offer is lost with the socket
         this.emit('state', state, reason);
       })
-      .on('refused', ({ code }) => {
+      .on('refused', ({ code, reason }) => {
+        if (code === FULL.code) this.emit('full', { max: peersOfFull({ code, reason }) });
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })

@@ -51,6 +51,8 @@ export interface SignalingOptions {
   clientId?: string;
   /** What the others are told of us, any JSON of at most 2,560 UTF-8 bytes. */
   metadata?: unknown;
+  /** Most peers that the room is to have, if we are the first in it: 1 to 32,000. The server may have a lower limit. */
+  maxPeers?: number;
   /** Ask for the offers that others have published ahead. */
   ahead?: boolean;
   /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
@@ -114,7 +116,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #pingTimer: ReturnType<typeof setInterval> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws Error for an address, room id, client id or metadata that cannot work. */
+  /** Throws Error for an address, room id, client id, number of peers or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
@@ -372,13 +374,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   get #join(): Join {
-    const { roomId, clientId, metadata, ahead = false } = this.#options;
+    const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
     // The id the server made up is ours from then on.
     const id = this.clientId ?? clientId;
     return {
       roomId,
       ...(id && { clientId: id }),
       ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+      ...(maxPeers !== undefined && { maxPeers }),
       resume: this.#resumeToken,
       // Whoever returns has its connections.
       ahead: ahead && this.state !== 'reconnecting',

@@ -14,6 +14,7 @@ import {
   type Session,
 } from '../protocol/poll.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
+import { capacityFor } from './capacity.ts';
 import { type Claims, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSocketId } from './package.ts';
 import type { PollRate } from './poll-rate.ts';
@@ -91,8 +92,12 @@ export function poll<M extends Member>(
   const answers = (poller: Listing | undefined): Effect<M>[] =>
     poller ? answerOffers(poller, known?.packages ?? [], offers, roster, now) : [];
   if (!session.packages) return answered(reply, answers(known));
-  if (!mine && others.length + countMembers() >= limits.maxPeers)
-    return refused(503, `Full: this room has its ${limits.maxPeers} peers. Try again when one has left.`, 30);
+  if (!mine) {
+    const [present] = [...roster.others(), ...heldPlaces(roster, now)];
+    const capacity = capacityFor({ claims }, present?.maxPeers, limits);
+    if (others.length + countMembers() >= capacity)
+      return refused(503, `Full: this room has its ${capacity} peers. Try again when one has left.`, 30);
+  }
   const deleteKey = mine?.deleteKey ?? makeKey();
   if (mine && isPosted(session, mine, now)) return answered({ ...reply, deleteKey }, answers(known));
   const { entry, postedAt, packages, keepMs } = session;

@@ -1,8 +1,20 @@
 /** Who is in the room: what happens when somebody comes, goes, drops or falls silent, and who hears of it. */
-import { type Close, DUPLICATE, EXPIRED, FULL, heldBy, REMOVED, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
+import {
+  type Close,
+  DUPLICATE,
+  EXPIRED,
+  FULL,
+  fullAt,
+  heldBy,
+  REMOVED,
+  RESUMED,
+  SILENT,
+  TAKEN,
+} from '../protocol/close.ts';
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
+import { capacityFor, fixedLimit } from './capacity.ts';
 import { type Bearer, hasExpired, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSessionId } from './package.ts';
 import {
@@ -40,6 +52,8 @@ export interface Admitted<M> {
   readonly effects: readonly Effect<M>[];
   /** To be sent to it when the effects have been carried out. */
   readonly welcome: Peers;
+  /** Most peers in the room, as it was opened: to be kept with the newcomer. */
+  readonly maxPeers: number | undefined;
   /** What it had offered to pollers before it lost its connection. */
   readonly offers: readonly PendingOffer[];
 }
@@ -86,12 +100,14 @@ export function join<M extends Member>(
 
   const away = heldPlaces(roster, now).filter((each) => each !== place);
   let others = swept.living;
+  const maxPeers = fixedLimit(newcomer, others[0] ?? away[0] ?? owner);
   if (!resumed) {
     const metadataLength = [newcomer, ...others, ...away].reduce((sum, each) => sum + each.metadataLength, 0);
     if (metadataLength > MAX_METADATA_LENGTH) return refuse(FULL);
-    if (others.length + away.length + pollers.length >= limits.maxPeers) {
+    const capacity = capacityFor(newcomer, maxPeers, limits);
+    if (others.length + away.length + pollers.length >= capacity) {
       const mute = others.find((member) => isMute(member, now));
-      if (!mute) return refuse(FULL);
+      if (!mute || others.length + away.length + pollers.length > capacity) return refuse(fullAt(capacity));
       others = others.filter((member) => member !== mute);
       effects.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
     }
@@ -117,7 +133,7 @@ export function join<M extends Member>(
     welcome.graceSeconds = limits.graceSeconds;
     welcome.maxMessageBytes = limits.maxMessageBytes;
   }
-  if (resumed) return { isAdmitted: true, effects, welcome, offers: resumed.offers };
+  if (resumed) return { isAdmitted: true, effects, welcome, maxPeers, offers: resumed.offers };
 
   const givers = wantsOffers ? others.filter(({ ahead }) => ahead !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: newcomer.id, timestamp: now };
@@ -137,7 +153,7 @@ export function join<M extends Member>(
     effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
   }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
-  return { isAdmitted: true, effects, welcome, offers: [] };
+  return { isAdmitted: true, effects, welcome, maxPeers, offers: [] };
 }
 
 /** `leaver` is gone: the others hear of it. */
@@ -164,11 +180,11 @@ export function drop<M extends Member>(
   now: number,
   saysSo = false,
 ): Effect<M>[] {
-  const { id, token, metadata, metadataLength, claims, offers, lastSeen } = member;
+  const { id, token, metadata, metadataLength, claims, maxPeers, offers, lastSeen } = member;
   const until = lastSeen + limits.graceSeconds * 1000;
   if (token === undefined || until <= now || !(saysSo || hasSent(member)))
     return leave(member, 'timeout', roster, limits, now);
-  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, claims, offers, until }, member }];
+  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, claims, maxPeers, offers, until }, member }];
 }
 
 /** Time has passed: members that have not come back to their places are gone. */

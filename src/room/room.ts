@@ -19,6 +19,8 @@ export interface Newcomer extends Bearer {
   readonly metadata: unknown;
   /** Length of that as JSON in ASCII. */
   readonly metadataLength: number;
+  /** Most peers that the room is to have: by the word of the newcomer or, for a member, as the room was opened. */
+  readonly maxPeers: number | undefined;
 }
 
 /** One open socket, as far as the room's decisions go. */
@@ -45,6 +47,7 @@ export interface Place extends Bearer {
   readonly token: string;
   readonly metadata: unknown;
   readonly metadataLength: number;
+  readonly maxPeers: number | undefined;
   readonly offers: readonly PendingOffer[];
   /** When it lapses, in ms since the epoch. */
   readonly until: number;

@@ -17,6 +17,8 @@ interface Attachment {
   metadata?: string;
   /** By this it can prove that its place is its own. */
   token?: string;
+  /** Most peers in the room, as it was opened. */
+  maxPeers?: number;
   /** What its room token says, as JSON. */
   claims?: string;
   /** The offer it published ahead, as JSON, until it is taken. */
@@ -37,6 +39,7 @@ interface Brought {
   readonly metadata: string | undefined;
   readonly token: string | undefined;
   readonly claims: Claims | undefined;
+  readonly maxPeers: number | undefined;
 }
 
 /** One accepted WebSocket as the room sees it. */
@@ -72,6 +75,10 @@ export class SocketMember implements Member {
 
   get metadataLength(): number {
     return this.#attachment.metadata?.length ?? 0;
+  }
+
+  get maxPeers(): number | undefined {
+    return this.#attachment.maxPeers;
   }
 
   get claims(): Claims | undefined {
@@ -110,11 +117,12 @@ export class SocketMember implements Member {
   }
 
   /** It has joined, or come back to its place. Returns false if that cannot be kept. */
-  introduce({ metadata, token, claims }: Brought, isBack: boolean, now: number): boolean {
+  introduce({ metadata, token, claims, maxPeers }: Brought, isBack: boolean, now: number): boolean {
     this.#attachment.seenAt = now;
     if (isBack) this.#attachment.speaks = true;
     if (metadata !== undefined) this.#attachment.metadata = metadata;
     if (token !== undefined) this.#attachment.token = token;
+    if (maxPeers !== undefined) this.#attachment.maxPeers = maxPeers;
     if (claims !== undefined) this.#attachment.claims = asciiJson(claims);
     return this.#save();
   }

@@ -58,7 +58,7 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, claims, ahead, answer, address } = joinOf(request);
+    const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
@@ -68,6 +68,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       id: clientId,
       token,
       claims,
+      maxPeers,
       metadata: metadata === undefined ? undefined : JSON.parse(metadata),
       metadataLength: metadata?.length ?? 0,
     };
@@ -84,7 +85,8 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
       const isBack = admission.welcome.resumed === true;
-      if (joiner.introduce({ metadata, token, claims }, isBack, now)) this.#welcome(joiner, admission);
+      const brought = { metadata, token, claims, maxPeers: admission.maxPeers };
+      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);

@@ -38,6 +38,7 @@ export class TestMember implements Member {
   readonly metadata: unknown;
   readonly metadataLength: number;
   readonly claims: Claims | undefined;
+  maxPeers: number | undefined;
   pings = false;
   lastSeen: number;
   ahead: unknown;
@@ -46,10 +47,11 @@ export class TestMember implements Member {
   closeCode: number | undefined;
   closeReason: string | undefined;
 
-  constructor(id: string, { token, metadata, claims }: Joining, now: number) {
+  constructor(id: string, { token, metadata, claims, maxPeers }: Joining, now: number) {
     this.id = id;
     this.token = token;
     this.claims = claims && claimsOf(claims);
+    this.maxPeers = maxPeers;
     this.metadata = metadata;
     this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
@@ -73,6 +75,7 @@ export interface Joining {
   metadata?: unknown;
   token?: string | undefined;
   claims?: Partial<Claims>;
+  maxPeers?: number;
 }
 
 /** What a room token says, of nothing but what is given. */
@@ -128,6 +131,7 @@ export class World implements Roster<TestMember> {
     const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
     if (admission.isAdmitted) {
       joiner.offers = admission.offers;
+      joiner.maxPeers = admission.maxPeers;
       joiner.speaks = admission.welcome.resumed === true;
       this.members.push(joiner);
       this.apply([...admission.effects, send(admission.welcome, joiner)]);

@@ -1,6 +1,7 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
+import type { Admit } from './admission.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
 import type { SealedOptions } from './sealed-options.ts';
 import type { RoomToken, SignalingOptions } from './signaling.ts';
@@ -30,6 +31,11 @@ export interface P2PCFOptions extends SealedOptions {
   pingEveryMs?: number;
   /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
   token?: RoomToken;
+  /**
+   * Whether to connect to a peer: asked with its `id`, `client_id`, `metadata` and `verified`, before anything of it is
+   * used. One that is refused is closed, and not met again under its id. An error refuses, too: `peerstate` tells.
+   */
+  admit?: Admit;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */

@@ -2,6 +2,7 @@
 import { DUPLICATE, FULL, peersOfFull, TAKEN } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
+import { Admission } from './admission.ts';
 import { retryDelay } from './backoff.ts';
 import { type Data, type Progress, toMessage } from './channel.ts';
 import { Emitter } from './events.ts';
@@ -81,6 +82,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #page: Page;
   readonly #spare: Spare;
   readonly #turns: Turns;
+  readonly #admission: Admission | undefined;
   #identity = newIdentity();
   #signaling: SignalingClient;
   /** Until we have the certificate that all our connections share: it is made while the socket opens. */
@@ -105,7 +107,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const { connection, offersAhead, maxConnections } = this.#settings;
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
-    const { key, password, hideRoom, trust } = options;
+    const { key, password, hideRoom, trust, admit } = options;
+    this.#admission = admit && new Admission(admit);
     if (key ?? password ?? hideRoom ?? trust) {
       this.#settings.signaling.WebSocket = sealedWebSocket(
         roomId,
@@ -289,6 +292,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.state !== 'open') return;
+      if (this.#admission?.refuses(id)) continue;
       const member = this.#members.note(id);
       member.isListed = true;
       if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
@@ -308,6 +312,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
   #meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
+    if (this.#admission?.refuses(clientId)) {
+      if (offerTaken) this.#spare.take('joiner')?.destroy();
+      this.#publishSpare(true);
+      return;
+    }
     const member = this.#members.note(clientId);
     member.isListed = true;
     member.brought = metadata;
@@ -351,6 +360,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** Offers a connection to a member. */
   #meet(id: string, polls: boolean): void {
+    if (this.#admission?.refuses(id)) return;
     const peer = this.#peer(id, polls);
     if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
   }
@@ -371,6 +381,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   #receive(fromId: string, signal: unknown): void {
+    if (this.#admission?.refuses(fromId)) return;
     const known = this.#peers.get(fromId);
     known?.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
@@ -448,6 +459,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
       connections: member.connections,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
+    });
+    const refusal = this.#admission?.ask(peer);
+    if (refusal) peer.hold(refusal);
+    void refusal?.then((reason) => {
+      if (reason === undefined || peer.destroyed) return;
+      this.#refuse(id, reason);
+      peer.destroy();
     });
     if (!isTurn) peer.wait();
     if (!isTurn || !peer.open()) return peer;

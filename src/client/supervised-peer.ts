@@ -67,8 +67,10 @@ export class SupervisedPeer extends Peer {
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #signalAllowance = newSignalAllowance();
+  /** What comes from the other waits for this. */
+  #gate: Promise<unknown> = Promise.resolve();
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
-  #incoming = Promise.resolve();
+  #incoming: Promise<unknown> = this.#gate;
 
   constructor(settings: ConnectionSettings) {
     super();
@@ -151,6 +153,12 @@ export class SupervisedPeer extends Peer {
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
+  }
+
+  /** Takes nothing that the other signals before `gate` is settled, so that there is no connection before that. */
+  hold(gate: Promise<unknown>): void {
+    this.#gate = gate;
+    this.#incoming = gate;
   }
 
   /** Makes the connection. False if the browser refuses: then it waits. */
@@ -490,7 +498,7 @@ export class SupervisedPeer extends Peer {
 
   #startOver(): Promise<void> | undefined {
     // Chromium (156) never settles what was under way on a connection that is closed.
-    this.#incoming = Promise.resolve();
+    this.#incoming = this.#gate;
     this.#expectConnection();
     return this.#renew() ? this.initiate() : undefined;
   }
@@ -508,7 +516,7 @@ export class SupervisedPeer extends Peer {
   }
 
   /** A negotiation that fails is begun anew, at once the first time. */
-  #guard(work: Promise<void>): void {
+  #guard(work: Promise<unknown>): void {
     const connection = this.#current;
     work.catch((error: unknown) => {
       if (connection !== this.#current || this.destroyed) return;

@@ -3,8 +3,10 @@ import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import { hashedAddress, readAddressHeader } from './worker/address.ts';
 import { authorize, checkAuthorization } from './worker/authorization.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
+import { COME_AGAIN_SECONDS, mayPass } from './worker/rate-limiters.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
 import { refused, withJoin } from './worker/upgrade.ts';
@@ -24,6 +26,7 @@ export default {
     try {
       readLimits(env);
       checkAuthorization(env);
+      readAddressHeader(env);
       return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -75,9 +78,14 @@ async function enterRoom(request: Request, url: URL, env: Env): Promise<Response
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
+  const address = await hashedAddress(request, env);
+  if (!(await mayPass(env.JOIN_LIMITER, address)))
+    return sentence(429, `Too many joins: come back in ${COME_AGAIN_SECONDS} s.`, {
+      'Retry-After': String(COME_AGAIN_SECONDS),
+    });
   const verdict = await authorize(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
   if ('refusal' in verdict) return refused(request, join, verdict.refusal);
-  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(await withJoin(request, join, verdict));
+  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(withJoin(request, join, verdict, address));
 }
 
 function onlyGet(request: Request): Response | undefined {

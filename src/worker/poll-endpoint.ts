@@ -4,7 +4,9 @@ import { ProtocolError } from '../protocol/error.ts';
 import { roomTokenOf } from '../protocol/join.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
+import { hashedAddress } from './address.ts';
 import { authorize } from './authorization.ts';
+import { COME_AGAIN_SECONDS, mayPass } from './rate-limiters.ts';
 import type { Env } from './signaling-room.ts';
 
 /** Pages of any origin may poll. */
@@ -18,6 +20,12 @@ const CORS = {
 export async function answerPoll(request: Request, env: Env): Promise<Response> {
   if (request.headers.get('Content-Type') !== 'application/json')
     return respond({ status: 400, body: 'Expected content-type application/json: exactly that.' });
+  if (!(await mayPass(env.POLL_LIMITER, await hashedAddress(request, env))))
+    return respond({
+      status: 429,
+      body: `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`,
+      retryAfterSeconds: COME_AGAIN_SECONDS,
+    });
   const text = await readText(request.body);
   if (text === undefined)
     return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });

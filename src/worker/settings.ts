@@ -13,6 +13,9 @@ export interface Settings {
   AUTH_PUBLIC_JWK?: unknown;
   AUTH_PUBLIC_JWK_2?: unknown;
   AUTH_TOKEN_SECONDS?: unknown;
+  TRUSTED_ADDRESS_HEADER?: unknown;
+  JOIN_LIMITER?: unknown;
+  POLL_LIMITER?: unknown;
 }
 
 /** A setting makes no sense. The message names it and says what would. */

@@ -4,7 +4,6 @@ import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/jo
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
 import type { Bearer, Claims } from '../room/claims.ts';
-import { hashedAddress } from './address.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
 const JOIN_HEADER = 'X-P2PCF-WS-Join';
@@ -18,9 +17,13 @@ interface CarriedJoin extends CheckedJoin {
 }
 
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
-export async function withJoin(request: Request, join: CheckedJoin, { claims }: Bearer): Promise<Request> {
+export function withJoin(
+  request: Request,
+  join: CheckedJoin,
+  { claims }: Bearer,
+  address: string | undefined,
+): Request {
   const upgrade = new Request(request);
-  const address = await hashedAddress(request);
   upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, claims, address }));
   return upgrade;
 }

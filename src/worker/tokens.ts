@@ -8,8 +8,8 @@ import { shortHash } from './hash.ts';
 import { type Settings, SettingsError } from './settings.ts';
 
 /** The `typ` and `aud` of a room token, so that no other token of the app, made with the same key, opens a room. */
-const TOKEN_TYPE = 'p2pcf-ws+jwt';
-const AUDIENCE = 'p2pcf-ws';
+export const TOKEN_TYPE = 'p2pcf-ws+jwt';
+export const AUDIENCE = 'p2pcf-ws';
 
 /** Longest token, in characters: a header of that length is still taken by proxies. */
 const MAX_TOKEN_LENGTH = 4096;

@@ -1,13 +1,14 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
 import { description, version } from '../package.json';
-import { NOT_OWNER } from './protocol/close.ts';
+import { type Close, NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
 import { hashedAddress, readAddressHeader } from './worker/address.ts';
 import { authorize, checkAuthorization } from './worker/authorization.ts';
+import { entryFor, log } from './worker/log.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { COME_AGAIN_SECONDS, mayPass } from './worker/rate-limiters.ts';
-import { readLimits, SettingsError } from './worker/settings.ts';
+import { readLimits, readSecret, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
 import { refused, withJoin } from './worker/upgrade.ts';
 
@@ -27,6 +28,7 @@ export default {
       readLimits(env);
       checkAuthorization(env);
       readAddressHeader(env);
+      readSecret('LOG_KEY', env.LOG_KEY);
       return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -77,14 +79,19 @@ async function enterRoom(request: Request, url: URL, env: Env): Promise<Response
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
-  if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
+  const refuse = async (close: Close): Promise<Response> => {
+    await log(entryFor(close, false), join.roomId, env);
+    return refused(request, join, close);
+  };
+  if (!mayUseId(join)) return refuse(NOT_OWNER);
   const address = await hashedAddress(request, env);
-  if (!(await mayPass(env.JOIN_LIMITER, address)))
-    return sentence(429, `Too many joins: come back in ${COME_AGAIN_SECONDS} s.`, {
-      'Retry-After': String(COME_AGAIN_SECONDS),
-    });
+  if (!(await mayPass(env.JOIN_LIMITER, address))) {
+    const reason = `Too many joins: come back in ${COME_AGAIN_SECONDS} s.`;
+    await log({ event: 'flood', code: 429, reason }, join.roomId, env);
+    return sentence(429, reason, { 'Retry-After': String(COME_AGAIN_SECONDS) });
+  }
   const verdict = await authorize(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
-  if ('refusal' in verdict) return refused(request, join, verdict.refusal);
+  if ('refusal' in verdict) return refuse(verdict.refusal);
   return env.SIGNALING_ROOM.getByName(join.roomId).fetch(withJoin(request, join, verdict, address));
 }
 

@@ -6,6 +6,7 @@ import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
 import { hashedAddress } from './address.ts';
 import { authorize } from './authorization.ts';
+import { entryFor, log } from './log.ts';
 import { COME_AGAIN_SECONDS, mayPass } from './rate-limiters.ts';
 import type { Env } from './signaling-room.ts';
 
@@ -34,12 +35,12 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
     if (leaves) {
       const farewell = parseLeave(text, Date.now());
       const verdict = await authorizePoll(request, farewell.roomId, env);
-      if ('refusal' in verdict) return refused(verdict.refusal);
+      if ('refusal' in verdict) return await refused(verdict.refusal, farewell.roomId, env);
       return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
     }
     const poll = parsePoll(text, Date.now());
     const verdict = await authorizePoll(request, poll.roomId, env);
-    if ('refusal' in verdict) return refused(verdict.refusal);
+    if ('refusal' in verdict) return await refused(verdict.refusal, poll.roomId, env);
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, verdict.claims));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
@@ -53,7 +54,9 @@ function authorizePoll(request: Request, roomId: string, env: Env): ReturnType<t
   return authorize(request, roomId, roomTokenOf(new URL(request.url), null), env, Date.now());
 }
 
-function refused({ code, reason }: Close): Response {
+async function refused(close: Close, roomId: string, env: Env): Promise<Response> {
+  const { code, reason } = close;
+  await log(entryFor(close, false), roomId, env);
   return respond({ status: code === FORBIDDEN ? 403 : 401, body: `${reason}.` });
 }
 

@@ -12,6 +12,7 @@ import { receive } from '../room/relay.ts';
 import { lapseRemovals } from '../room/removal.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
+import { entryFor, joinEntry, type LogEntry, log, pollEntry } from './log.ts';
 import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
@@ -62,7 +63,10 @@ export class SignalingRoom extends DurableObject<Settings> {
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
-    if (waitMs > 0) return tooManyJoins(waitMs);
+    if (waitMs > 0) {
+      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
+      return tooManyJoins(waitMs);
+    }
     const metadata = json === undefined ? undefined : escapeNonAscii(json);
     const newcomer: Newcomer = {
       id: clientId,
@@ -80,7 +84,9 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.ctx.acceptWebSocket(server);
       this.#close(this.#roster.member(server), admission.close, token);
       this.#apply(admission.effects);
+      this.#log(entryFor(admission.close, false));
     } else {
+      this.#log(joinEntry(Math.random()));
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
@@ -143,6 +149,7 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
     this.#apply(effects);
+    this.#log(pollEntry(response));
     return response;
   }
 
@@ -172,6 +179,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       }
       case 'close':
         this.#close(effect.member, effect.close);
+        this.#log(entryFor(effect.close, true));
         break;
       case 'setAhead':
         if (!effect.member.setAhead(effect.offer)) this.#expel(effect.member);
@@ -200,6 +208,10 @@ export class SignalingRoom extends DurableObject<Settings> {
       default:
         effect satisfies never;
     }
+  }
+
+  #log(entry: LogEntry | undefined): void {
+    void log(entry, this.ctx.id.name ?? '', this.env);
   }
 
   /** From then on it is no member. */

@@ -5,7 +5,7 @@ import { isObject } from '../protocol/json.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { Claims } from '../room/claims.ts';
 import { shortHash } from './hash.ts';
-import { type Settings, SettingsError } from './settings.ts';
+import { isUnset, readSecret, type Settings, SettingsError } from './settings.ts';
 
 /** The `typ` and `aud` of a room token, so that no other token of the app, made with the same key, opens a room. */
 export const TOKEN_TYPE = 'p2pcf-ws+jwt';
@@ -14,9 +14,6 @@ export const AUDIENCE = 'p2pcf-ws';
 /** Longest token, in characters: a header of that length is still taken by proxies. */
 const MAX_TOKEN_LENGTH = 4096;
 
-/** Least bytes of a secret for HS256 (RFC 7518 section 3.2). */
-const MIN_SECRET_BYTES = 32;
-
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;
 
@@ -24,9 +21,6 @@ const CLOCK_ERROR_SECONDS = 10;
 const MAX_SUBJECT_BYTES = 256;
 
 const DAY_SECONDS = 24 * 60 * 60;
-
-/** What .dev.vars.example has in its place: known to everybody, so it is refused. */
-const SAMPLE_SECRET = 'replace-me-with-the-output-of-openssl-rand-base64-32';
 
 /** The algorithms of public keys that Web Crypto, and jose with it, verify. */
 const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA'];
@@ -122,14 +116,8 @@ function hashOf(token: string): Promise<string> {
 }
 
 function secretKey(name: string, secret: unknown): Key | undefined {
-  if (isUnset(secret)) return undefined;
-  const key = typeof secret === 'string' ? new TextEncoder().encode(secret) : new Uint8Array();
-  // The value itself is a secret, and stays out of the sentence.
-  if (key.length < MIN_SECRET_BYTES || secret === SAMPLE_SECRET)
-    throw new SettingsError(
-      `The secret ${name} is ${secret === SAMPLE_SECRET ? 'the sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
-    );
-  return { alg: 'HS256', key };
+  const key = readSecret(name, secret);
+  return key && { alg: 'HS256', key };
 }
 
 function publicKey(name: string, json: unknown): Key | undefined {
@@ -150,8 +138,4 @@ function parsed(json: unknown): Record<string, unknown> | undefined {
   } catch {
     return undefined; // a SyntaxError, the one thing JSON.parse throws
   }
-}
-
-function isUnset(value: unknown): boolean {
-  return value === undefined || value === '';
 }

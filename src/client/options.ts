@@ -2,9 +2,10 @@
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { Admit } from './admission.ts';
-import type { ConnectionSettings, WebRTC } from './connection.ts';
+import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
+import type { RoomToken } from './room-token.ts';
 import type { SealedOptions } from './sealed-options.ts';
-import type { RoomToken, SignalingOptions } from './signaling.ts';
+import type { SignalingOptions } from './signaling.ts';
 
 export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -70,6 +71,7 @@ export interface RoomSettings {
   /** Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions. */
   answersAhead: boolean;
   maxConnections: number;
+  admit: Admit | undefined;
 }
 
 /** The address of a STUN or TURN server, and its port. */
@@ -141,6 +143,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     offersAhead,
     answersAhead: offersAhead && !options.wrtc && !options.sdpTransform,
     maxConnections,
+    admit: options.admit,
   };
 }
 

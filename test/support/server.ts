@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { unstable_readConfig as readConfig } from 'wrangler';
 import { freePort } from './listen.ts';
+import { commandAt, type Spot } from './nat.ts';
 
 /** The part of wrangler.toml used here; wrangler's own types need packages that it does not bring along. */
 interface WranglerConfig {
@@ -52,6 +53,8 @@ export interface WorkerdOptions {
   main?: string;
   /** Laid over the [vars] of wrangler.toml. */
   vars?: Record<string, string | number>;
+  /** Where it runs, if not on this machine's loopback. */
+  at?: Spot;
 }
 
 /** A server on workerd alone. */
@@ -61,10 +64,10 @@ export interface Workerd extends Server {
 }
 
 /** Bundles a Worker with wrangler and serves it on workerd alone: no proxy in between, one process, one thread. */
-export async function startWorkerd({ main = 'src/index.ts', vars = {} }: WorkerdOptions = {}): Promise<Workerd> {
+export async function startWorkerd({ main = 'src/index.ts', vars = {}, at }: WorkerdOptions = {}): Promise<Workerd> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const script = await bundle(main, folder);
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `${at?.address ?? '127.0.0.1'}:${await freePort()}`;
   const config: WranglerConfig = readConfig({ config: join(root, 'wrangler.toml') });
   const bindings = Object.entries({ ...config.vars, ...vars }).map(
     ([name, value]) => `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
@@ -95,7 +98,7 @@ const worker :Workerd.Worker = (
 );
 `,
   );
-  let running = await serve(folder);
+  let running = await serve(folder, at);
   return {
     url: `http://${address}`,
     get pid() {
@@ -107,15 +110,16 @@ const worker :Workerd.Worker = (
     },
     async restart() {
       await running.stop();
-      running = await serve(folder);
+      running = await serve(folder, at);
     },
   };
 }
 
 /** Ready when it listens. */
-async function serve(folder: string): Promise<Pick<Server, 'pid' | 'stop'>> {
+async function serve(folder: string, at: Spot | undefined): Promise<Pick<Server, 'pid' | 'stop'>> {
   // Its install script puts the real binary here, so the pid is workerd's own.
-  const child = spawn(join(bin, 'workerd'), ['serve', '--control-fd=3', 'config.capnp'], {
+  const [command, ...parameters] = commandAt(at, [join(bin, 'workerd'), 'serve', '--control-fd=3', 'config.capnp']);
+  const child = spawn(command, parameters, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });

@@ -1,5 +1,7 @@
 /** WebRTC rooms with the API of the npm package `p2pcf`, over a P2PCF-WS server. */
 export type { Data, Progress } from './channel.ts';
-export { P2PCF, P2PCF as default, type P2PCFEvents, type P2PCFOptions } from './p2pcf.ts';
-export type { Peer, PeerEvents, PeerState, WebRTC } from './peer.ts';
+export type { WebRTC } from './connection.ts';
+export type { P2PCFOptions } from './options.ts';
+export { P2PCF, P2PCF as default, type P2PCFEvents } from './p2pcf.ts';
+export type { Peer, PeerEvents, PeerState } from './peer.ts';
 export type { SignalingState } from './signaling.ts';

@@ -2,53 +2,20 @@
 import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal } from '../protocol/signal.ts';
-import { utf8Length } from '../protocol/utf8.ts';
 import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
-import { type Allowance, ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES, newConnectionAllowance } from './limits.ts';
-import { Peer, type PeerSettings, type PeerState, type WebRTC } from './peer.ts';
+import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { Members } from './members.ts';
+import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
+import { Page } from './page.ts';
+import type { Peer, PeerState } from './peer.ts';
 import { randomHex } from './random.ts';
-import { SignalingClient, type SignalingState, type WebSocketClass } from './signaling.ts';
+import { SignalingClient, type SignalingState } from './signaling.ts';
 import { Spare } from './spare.ts';
+import { SupervisedPeer } from './supervised-peer.ts';
 import { Turns } from './turns.ts';
-
-export interface P2PCFOptions {
-  /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
-  workerUrl: string;
-  /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
-  metadata?: unknown;
-  /** STUN servers; the default is Google's and Twilio's public ones. */
-  stunIceServers?: RTCIceServer[];
-  /** TURN servers; none by default. */
-  turnIceServers?: RTCIceServer[];
-  /** More of RTCPeerConnection's configuration; `iceServers` in it is used in place of the two lists above. */
-  rtcPeerConnectionOptions?: RTCConfiguration;
-  /** Second argument of the RTCPeerConnection constructor. */
-  rtcPeerConnectionProprietaryConstraints?: object;
-  /** Edits each description before it is used; the default leaves it as it is. */
-  sdpTransform?: (sdp: string) => string;
-  /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
-  offersAhead?: boolean;
-  /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
-  maxConnections?: number;
-  /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
-  pingEveryMs?: number;
-  /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
-  wrtc?: WebRTC;
-  /** WebSocket, for places without it. */
-  WebSocket?: WebSocketClass;
-  /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
-  networkChangePollIntervalMs?: number;
-  stateExpirationIntervalMs?: number;
-  stateHeartbeatWindowMs?: number;
-  fastPollingDurationMs?: number;
-  fastPollingRateMs?: number;
-  slowPollingRateMs?: number;
-  idlePollingAfterMs?: number;
-  idlePollingRateMs?: number;
-}
 
 export interface P2PCFEvents {
   /** A peer is in the room, and it is its turn to be connected; nothing is connected yet. */
@@ -73,16 +40,6 @@ export interface P2PCFEvents {
 /** A place that was ours for this long, in ms, was a good one: the next that is taken from us is replaced at once. */
 const GOOD_AFTER_MS = 10_000;
 
-/** Longest metadata and client id of an app, in UTF-8 bytes of JSON: both in one object are what the server takes. */
-const MAX_APP_METADATA_BYTES = 2048;
-const MAX_CLIENT_ID_BYTES = 450;
-
-/** P2PCF's own. */
-const STUN_ICE_SERVERS: RTCIceServer[] = [
-  { urls: 'stun:stun1.l.google.com:19302' },
-  { urls: 'stun:global.stun.twilio.com:3478' },
-];
-
 export class P2PCF extends Emitter<P2PCFEvents> {
   /** What we call ourselves; others in the room may use the same. */
   readonly clientId: string;
@@ -92,7 +49,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     return this.#identity.id;
   }
   /** Session id to peer, from the moment a peer is known to be in the room. */
-  readonly peers = new Map<string, Peer>();
+  readonly peers: Map<string, Peer>;
   /** P2PCF has one for each browser; here nothing depends on it. */
   readonly contextId: string = randomHex(20);
   /** State of the connection to the server. */
@@ -102,27 +59,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Without use here: some apps stop P2PCF's polling with these two. */
   networkSettingsInterval: unknown = null;
   nextStepTime = 0;
+  readonly #peers = new Map<string, SupervisedPeer>();
+  readonly #members = new Members();
+  readonly #settings: RoomSettings;
+  readonly #page: Page;
+  readonly #spare: Spare;
+  readonly #turns: Turns;
   #identity = newIdentity();
   #signaling: SignalingClient;
-  readonly #newSignaling: () => SignalingClient;
-  readonly #settings: PeerSettings;
   /** Until we have the certificate that all our connections share: it is made while the socket opens. */
   #certificate: Promise<void> | undefined;
-  readonly #spare: Spare;
-  /** Session ids of peers that the room no longer lists. An open connection to one of them may well go on. */
-  readonly #unlisted = new Set<string>();
+  /** Runs while members that the room does not list may come back. */
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
-  /** What each peer in the room brought when it joined: it may come back without being announced. */
-  readonly #introductions = new Map<string, unknown>();
-  /**
-   * Session ids of connected peers under which somebody has joined since: true if it has shown another certificate, so
-   * that it is somebody else. As long as the connection lives it goes on, as nobody in the room has a say in what was
-   * connected before; the stranger is met as another peer when it ends.
-   */
-  readonly #rejoined = new Map<string, boolean>();
-  /** New connections on the demand of each session id: a closed peer has no say in how many come after it. */
-  readonly #allowances = new Map<string, Allowance>();
-  readonly #turns: Turns;
   #isWanted = false;
   #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
   #enteredAt = 0;
@@ -134,50 +82,24 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    */
   constructor(clientId: string, roomId: string, options: P2PCFOptions) {
     super();
-    if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
-    if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
     this.clientId = clientId;
     this.roomId = roomId;
-    const {
-      metadata,
-      offersAhead = true,
-      maxConnections = 100,
-      stunIceServers = STUN_ICE_SERVERS,
-      turnIceServers = [],
-    } = options ?? {};
-    checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
-    if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
-    const wrtc: Partial<WebRTC> = options?.wrtc ?? globalThis;
+    this.peers = this.#peers;
+    this.#settings = settingsOf(clientId, roomId, options);
+    const { connection, offersAhead, maxConnections } = this.#settings;
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
-    this.#newSignaling = () =>
-      this.#listenTo(
-        new SignalingClient({
-          workerUrl: options?.workerUrl,
-          roomId,
-          clientId: this.#identity.id,
-          resumeToken: this.#identity.token,
-          metadata: { client_id: clientId, metadata },
-          ahead: offersAhead,
-          ...(options?.WebSocket && { WebSocket: options.WebSocket }),
-          ...(options?.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
-        }),
-      );
     this.#signaling = this.#newSignaling();
-    if (!wrtc.RTCPeerConnection) {
-      throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
-    }
-    this.#settings = {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
-      proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
-      RTCPeerConnection: wrtc.RTCPeerConnection,
-      sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
-    };
     this.#spare = new Spare(
-      () => new Peer(this.#settings),
+      () => new SupervisedPeer(connection),
       offersAhead ? (offer) => this.#signaling.publish(offer) : undefined,
     );
-    if (!this.#settings.rtcConfiguration.certificates) this.#makeCertificate(wrtc.RTCPeerConnection);
+    this.#page = new Page({
+      hidden: () => this.#suspend(), // says goodbye while that is possible
+      restored: () => this.start().catch(() => undefined), // the state tells
+      networkChanged: () => this.#findNewWays(),
+    });
+    if (!connection.rtcConfiguration.certificates) this.#makeCertificate();
   }
 
   /** Session ids of the peers that are connected. */
@@ -192,7 +114,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** Joins the room. Resolves when the room has answered; rejects with Error if it refuses for good. */
   start(): Promise<void> {
-    this.#listen('addEventListener');
+    this.#page.watch();
     clearTimeout(this.#returnTimer);
     this.#isWanted = true;
     const started = this.#signaling.start();
@@ -205,7 +127,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** Leaves the room and closes all connections. `start` may be called again. */
   destroy(): void {
-    this.#listen('removeEventListener');
+    this.#page.unwatch();
     this.#suspend();
   }
 
@@ -225,12 +147,12 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /** One certificate for all connections: by it others know us again, whatever becomes of our place in the room. */
-  #makeCertificate({ generateCertificate }: WebRTC['RTCPeerConnection']): void {
-    const { RTCPeerConnection } = this.#settings;
-    const made = generateCertificate?.call(RTCPeerConnection, { name: 'ECDSA', namedCurve: 'P-256' });
+  #makeCertificate(): void {
+    const { RTCPeerConnection, rtcConfiguration } = this.#settings.connection;
+    const made = RTCPeerConnection.generateCertificate?.({ name: 'ECDSA', namedCurve: 'P-256' });
     this.#certificate = made
       ?.then((certificate) => {
-        Object.assign(this.#settings.rtcConfiguration, { certificates: [certificate] });
+        Object.assign(rtcConfiguration, { certificates: [certificate] });
       })
       .catch(() => undefined) // node-datachannel (0.33.4) has the method, and no certificates
       .then(() => {
@@ -244,7 +166,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     else work();
   }
 
-  #listenTo(signaling: SignalingClient): SignalingClient {
+  #newSignaling(): SignalingClient {
+    const { id, token } = this.#identity;
+    const signaling = new SignalingClient({ ...this.#settings.signaling, clientId: id, resumeToken: token });
     return signaling
       .on('state', (state, reason) => {
         if (state === 'open') this.#enteredAt = Date.now();
@@ -253,14 +177,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       })
       .on('refused', ({ code }) => {
         if (this.#enteredAt && code !== FULL.code) this.#changeSession(signaling);
-        else this.#listen('removeEventListener'); // a start that was refused leaves nothing behind
+        else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
       .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
       .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
       .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
       .on('error', ({ targetId, maxBytes }) => {
         if (maxBytes) this.#maxMessageBytes = maxBytes;
-        this.peers.get(targetId ?? '')?.markOfferLost();
+        this.#peers.get(targetId ?? '')?.markOfferLost();
       })
       .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
   }
@@ -296,19 +220,20 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       if (peers.includes(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
       if (resumed) this.#forget(id);
-      else this.#unlisted.add(id);
+      else this.#members.note(id).isListed = false;
     }
     if (this.state !== 'open') return; // a listener has left
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
-      for (const id of this.#unlisted) this.#forget(id);
+      for (const [id, { isListed }] of this.#members) if (!isListed) this.#forget(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.state !== 'open') return;
-      this.#unlisted.delete(id);
-      if (Object.hasOwn(metadata, id)) this.#introductions.set(id, metadata[id]);
-      const known = this.peers.get(id);
+      const member = this.#members.note(id);
+      member.isListed = true;
+      if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
+      const known = this.#peers.get(id);
       if (known) {
         known.signalAgain();
         continue;
@@ -323,17 +248,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
   #meetJoiner({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
-    this.#unlisted.delete(clientId);
-    this.#introductions.set(clientId, metadata);
+    const member = this.#members.note(clientId);
+    member.isListed = true;
+    member.brought = metadata;
     const taken = offerTaken && this.#spare.takePublished();
-    if (isLive(this.peers.get(clientId))) {
-      if (!this.#rejoined.has(clientId)) this.#rejoined.set(clientId, false);
+    if (isLive(this.#peers.get(clientId))) {
+      member.rejoined ??= 'perhaps itself';
       if (taken) taken.destroy();
     } else if (taken) {
       // A peer that takes an offer is new here, even if we have not noticed that it was away.
-      this.peers.get(clientId)?.destroy();
+      this.#peers.get(clientId)?.destroy();
     }
-    const known = this.peers.get(clientId);
+    const known = this.#peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
     else if (polling) known.signalAgain();
@@ -343,62 +269,57 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
   #forget(id: string, hasLeft = false): void {
-    const peer = this.peers.get(id);
-    this.#introductions.delete(id);
-    this.#allowances.delete(id);
-    const hasRejoined = this.#rejoined.delete(id); // perhaps as somebody else, whose goodbye is not the peer's
-    if (isLive(peer) && (!hasLeft || hasRejoined)) this.#unlisted.add(id);
+    const peer = this.#peers.get(id);
+    const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
+    this.#members.delete(id);
+    if (isLive(peer) && (!hasLeft || hasRejoined)) this.#members.note(id).isListed = false;
     else peer?.destroy();
   }
 
   /** Another has come under the id of a peer, with another certificate. */
   #meetStranger(peer: Peer, polls: boolean, signal: unknown): void {
-    const { id } = peer;
-    this.#rejoined.set(id, true);
+    const member = this.#members.note(peer.id);
+    member.rejoined = 'a stranger';
     if (isLive(peer)) return;
-    this.#rejoined.delete(id);
+    member.rejoined = undefined;
     peer.destroy();
     if (this.state !== 'open') return;
-    const stranger = this.#peer(id, polls);
+    const stranger = this.#peer(peer.id, polls);
     if (parseSignal(signal)?.description?.type === 'offer') stranger.receive(signal);
     else if (!polls && stranger.state !== 'waiting') void stranger.initiate();
   }
 
   #receive(fromId: string, signal: unknown): void {
-    const known = this.peers.get(fromId);
+    const known = this.#peers.get(fromId);
     known?.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
     if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
     if (known) this.#turns.prefer(known);
-    else if (this.#allowanceOf(fromId).take()) this.#peer(fromId).receive(signal);
-  }
-
-  #allowanceOf(id: string): Allowance {
-    const allowance = this.#allowances.get(id) ?? newConnectionAllowance();
-    this.#allowances.set(id, allowance);
-    return allowance;
+    else if (this.#members.note(fromId).connections.take()) this.#peer(fromId).receive(signal);
   }
 
   /** The peer with this session id, made if it is new. */
-  #peer(id: string, polls = false, made = this.peers.get(id)): Peer {
+  #peer(id: string, polls = false, made = this.#peers.get(id)): SupervisedPeer {
     if (made?.id === id) return made;
     const isTurn = made !== undefined || this.#turns.areFree;
-    const peer = made ?? new Peer(this.#settings);
-    this.peers.set(id, peer);
+    const peer = made ?? new SupervisedPeer(this.#settings.connection);
+    const member = this.#members.note(id);
+    this.#peers.set(id, peer);
     let isAnnounced = false;
     const announce = (): void => {
       if (peer.destroyed || isAnnounced) return;
       isAnnounced = true;
       this.emit('peerjoin', peer);
     };
-    const { client_id, metadata } = Object(this.#introductions.get(id));
+    const { client_id, metadata } = Object(member.brought);
     peer
       .on('state', (state, reason) => {
         if (state === 'waiting') this.#turns.add(peer, announce);
         this.emit('peerstate', peer, state, reason);
         // Neither ICE nor the room has a way to it.
-        const isGivenUp = this.#unlisted.has(id) && this.#graceTimer === undefined;
-        if (state === 'failed' && peer.connected && (isGivenUp || this.#rejoined.get(id))) peer.destroy();
+        const { isListed = false, rejoined } = this.#members.get(id) ?? {};
+        const isGivenUp = !isListed && this.#graceTimer === undefined;
+        if (state === 'failed' && peer.connected && (isGivenUp || rejoined === 'a stranger')) peer.destroy();
         if (state !== 'failed' || peer.connected || peer.destroyed || !this.#turns.someoneWaits) return;
         peer.wait(); // another has not had its turn
         this.#turns.next();
@@ -406,15 +327,16 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       .on('connect', () => this.emit('peerconnect', peer))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
-        if (this.peers.get(id) === peer) {
-          this.peers.delete(id);
-          this.#unlisted.delete(id);
+        const member = this.#members.get(id);
+        const isStranger = member?.rejoined === 'a stranger';
+        if (member) member.rejoined = undefined;
+        if (this.#peers.get(id) === peer) {
+          this.#peers.delete(id);
+          if (!member?.isListed) this.#members.delete(id);
         }
         this.#turns.remove(peer);
         this.emit('peerclose', peer);
-        const isStranger = this.#rejoined.get(id);
-        this.#rejoined.delete(id);
-        if (isStranger && this.state === 'open' && !this.peers.has(id)) {
+        if (isStranger && this.state === 'open' && !this.#peers.has(id)) {
           const stranger = this.#peer(id, polls);
           if (!polls && stranger.state !== 'waiting') void stranger.initiate();
         }
@@ -430,7 +352,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
       maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
-      connections: this.#allowanceOf(id),
+      connections: member.connections,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
     if (!isTurn) peer.wait();
@@ -457,41 +379,22 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
-    this.#introductions.clear();
-    this.#rejoined.clear();
+    this.#members.clear();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }
 
-  #listen(how: 'addEventListener' | 'removeEventListener'): void {
-    globalThis[how]?.('pagehide', this.#onPageHide);
-    globalThis[how]?.('pageshow', this.#onPageShow);
-    globalThis[how]?.('online', this.#onNetworkChange);
-  }
-
-  /** The page is going, perhaps into the back-forward cache: say goodbye while that is possible. */
-  readonly #onPageHide = (): void => this.#suspend();
-
-  /** Back from the back-forward cache. */
-  readonly #onPageShow = (event: Event): void => {
-    if ('persisted' in event && event.persisted) this.start().catch(() => undefined); // the state tells
-  };
-
-  readonly #onNetworkChange = (): void => {
-    for (const peer of this.peers.values()) peer.restart();
+  /** The network has changed. */
+  #findNewWays(): void {
+    for (const peer of this.#peers.values()) peer.restart();
     this.#spare.discard();
     this.#publishSpare(true);
-  };
+  }
 }
 
 /** Whether a connection to a peer is open, and has not failed since. */
 function isLive(peer: Peer | undefined): boolean {
   return peer?.connected === true && peer.state !== 'failed';
-}
-
-function checkLength(what: string, value: unknown, most: number): void {
-  const length = utf8Length(JSON.stringify(value));
-  if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
 }
 
 function toArrayBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {

@@ -1,14 +1,14 @@
 /** The spare connection: made before it is needed. While we stay in the room its offer is published ahead. */
 import type { Signal } from '../protocol/signal.ts';
-import type { Peer } from './peer.ts';
+import type { SupervisedPeer } from './supervised-peer.ts';
 
 /** A connection that has just begun gets the processor to itself for this long before the next offer is made, in ms. */
 const AFTER_ANOTHER_MS = 250;
 
 export class Spare {
-  readonly #make: () => Peer;
+  readonly #make: () => SupervisedPeer;
   readonly #publish: ((offer: Signal) => void) | undefined;
-  #peer: Peer | undefined;
+  #peer: SupervisedPeer | undefined;
   #isPublished = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -16,7 +16,7 @@ export class Spare {
    * `make` makes a peer that has not been introduced; `publish` tells the room its offer, and is undefined where offers
    * are not published, and those of others not taken.
    */
-  constructor(make: () => Peer, publish: ((offer: Signal) => void) | undefined) {
+  constructor(make: () => SupervisedPeer, publish: ((offer: Signal) => void) | undefined) {
     this.#make = make;
     this.#publish = publish;
   }
@@ -35,12 +35,12 @@ export class Spare {
   }
 
   /** Hands over the spare, for a peer that we found in the room. Undefined if it is published: a joiner may have it. */
-  takeUnpublished(): Peer | undefined {
+  takeUnpublished(): SupervisedPeer | undefined {
     return this.#isPublished ? undefined : this.#take();
   }
 
   /** Hands over the spare whose offer a joiner has. */
-  takePublished(): Peer | undefined {
+  takePublished(): SupervisedPeer | undefined {
     return this.#isPublished ? this.#take() : undefined;
   }
 
@@ -71,7 +71,7 @@ export class Spare {
     if (offer && peer === this.#peer) this.#publish?.(offer);
   }
 
-  #take(): Peer | undefined {
+  #take(): SupervisedPeer | undefined {
     const peer = this.#peer;
     this.#peer = undefined;
     this.#isPublished = false;

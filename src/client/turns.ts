@@ -1,5 +1,5 @@
 /** Who waits for a connection, where the page has as many as it should. */
-import type { Peer } from './peer.ts';
+import type { SupervisedPeer } from './supervised-peer.ts';
 
 /** How long until the browser is asked again that refused a connection, in ms. */
 const RETRY_EVERY_MS = 10_000;
@@ -7,7 +7,7 @@ const RETRY_EVERY_MS = 10_000;
 export class Turns {
   readonly #hasRoom: () => boolean;
   /** In the order of their turns, each with what is to be done when it has begun. */
-  #waiting = new Map<Peer, () => void>();
+  #waiting = new Map<SupervisedPeer, () => void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(hasRoom: () => boolean) {
@@ -24,7 +24,7 @@ export class Turns {
   }
 
   /** Lines a peer up. */
-  add(peer: Peer, begun: () => void): void {
+  add(peer: SupervisedPeer, begun: () => void): void {
     this.#waiting.set(peer, begun);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
@@ -34,13 +34,13 @@ export class Turns {
   }
 
   /** A peer has shown that it is there: it goes first. */
-  prefer(peer: Peer): void {
+  prefer(peer: SupervisedPeer): void {
     const begun = this.#waiting.get(peer);
     if (begun) this.#waiting = new Map([[peer, begun], ...this.#waiting]);
   }
 
   /** Takes a peer out of the line. */
-  remove(peer: Peer): void {
+  remove(peer: SupervisedPeer): void {
     this.#waiting.delete(peer);
     if (this.#waiting.size > 0) return;
     clearTimeout(this.#timer);

@@ -6,7 +6,7 @@ import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { offerToPoller } from './bridge.ts';
 import { closeGhosts, expel, isGhost } from './presence.ts';
-import { BURST_PER_PEER, type Bucket, type Budget, spend, take } from './rate-limit.ts';
+import { BURST_PER_PEER, type Bucket, spend, take } from './rate-limit.ts';
 import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
 
 /** A message costs a token for every so many characters that it has begun. */
@@ -16,10 +16,13 @@ const TOKEN_LENGTH = 4096;
 const MAX_TOKENS = BURST_PER_PEER;
 
 /**
- * What a member may be sent by the others, in characters: a socket that does not read leaves it in the room's memory, and
- * there is no asking how much of it (workerd, 2026-11). A newcomer to a full room is sent about one MiB at once.
+ * What a member may be sent by the others at once, in characters: a socket that does not read leaves it in the room's
+ * memory, and there is no asking how much of it (workerd, 2026-11). A newcomer to a full room is sent about one MiB.
  */
-const INBOX: Budget = { burst: 4 * 1024 * 1024, rate: 512 * 1024 };
+const MAX_INBOX_LENGTH = 4 * 1024 * 1024;
+
+/** By how much that drains for each message a second that the rate limit allows. */
+const DRAINED_PER_MESSAGE = 10 * 1024;
 
 /** By how much a delivery may be longer than the most that the server takes, in UTF-8 bytes: it names its sender. */
 const ENVELOPE_BYTES = 1024;
@@ -86,7 +89,7 @@ function toOne<M extends Member>(
   now: number,
 ): Effect<M>[] {
   const effect = delivery(message, [target], limits);
-  const retryAfterMs = limits.messagesPerSecond > 0 ? putIn(target.inbox, effect.text, now) : 0;
+  const retryAfterMs = putIn(target.inbox, effect.text, limits, now);
   if (retryAfterMs === 0) return [effect];
   const sentence = `The peer has been sent too much: this was dropped. It would pass in ${retryAfterMs} ms.`;
   return [send({ type: 'error', code: 'rate_limited', message: sentence, retryAfterMs }, sender)];
@@ -105,8 +108,7 @@ function toOthers<M extends Member>(
   const refusal = living.length > 1 ? pay((living.length - 1) * tokens, sender, roster, limits, now) : undefined;
   if (refusal) return [...effects, ...refusal];
   const effect = delivery(message, living, limits);
-  if (limits.messagesPerSecond === 0) return [...effects, effect];
-  return [...effects, { ...effect, to: living.filter(({ inbox }) => putIn(inbox, effect.text, now) === 0) }];
+  return [...effects, { ...effect, to: living.filter(({ inbox }) => putIn(inbox, effect.text, limits, now) === 0) }];
 }
 
 /** Throws ProtocolError for JSON that has grown too much: written again, `1e20` is 100000000000000000000. */
@@ -122,8 +124,10 @@ function delivery<M extends Member>(
 }
 
 /** Returns 0, or in how many ms there is room for it. */
-function putIn(inbox: Bucket, text: string, now: number): number {
-  return take(inbox, Math.min(text.length, INBOX.burst), INBOX, now);
+function putIn(inbox: Bucket, text: string, { messagesPerSecond }: Limits, now: number): number {
+  if (messagesPerSecond === 0) return 0;
+  const budget = { burst: MAX_INBOX_LENGTH, rate: messagesPerSecond * DRAINED_PER_MESSAGE };
+  return take(inbox, Math.min(text.length, MAX_INBOX_LENGTH), budget, now);
 }
 
 function tokensFor(frame: string | ArrayBuffer): number {

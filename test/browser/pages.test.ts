@@ -144,7 +144,7 @@ describe.each([
 
   test.each([
     ['early tracks', true, () => undefined],
-    ['two first offers', false, () => window.room.on('peerjoin', (peer) => peer.initiate())],
+    ['two first offers', false, () => window.room.on('peerjoin', (peer) => Object(peer).initiate())],
   ])(
     'both offering from the first moment, ten times over, still meet, with media: %s',
     async (_how, offersAhead, provoke) => {

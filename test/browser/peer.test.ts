@@ -7,8 +7,8 @@ let pages: PageServer;
 let browser: Browser;
 let page: Page;
 beforeAll(async () => {
-  const globals = `import { newConnectionAllowance } from './src/client/limits.ts'; import { Peer } from './src/client/peer.ts';
-    Object.assign(globalThis, { newConnectionAllowance, Peer });`;
+  const globals = `import { newConnectionAllowance } from './src/client/limits.ts'; import { SupervisedPeer } from './src/client/supervised-peer.ts';
+    Object.assign(globalThis, { newConnectionAllowance, SupervisedPeer });`;
   [pages, browser] = await Promise.all([servePage(globals), launchChromium()]);
 });
 afterAll(async () => {
@@ -25,7 +25,7 @@ async function introduce(isPolite: boolean): Promise<void> {
     const certificate = () => RTCPeerConnection.generateCertificate(algorithm);
     const certificates = { a: await certificate(), b: await certificate() };
     const make = (id: 'a' | 'b') =>
-      new Peer({
+      new SupervisedPeer({
         RTCPeerConnection,
         rtcConfiguration: { certificates: [certificates[id]] },
         proprietaryConstraints: undefined,
@@ -149,7 +149,7 @@ test('one that is destroyed by who hears that it has failed stays so', async () 
         made.push(this);
       }
     };
-    const peer = new Peer({
+    const peer = new SupervisedPeer({
       RTCPeerConnection: Counted,
       rtcConfiguration: {},
       proprietaryConstraints: undefined,

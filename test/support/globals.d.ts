@@ -2,14 +2,19 @@
 declare var sha256: typeof import('./sha256.ts').sha256;
 declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
-declare const Peer: typeof import('../../src/client/peer.ts').Peer;
+declare const SupervisedPeer: typeof import('../../src/client/supervised-peer.ts').SupervisedPeer;
 declare const newConnectionAllowance: typeof import('../../src/client/limits.ts').newConnectionAllowance;
 /** Two peers of one page, in peer.test.ts. */
 interface Pair {
-  a: import('../../src/client/peer.ts').Peer;
-  b: import('../../src/client/peer.ts').Peer;
-  make(id: 'a' | 'b'): import('../../src/client/peer.ts').Peer;
-  introduce(peer: import('../../src/client/peer.ts').Peer, id: 'a' | 'b', other: 'a' | 'b', isPolite: boolean): void;
+  a: import('../../src/client/supervised-peer.ts').SupervisedPeer;
+  b: import('../../src/client/supervised-peer.ts').SupervisedPeer;
+  make(id: 'a' | 'b'): import('../../src/client/supervised-peer.ts').SupervisedPeer;
+  introduce(
+    peer: import('../../src/client/supervised-peer.ts').SupervisedPeer,
+    id: 'a' | 'b',
+    other: 'a' | 'b',
+    isPolite: boolean,
+  ): void;
   /** How many signals have been sent by way of the room. */
   signals: number;
   /** Whose signals are lost. */

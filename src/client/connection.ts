@@ -1,0 +1,201 @@
+/** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
+import type { Description, IceCandidate } from '../protocol/signal.ts';
+import type { Channel } from './channel.ts';
+import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
+import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
+import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing.ts';
+import { randomHex } from './random.ts';
+
+/**
+ * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
+ * (156), one that follows another at once loses the connection now and then (seen 2026-11).
+ */
+const RESTART_EVERY_MS = 2_000;
+
+/** How long after a restart of ICE signals go by the channel again, in ms. */
+const RESTART_SETTLED_AFTER_MS = 5_000;
+
+/** What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing. */
+export interface WebRTC {
+  RTCPeerConnection: (new (
+    configuration?: RTCConfiguration,
+  ) => object) & { generateCertificate?(algorithm: { name: string; namedCurve: string }): Promise<object> };
+}
+
+/** How a connection is made. */
+export interface ConnectionSettings extends WebRTC {
+  rtcConfiguration: RTCConfiguration;
+  /** The second argument some browsers' RTCPeerConnection takes. */
+  proprietaryConstraints: object | undefined;
+  sdpTransform: (sdp: string) => string;
+}
+
+/** What a connection tells of itself, until it is closed. */
+export interface ConnectionListener {
+  negotiationNeeded(): void;
+  channel(channel: RTCDataChannel): void;
+  track(event: RTCTrackEvent): void;
+  stateChanged(): void;
+}
+
+export class Connection {
+  readonly pc: RTCPeerConnection;
+  /** Names this connection in signals: what belongs to one that was given up is dropped. */
+  attempt = randomHex(8);
+  /** The data channel: one is all there is. */
+  channel: Channel | undefined;
+  /** We have something to offer as soon as the channel is open. */
+  isOfferDue = false;
+  /** See Situation in negotiation.ts. */
+  isOfferLost = false;
+  /** The other's last offer was ignored, and its candidates are. */
+  isIgnoring = false;
+  /**
+   * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
+   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart.
+   */
+  hasRestarted = false;
+  readonly #outgoing: Outgoing;
+  readonly #sdpTransform: ConnectionSettings['sdpTransform'];
+  #isMakingOffer = false;
+  #offersTaken = 0;
+  #theirSdp: string | undefined;
+  #isTheirsFirefox = false;
+  #restartedAt = -RESTART_EVERY_MS;
+  /** How many candidates have come for the other's present description, by family of addresses. */
+  readonly #candidates = new Map<string, number>();
+
+  /** Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws. */
+  constructor(settings: ConnectionSettings, outgoing: Outgoing, listener: ConnectionListener) {
+    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform } = settings;
+    this.#outgoing = outgoing;
+    this.#sdpTransform = sdpTransform;
+    const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
+    pc.onnegotiationneeded = () => listener.negotiationNeeded();
+    pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
+    pc.ondatachannel = ({ channel }) => {
+      if (!this.channel) listener.channel(channel); // another could only take its place
+    };
+    pc.ontrack = (event) => listener.track(event);
+    pc.onconnectionstatechange = () => listener.stateChanged();
+    this.pc = pc;
+  }
+
+  /** What negotiation.ts has to know of a connection. */
+  get situation(): Pick<
+    Situation,
+    'attempt' | 'isTheirsFirefox' | 'signalingState' | 'isMakingOffer' | 'hasRemote' | 'theirSdp' | 'isOfferLost'
+  > {
+    return {
+      attempt: this.attempt,
+      isTheirsFirefox: this.#isTheirsFirefox,
+      signalingState: this.pc.signalingState,
+      isMakingOffer: this.#isMakingOffer,
+      hasRemote: this.pc.remoteDescription !== null,
+      theirSdp: this.#theirSdp,
+      isOfferLost: this.isOfferLost,
+    };
+  }
+
+  /** Makes an offer. */
+  async offer(): Promise<void> {
+    const offersBefore = this.#offersTaken;
+    this.#isMakingOffer = true;
+    try {
+      const offer = await this.pc.createOffer();
+      // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.
+      if (this.#offersTaken === offersBefore && !this.#isClosed) await this.#describe('offer', offer.sdp);
+    } finally {
+      this.#isMakingOffer = false;
+    }
+  }
+
+  /** Answers an offer, which from now on names the attempt. */
+  async answer(offer: Description, attempt: string): Promise<void> {
+    this.attempt = attempt;
+    this.#offersTaken++;
+    this.#outgoing.withdrawOffer();
+    await this.setRemote(offer);
+    const answer = await this.pc.createAnswer();
+    if (!this.#isClosed) await this.#describe('answer', answer.sdp);
+  }
+
+  /** Takes the other's description. */
+  async setRemote(description: Description): Promise<void> {
+    this.isIgnoring = false;
+    this.#theirSdp = description.sdp;
+    this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
+    this.#candidates.clear();
+    await this.pc.setRemoteDescription(description);
+  }
+
+  /** Takes a candidate of the other's, unless there have been too many; `polls`: it may be anybody's. */
+  async add(candidate: IceCandidate, polls: boolean): Promise<void> {
+    const family = polls ? (/^(?:\S+ ){4}\S*:/.test(candidate.candidate ?? '') ? 'IPv6' : 'IPv4') : '';
+    const count = (this.#candidates.get(family) ?? 0) + 1;
+    this.#candidates.set(family, count);
+    if (count > (polls ? MAX_POLLED_CANDIDATES : MAX_CANDIDATES)) return;
+    // A candidate that is too late for its description, or of a kind this browser has no use for, does no harm.
+    await this.pc.addIceCandidate(candidate).catch(() => undefined);
+  }
+
+  /** Resolves when all candidates of our description are there, or those of the first second. */
+  gathered(): Promise<void> {
+    const { pc } = this;
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, COMPLETE_WITHIN_MS);
+      const check = (): void => {
+        if (pc.iceGatheringState !== 'complete') return;
+        clearTimeout(timer);
+        resolve();
+      };
+      pc.addEventListener('icegatheringstatechange', check);
+      check();
+    });
+  }
+
+  /** Gathers new candidates, to be negotiated. False if this WebRTC cannot (node-datachannel 0.33.4 has no restart). */
+  restartIce(): boolean {
+    try {
+      this.pc.restartIce();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** How long until ICE may be restarted, in ms. */
+  get restartDelayMs(): number {
+    return Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
+  }
+
+  /** ICE is being restarted, or the other is asked to. */
+  markRestart(): void {
+    this.#restartedAt = performance.now();
+  }
+
+  /** Closes it, and hears no more of it. */
+  close(): void {
+    const { pc } = this;
+    this.channel?.release();
+    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
+    pc.close();
+  }
+
+  get #isClosed(): boolean {
+    return this.pc.signalingState === 'closed';
+  }
+
+  async #describe(type: Description['type'], created: string | undefined): Promise<void> {
+    const description = { type, sdp: this.#sdpTransform(created ?? '') };
+    this.#outgoing.describe(description);
+    if (restartsIce(this.pc.currentLocalDescription, description)) {
+      this.hasRestarted = true;
+      this.markRestart();
+    } else if (type === 'offer' && performance.now() - this.#restartedAt > RESTART_SETTLED_AFTER_MS) {
+      this.hasRestarted = false;
+    }
+    await this.pc.setLocalDescription(description);
+    this.#outgoing.schedule();
+  }
+}

@@ -1,11 +1,14 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
+import { waitUntil } from 'cloudflare:workers';
 import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
+import { allIceServers, ownIceServers } from './worker/turn.ts';
+import { readTurn } from './worker/turn-settings.ts';
 import { refused, withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
@@ -22,6 +25,7 @@ export default {
   fetch(request, env): Response | Promise<Response> {
     try {
       readLimits(env);
+      readTurn(env);
       return route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -72,7 +76,18 @@ function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Res
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, NOT_OWNER);
-  return withJoin(request, join).then((upgrade) => env.SIGNALING_ROOM.getByName(join.roomId).fetch(upgrade));
+  return letIn(request, join, env);
+}
+
+/** ICE servers that take a request are got beside the join, which does not wait for them. */
+async function letIn(request: Request, join: CheckedJoin, env: Env): Promise<Response> {
+  const room = env.SIGNALING_ROOM.getByName(join.roomId);
+  const turn = readTurn(env);
+  const now = Date.now();
+  const late = turn.cloudflare && allIceServers(turn, join.clientId, now);
+  const answer = await room.fetch(await withJoin(request, join, ownIceServers(turn, join.clientId, now)));
+  if (late && answer.webSocket) waitUntil(late.then((given) => given && room.giveIceServers(join.clientId, given)));
+  return answer;
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -1,5 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
@@ -69,6 +70,8 @@ export interface SignalingEvents {
   leave: [message: PeerLeave];
   signal: [fromId: string, signal: unknown];
   broadcast: [fromId: string, data: unknown];
+  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
+  iceservers: [given: IceServers];
   /** The server refused a message. */
   error: [message: ErrorMessage];
   /** The server refused us for good, and the state is about to be `closed`: why, by its close frame. */
@@ -135,6 +138,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   /** Publishes an offer ahead, for one who joins. Worth nothing on another connection, so it does not wait. */
   publish(offer: unknown): void {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
+  }
+
+  /** Asks for new ICE servers: what comes is told by `iceservers`. */
+  renewIceServers(): void {
+    this.#send({ type: 'ice_servers' });
   }
 
   #send(message: ClientMessage): void {
@@ -208,6 +216,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         return;
       case 'broadcast':
         this.emit('broadcast', message.fromId, message.data);
+        return;
+      case 'ice_servers':
+        this.emit('iceservers', message);
         return;
       case 'error':
         this.emit('error', message);

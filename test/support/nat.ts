@@ -95,7 +95,20 @@ export class Internet {
     const { namespace, number } = home;
     if (home.address) ip('-n', namespace, 'link', 'delete', 'lan');
     home.address = `10.0.${router.number}.${10 + number}`;
-    ip('-n', namespace, 'link', 'add', 'lan', 'type', 'veth', 'peer', 'name', `home-${number}`, 'netns', router.namespace);
+    ip(
+      '-n',
+      namespace,
+      'link',
+      'add',
+      'lan',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      `home-${number}`,
+      'netns',
+      router.namespace,
+    );
     ip('-n', router.namespace, 'link', 'set', `home-${number}`, 'master', 'lan', 'up');
     ip('-n', namespace, 'address', 'add', `${home.address}/24`, 'dev', 'lan');
     ip('-n', namespace, 'link', 'set', 'lan', 'up');

@@ -55,16 +55,25 @@ export interface WorkerdOptions {
   vars?: Record<string, string | number>;
   /** Where it runs, if not on this machine's loopback. */
   at?: Spot;
+  /** `host:port` of a server that gets all requests of the Worker, in plain HTTP, whatever their address. */
+  outbound?: string;
 }
 
 /** A server on workerd alone. */
 export interface Workerd extends Server {
   /** Kills the process as a crash would and starts it again at the same address, with what it has stored. */
   restart(): Promise<void>;
+  /** What it has logged since it was started. */
+  log(): string;
 }
 
 /** Bundles a Worker with wrangler and serves it on workerd alone: no proxy in between, one process, one thread. */
-export async function startWorkerd({ main = 'src/index.ts', vars = {}, at }: WorkerdOptions = {}): Promise<Workerd> {
+export async function startWorkerd({
+  main = 'src/index.ts',
+  vars = {},
+  at,
+  outbound,
+}: WorkerdOptions = {}): Promise<Workerd> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const script = await bundle(main, folder);
   const address = `${at?.address ?? '127.0.0.1'}:${await freePort()}`;
@@ -86,6 +95,7 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),
     (name = "storage", disk = (path = "${folder}/storage", writable = true)),
+    ${outbound ? `(name = "outbound", external = (address = "${outbound}", http = ())),` : ''}
   ],
   sockets = [(name = "http", address = "${address}", http = (), service = "main")]
 );
@@ -94,6 +104,7 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${config.compatibility_date}",
   bindings = [${[...bindings, ...rooms].join(', ')}],
   durableObjectNamespaces = [${classes.join(', ')}],
+  ${outbound ? 'globalOutbound = "outbound",' : ''}
   durableObjectStorage = (localDisk = "storage"), # in memory it has no SQL (workerd, 2026-11)
 );
 `,
@@ -112,11 +123,12 @@ const worker :Workerd.Worker = (
       await running.stop();
       running = await serve(folder, at);
     },
+    log: () => running.log(),
   };
 }
 
 /** Ready when it listens. */
-async function serve(folder: string, at: Spot | undefined): Promise<Pick<Server, 'pid' | 'stop'>> {
+async function serve(folder: string, at: Spot | undefined): Promise<Pick<Workerd, 'pid' | 'stop' | 'log'>> {
   // Its install script puts the real binary here, so the pid is workerd's own.
   const [command, ...parameters] = commandAt(at, [join(bin, 'workerd'), 'serve', '--control-fd=3', 'config.capnp']);
   const child = spawn(command, parameters, {
@@ -125,7 +137,7 @@ async function serve(folder: string, at: Spot | undefined): Promise<Pick<Server,
   });
   const output = collectOutput(child);
   if (!(await isListening(child))) throw new Error(`workerd did not start:\n${output()}`);
-  return stopper(child, () => child.kill('SIGKILL'));
+  return { ...stopper(child, () => child.kill('SIGKILL')), log: output };
 }
 
 /** Returns the name of the bundle in `folder`. */

@@ -265,6 +265,41 @@ export function describeSignaling(name: string, place: Place): void {
       const carol = await Client.connect(place, room, 'carol', { ahead: '1' });
       expect(await carol.next()).not.toHaveProperty('offers');
     });
+
+    test('an answer brought along goes to the first of those whose offers the joiner gets, and to nobody else', async () => {
+      const room = newRoom();
+      const answer = { type: 'answer', sdp: 'v=0 ü', candidates: [{ candidate: 'candidate:1' }] };
+      const join = (id: string): Promise<Client> =>
+        Client.connect(place, room, id, { ahead: '1', answer: JSON.stringify(answer) });
+      const [alice, bob] = [await join('alice'), await join('bob')];
+      expect(await alice.next()).not.toHaveProperty('answered');
+      expect(await bob.next()).not.toHaveProperty('answered');
+      await alice.next(); // bob's coming, and no answer after it
+      await alice.send({ type: 'ahead', offer: { type: 'offer', attempt: 'a' } });
+      await bob.send({ type: 'ahead', offer: { type: 'offer', attempt: 'b' } });
+      await expectSilence(alice, bob, 'bob');
+      await expectSilence(bob, alice, 'alice');
+      const carol = await join('carol');
+      expect(await carol.next()).toMatchObject({ answered: 'alice', offers: { alice: {}, bob: {} } });
+      expect(await alice.next()).toMatchObject({ type: 'peer_join', offerTaken: true });
+      expect(await alice.next()).toEqual({ type: 'signal', fromId: 'carol', signal: { ...answer, attempt: 'a' } });
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', offerTaken: true });
+      await expectSilence(carol, bob, 'bob');
+      const dora = await join('dora');
+      expect(await dora.next()).not.toHaveProperty('answered'); // both offers are taken
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'dora', timestamp: aTimestamp });
+      await expectSilence(dora, alice, 'alice');
+    });
+
+    test.each([
+      ['not JSON', '{', 'not JSON'],
+      ['an offer', '{"type":"offer","sdp":"v=0"}', 'description of an answer'],
+      ['candidates alone', '{"candidates":[]}', 'description of an answer'],
+      ['too long', JSON.stringify({ type: 'answer', sdp: 'x'.repeat(8192) }), 'longer than 8192'],
+    ])('an answer that will not do gets 400: %s', async (_name, answer, complaint) => {
+      const response = await place.fetch(`/ws/room/lobby?ahead=1&answer=${encodeURIComponent(answer)}`);
+      expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(complaint)]);
+    });
   });
 
   describe(`bad input, ${name}`, () => {

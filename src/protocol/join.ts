@@ -4,6 +4,7 @@ import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
 import { parseJson } from './json.ts';
 import { isOwnedId, ownedId } from './owned-id.ts';
+import { type Description, type IceCandidate, parseSignal } from './signal.ts';
 import { utf8Length } from './utf8.ts';
 
 /** A room's WebSocket is here, followed by its percent-encoded id. */
@@ -14,6 +15,9 @@ export const ROOM_PATH = '/ws/room/';
  * envelope; with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
  */
 export const MAX_JOIN_METADATA_BYTES = 2560;
+
+/** Longest answer of a join, in UTF-8 bytes of JSON: a data channel and a dozen candidates have some 2,000. */
+export const MAX_JOIN_ANSWER_BYTES = 8192;
 
 /** As `resume`: give me a token by which to get my place back. Later the token itself stands there. */
 export const RESUME_NEXT_TIME = '1';
@@ -35,7 +39,12 @@ export interface Join {
   resume?: string;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
+  /** An answer, as JSON, to whichever offer published ahead the room gives it. */
+  answer?: string;
 }
+
+/** The description and the candidates that are known by then. */
+export type JoinAnswer = Description & { candidates: IceCandidate[] };
 
 /** A join that the Worker has let through: the room trusts it. */
 export interface CheckedJoin {
@@ -45,6 +54,8 @@ export interface CheckedJoin {
   /** What the client proves by that its place is its own. */
   readonly token?: string;
   readonly ahead: boolean;
+  /** Its answer to whichever offer it is given first. */
+  readonly answer?: JoinAnswer;
 }
 
 /**
@@ -76,11 +87,12 @@ export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): s
 }
 
 /** The subprotocols to connect with: what of a join does not belong into a URL. */
-export function joinSubprotocols({ metadata, resume }: Join): string[] {
+export function joinSubprotocols({ metadata, resume, answer }: Join): string[] {
   return [
     SUBPROTOCOL,
     ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
     ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
+    ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
   ];
 }
 
@@ -114,6 +126,7 @@ export function parseJoin(
   if (roomFault) throw fault(`The room id ${roomFault}.`);
   const metadata = parameter('metadata');
   if (metadata !== null) checkMetadata(metadata);
+  const answer = parameter('answer');
   const resume = parameter('resume');
   if (resume !== null && resume !== RESUME_NEXT_TIME && !isRandomToken(resume))
     throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
@@ -128,6 +141,7 @@ export function parseJoin(
     ...(metadata !== null && { metadata }),
     ...(token !== null && { token }),
     ahead: parameter('ahead') === '1',
+    ...(answer !== null && { answer: readAnswer(answer) }),
   };
 }
 
@@ -168,6 +182,15 @@ function checkMetadata(json: string): void {
   if (utf8Length(json) > MAX_JOIN_METADATA_BYTES)
     throw fault(`The metadata is longer than ${MAX_JOIN_METADATA_BYTES} UTF-8 bytes of JSON.`);
   parseJson(json, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
+}
+
+function readAnswer(json: string): JoinAnswer {
+  if (utf8Length(json) > MAX_JOIN_ANSWER_BYTES)
+    throw fault(`The answer is longer than ${MAX_JOIN_ANSWER_BYTES} UTF-8 bytes of JSON.`);
+  const answer = parseSignal(parseJson(json, 'The answer is not JSON.'));
+  if (answer?.description?.type !== 'answer')
+    throw fault('The answer must be a signal with the description of an answer.');
+  return { ...answer.description, candidates: answer.candidates };
 }
 
 function percentDecoded(text: string): string | undefined {

@@ -58,6 +58,8 @@ export interface Peers extends Partial<IceServers> {
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
+  /** The one of `offers` that has been given the answer you brought: it needs no other. Absent if none has. */
+  answered?: string;
   /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
   polling?: string[];
   /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the three below. */
@@ -215,6 +217,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     yourId: isText,
     metadata: isMaybe(isObject),
     offers: isMaybe(isObject),
+    answered: isMaybe(isText),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),

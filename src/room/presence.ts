@@ -1,5 +1,6 @@
 /** Who is in the room: what happens when somebody comes, goes, drops or falls silent, and who hears of it. */
 import { type Close, DUPLICATE, FULL, heldBy, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
+import type { JoinAnswer } from '../protocol/join.ts';
 import type { LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { toSessionId } from './package.ts';
@@ -49,8 +50,8 @@ export interface Refused<M> {
 
 /**
  * `newcomer` has come; nothing is accepted yet. If it is let in, the others hear of it, then it hears who they are, and if
- * it `wantsOffers` gets those that were published ahead. A newcomer that is back with the token of its place goes on as
- * if it had never been away.
+ * it `wantsOffers` gets those that were published ahead, the first of which gets the `answer` that it brought. A newcomer
+ * that is back with the token of its place goes on as if it had never been away.
  */
 export function join<M extends Member>(
   newcomer: Newcomer,
@@ -58,6 +59,7 @@ export function join<M extends Member>(
   limits: Limits,
   now: number,
   wantsOffers = false,
+  answer?: JoinAnswer,
 ): Admission<M> {
   const present = roster.others();
   const twin = present.find(({ id }) => id === newcomer.id);
@@ -112,6 +114,13 @@ export function join<M extends Member>(
     welcome.offers = Object.fromEntries(givers.map(({ id, ahead }) => [id, ahead]));
     effects.push(send({ ...news, offerTaken: true }, ...givers));
     for (const member of givers) effects.push({ do: 'setAhead', member, offer: undefined });
+  }
+  const [first] = givers;
+  if (first && answer) {
+    welcome.answered = first.id;
+    // The joiner cannot know the attempt. With it the answer is told from one to an offer that has been replaced.
+    const { attempt } = Object(first.ahead);
+    effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
   }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
   return { isAdmitted: true, effects, welcome, offers: [] };

@@ -57,7 +57,7 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, ahead, address, given } = joinOf(request);
+    const { clientId, metadata: json, token, ahead, answer, address, given } = joinOf(request);
     const now = Date.now();
     const waitMs = this.#joinRate.join(address, now);
     if (waitMs > 0) return tooManyJoins(waitMs);
@@ -69,7 +69,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       metadataLength: metadata?.length ?? 0,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    const admission = join(newcomer, this.#roster, this.#limits, now, ahead);
+    const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
     const { 0: client, 1: server } = new WebSocketPair();
     if (!admission.isAdmitted) {
       // A browser hides the status of a refused upgrade from its page, so it is accepted, and has left already.

@@ -1,6 +1,7 @@
 /** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
 import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
+import { type IceError, refusalsIn } from './ice-errors.ts';
 import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing.ts';
@@ -57,6 +58,8 @@ export class Connection {
   hasRestarted = false;
   readonly #outgoing: Outgoing;
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
+  readonly #configuration: RTCConfiguration;
+  #iceErrors: IceError[] = [];
   #isMakingOffer = false;
   #offersTaken = 0;
   #theirSdp: string | undefined;
@@ -70,9 +73,11 @@ export class Connection {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform } = settings;
     this.#outgoing = outgoing;
     this.#sdpTransform = sdpTransform;
+    this.#configuration = rtcConfiguration;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onnegotiationneeded = () => listener.negotiationNeeded();
     pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
+    pc.onicecandidateerror = (error) => this.#iceErrors.push(error);
     pc.ondatachannel = ({ channel }) => {
       if (!this.channel) listener.channel(channel); // another could only take its place
     };
@@ -164,6 +169,33 @@ export class Connection {
     }
   }
 
+  /** What ICE servers have refused, in a sentence that begins with a blank; empty for nothing. */
+  get refusals(): string {
+    return refusalsIn(this.#iceErrors);
+  }
+
+  /** Uses the ICE servers there are now, from the next gathering on. */
+  useIceServers(): void {
+    this.#iceErrors = [];
+    try {
+      this.pc.setConfiguration(this.#configuration);
+    } catch {
+      // Not every WebRTC has it (Firefox since 117): then they are for new connections.
+    }
+  }
+
+  /** Whether what we send goes by a TURN server of ours. */
+  async isRelayed(): Promise<boolean> {
+    const stats = await this.pc.getStats();
+    return [...stats.values()].some(
+      ({ type, nominated, state, localCandidateId }) =>
+        type === 'candidate-pair' &&
+        nominated &&
+        state === 'succeeded' &&
+        stats.get(localCandidateId)?.candidateType === 'relay',
+    );
+  }
+
   /** How long until ICE may be restarted, in ms. */
   get restartDelayMs(): number {
     return Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
@@ -178,7 +210,13 @@ export class Connection {
   close(): void {
     const { pc } = this;
     this.channel?.release();
-    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = pc.onconnectionstatechange = null;
+    pc.onnegotiationneeded =
+      pc.onicecandidate =
+      pc.onicecandidateerror =
+      pc.ondatachannel =
+      pc.ontrack =
+      pc.onconnectionstatechange =
+        null;
     pc.close();
   }
 

@@ -1,6 +1,7 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
+import type { OurIceServers } from './ice-servers.ts';
 import type { SignalingOptions, WebSocketClass } from './signaling.ts';
 
 export interface P2PCFOptions {
@@ -10,7 +11,7 @@ export interface P2PCFOptions {
   metadata?: unknown;
   /** STUN servers; the default is Google's and Twilio's public ones. */
   stunIceServers?: RTCIceServer[];
-  /** TURN servers; none by default. */
+  /** TURN servers, `[]` for none; the default is what the room gives us, if your server is set up for it. */
   turnIceServers?: RTCIceServer[];
   /** More of RTCPeerConnection's configuration; `iceServers` in it is used in place of the two lists above. */
   rtcPeerConnectionOptions?: RTCConfiguration;
@@ -43,12 +44,6 @@ export interface P2PCFOptions {
 const MAX_APP_METADATA_BYTES = 2048;
 const MAX_CLIENT_ID_BYTES = 450;
 
-/** P2PCF's own. */
-const STUN_ICE_SERVERS: RTCIceServer[] = [
-  { urls: 'stun:stun1.l.google.com:19302' },
-  { urls: 'stun:global.stun.twilio.com:3478' },
-];
-
 /** How a room goes about its work, by its options. */
 export interface RoomSettings {
   connection: ConnectionSettings;
@@ -58,18 +53,16 @@ export interface RoomSettings {
   maxConnections: number;
 }
 
-/** Throws Error with a sentence for what cannot work. */
-export function settingsOf(clientId: string, roomId: string, options: P2PCFOptions): RoomSettings {
+/** `iceServers` are looked at for each connection. Throws Error with a sentence for what cannot work. */
+export function settingsOf(
+  clientId: string,
+  roomId: string,
+  options: P2PCFOptions,
+  iceServers: Readonly<Pick<OurIceServers, 'stun' | 'turn'>>,
+): RoomSettings {
   if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
   if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
-  const {
-    workerUrl,
-    metadata,
-    offersAhead = true,
-    maxConnections = 100,
-    stunIceServers = STUN_ICE_SERVERS,
-    turnIceServers = [],
-  } = options ?? {};
+  const { workerUrl, metadata, offersAhead = true, maxConnections = 100 } = options ?? {};
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
   const { RTCPeerConnection }: Partial<WebRTC> = options?.wrtc ?? globalThis;
@@ -78,7 +71,12 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   }
   return {
     connection: {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
+      rtcConfiguration: {
+        get iceServers() {
+          return [...iceServers.stun, ...iceServers.turn];
+        },
+        ...options.rtcPeerConnectionOptions,
+      },
       proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
       RTCPeerConnection,
       sdpTransform: options.sdpTransform ?? ((sdp) => sdp),

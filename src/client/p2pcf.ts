@@ -5,6 +5,7 @@ import { parseSignal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
+import { OurIceServers } from './ice-servers.ts';
 import { newIdentity } from './identity.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { Members } from './members.ts';
@@ -65,6 +66,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #page: Page;
   readonly #spare: Spare;
   readonly #turns: Turns;
+  readonly #iceServers: OurIceServers;
   #identity = newIdentity();
   #signaling: SignalingClient;
   /** Until we have the certificate that all our connections share: it is made while the socket opens. */
@@ -85,7 +87,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.clientId = clientId;
     this.roomId = roomId;
     this.peers = this.#peers;
-    this.#settings = settingsOf(clientId, roomId, options);
+    this.#iceServers = new OurIceServers(
+      options?.stunIceServers,
+      options?.turnIceServers,
+      () => this.#useIceServers(),
+      () => this.#signaling.renewIceServers(),
+    );
+    this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);
     const { connection, offersAhead, maxConnections } = this.#settings;
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
@@ -100,6 +108,24 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       networkChanged: () => this.#findNewWays(),
     });
     if (!connection.rtcConfiguration.certificates) this.#makeCertificate();
+  }
+
+  /** STUN servers. Others, set at any time, are used at once: by new connections, and by those there are from the next gathering on. */
+  get stunIceServers(): RTCIceServer[] {
+    return this.#iceServers.stun;
+  }
+
+  set stunIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.stun = servers;
+  }
+
+  /** TURN servers, the app's or those the room gives. Others, set at any time, are used at once, as above; connections by a TURN server go over to them. */
+  get turnIceServers(): RTCIceServer[] {
+    return this.#iceServers.turn;
+  }
+
+  set turnIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.turn = servers;
   }
 
   /** Session ids of the peers that are connected. */
@@ -179,7 +205,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (this.#enteredAt && code !== FULL.code) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
-      .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
+      .on('peers', (message) => {
+        this.#iceServers.take(message);
+        this.#withCertificate(() => this.#meetAll(message));
+      })
+      .on('iceservers', (given) => this.#iceServers.take(given))
       .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
       .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
       .on('error', ({ targetId, maxBytes }) => {
@@ -380,8 +410,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     this.#members.clear();
+    this.#iceServers.forget();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
+  }
+
+  #useIceServers(): void {
+    for (const peer of this.#peers.values()) peer.useIceServers();
+    this.#spare.useIceServers();
   }
 
   /** The network has changed. */

@@ -60,6 +60,17 @@ export class Spare {
     this.#take()?.destroy();
   }
 
+  /** Uses the ICE servers there are now: an offer that was made with others is made anew. */
+  useIceServers(): void {
+    if (!this.#peer?.initiator) {
+      this.#peer?.useIceServers();
+      return;
+    }
+    const wasPublished = this.#isPublished;
+    this.discard();
+    if (wasPublished) this.publish(false);
+  }
+
   async #publishNow(): Promise<void> {
     if (this.#isPublished) return;
     this.prepare();

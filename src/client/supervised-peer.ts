@@ -20,6 +20,9 @@ import { Peer, type PeerState } from './peer.ts';
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
 
+/** What has begun with other ICE servers has this long to do without the new ones, in ms. */
+const NEW_SERVERS_AFTER_MS = 1_000;
+
 /** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
 
@@ -223,6 +226,20 @@ export class SupervisedPeer extends Peer {
   restart(): void {
     if (this.#isWaiting) return;
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.#connection.restartDelayMs);
+  }
+
+  /**
+   * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
+   * credentials that it was made with, and where no way has been found.
+   */
+  useIceServers(): void {
+    const connection = this.#current;
+    connection?.useIceServers();
+    if (!connection?.pc.localDescription) return;
+    setTimeout(async () => {
+      const isNeeded = !this.connected || (await connection.isRelayed());
+      if (isNeeded && connection === this.#current && !this.destroyed) this.restart();
+    }, NEW_SERVERS_AFTER_MS);
   }
 
   send(data: Data, onProgress?: Progress): Promise<void> {
@@ -438,7 +455,8 @@ export class SupervisedPeer extends Peer {
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
-      this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      const { refusals } = this.#connection;
+      this.#setState('failed', `ICE or DTLS failed: no way to the other was found, or it was lost.${refusals}`);
       // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
       if (this.destroyed || this.#isWaiting || (this.#polls && !this.connected)) return;
       this.restart();
@@ -448,7 +466,7 @@ export class SupervisedPeer extends Peer {
 
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
-    this.#setState('failed', failureReason(this._pc, this.#polls));
+    this.#setState('failed', failureReason(this._pc, this.#polls) + this.#connection.refusals);
     if (this.destroyed || this.#isWaiting) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LIMITS, type TestMember, World } from '../../test/support/world.ts';
 
 test('a signal never looks at the whole room', () => {

@@ -68,6 +68,9 @@ export function describeSignaling(name: string, place: Place): void {
       ['GET', '/ws/room/a/b', 404, {}],
       ['GET', '/ws/room/', 400, {}],
       ['GET', '/ws/room/%', 400, {}],
+      ['GET', '/ws/room-base64url/%', 400, {}],
+      ['GET', '/ws/room-base64url/a/b', 404, {}],
+      ['GET', '/ws/room-base64url/bG9iYnk', 426, {}],
       ['GET', '/ws/room/%zz', 400, {}],
       ['GET', '/ws/room/%ff', 400, {}],
       ['GET', '/ws/room/a%00b', 400, {}],
@@ -468,7 +471,7 @@ export function describeSignaling(name: string, place: Place): void {
       const eve = async (resume?: string): Promise<void> => {
         const socket = await Client.connect(place, room, id, resume === undefined ? {} : { resume });
         expect(await socket.closed).toMatchObject(NOT_OWNER);
-        expect(socket.received).toEqual([]);
+        expect(socket.received).toEqual(resume === undefined ? [] : [closing(NOT_OWNER)]);
       };
       const tryAll = async (): Promise<void> => {
         await eve();
@@ -603,6 +606,10 @@ export function describeSignaling(name: string, place: Place): void {
         const second = await Client.connect(place, room, 'alice', extensions);
         const { code, reason } = await second.closed;
         expect([code, reason]).toEqual([4009, expect.stringMatching(/^Id is held for ([12]?[0-9]|30) s$/)]);
+        // Who has a token is told before, too: a bare client would not understand.
+        const knows = 'resume' in extensions;
+        expect(thief.received).toEqual(knows ? [closing({ code: 4009, reason: 'Id is taken' })] : []);
+        expect(second.received).toEqual(knows ? [closing({ code, reason })] : []);
         const returned = await back(room, token);
         expect(await returned.next()).toMatchObject({ resumed: true });
         await expectSilence(returned, bob, 'bob');
@@ -628,6 +635,14 @@ async function three(place: Place): Promise<[alice: Client, bob: Client, carol: 
   for (const client of [alice, alice, bob]) expect(await client.next()).toMatchObject({ type: 'peer_join' });
   return [alice, bob, carol];
 }
+
+/** What a client with a token is told before a close frame. */
+const closing = (close: { code: number; reason: string }) => ({
+  type: 'error',
+  code: 'closing',
+  message: `The server closes the connection: ${close.reason} (${close.code}).`,
+  close,
+});
 
 /** That `listener` has received nothing more: what `sender` tells it now is the next it hears. */
 async function expectSilence(sender: Client, listener: Client, listenerId: string): Promise<void> {

@@ -50,6 +50,11 @@ export interface RoomSettings {
   /** What the room is told, but for who we are in it. */
   signaling: SignalingOptions;
   offersAhead: boolean;
+  /**
+   * Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions, nor
+   * where nothing is gathered before the room has named its TURN servers.
+   */
+  answersAhead: boolean;
   maxConnections: number;
 }
 
@@ -69,6 +74,7 @@ export function settingsOf(
   if (!RTCPeerConnection) {
     throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
   }
+  const isRelayOnly = options.rtcPeerConnectionOptions?.iceTransportPolicy === 'relay';
   return {
     connection: {
       rtcConfiguration: {
@@ -90,6 +96,7 @@ export function settingsOf(
       ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
     },
     offersAhead,
+    answersAhead: offersAhead && !options.wrtc && !options.sdpTransform && !isRelayOnly,
     maxConnections,
   };
 }

@@ -10,6 +10,12 @@ import { utf8Length } from './utf8.ts';
 /** A room's WebSocket is here, followed by its percent-encoded id. */
 export const ROOM_PATH = '/ws/room/';
 
+/** Or here, followed by its id as base64url: proxies decode a path, merge slashes in it and take steps out of it. */
+const ENCODED_ROOM_PATH = '/ws/room-base64url/';
+
+/** An id that every proxy leaves as it is. */
+const PLAIN_ID = /^[\w-][\w.-]*$/;
+
 /**
  * Longest metadata of a join, in UTF-8 bytes of JSON. The library promises an app 2,048 and needs some for its own
  * envelope; with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
@@ -75,21 +81,22 @@ export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string
 
 /** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
 export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
-  // A URL parser takes these two for steps in a path, even as %2E and %2E%2E.
-  const roomFault = /^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : idFault(roomId);
+  const roomFault = idFault(roomId);
   if (roomFault) throw new Error(`The room id ${roomFault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  return serverUrl(workerUrl, 'ws', ROOM_PATH + encodeURIComponent(roomId), [
-    ...(clientId ? [`clientId=${encodeURIComponent(clientId)}`] : []),
+  const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
+  return serverUrl(workerUrl, 'ws', path, [
+    ...(clientId && PLAIN_ID.test(clientId) ? [`clientId=${clientId}`] : []),
     ...(ahead ? ['ahead=1'] : []),
   ]);
 }
 
-/** The subprotocols to connect with: what of a join does not belong into a URL. */
-export function joinSubprotocols({ metadata, resume, answer }: Join): string[] {
+/** The subprotocols to connect with: what of a join does not belong into a URL, or might not come through in one. */
+export function joinSubprotocols({ clientId, metadata, resume, answer }: Join): string[] {
   return [
     SUBPROTOCOL,
+    ...(!clientId || PLAIN_ID.test(clientId) ? [] : [`${SUBPROTOCOL}.clientId.${toBase64Url(clientId)}`]),
     ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
     ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
     ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
@@ -105,7 +112,16 @@ interface ParsedUrl {
 
 /** Whether an address is a room's, be the room's id a good one or not. */
 export function isRoomPath(pathname: string): boolean {
-  return pathname.startsWith(ROOM_PATH) && !pathname.slice(ROOM_PATH.length).includes('/');
+  return [ROOM_PATH, ENCODED_ROOM_PATH].some(
+    (path) => pathname.startsWith(path) && !pathname.slice(path.length).includes('/'),
+  );
+}
+
+function roomIdIn(pathname: string): string {
+  if (!pathname.startsWith(ENCODED_ROOM_PATH)) return percentDecoded(pathname.slice(ROOM_PATH.length));
+  const id = fromBase64Url(pathname.slice(ENCODED_ROOM_PATH.length));
+  if (id === undefined) throw fault(`What follows ${ENCODED_ROOM_PATH} must be base64url of UTF-8 text.`);
+  return id;
 }
 
 /**
@@ -117,10 +133,8 @@ export function parseJoin(
   subprotocols: string | null,
   makeToken: () => string,
 ): CheckedJoin {
-  const roomId = percentDecoded(pathname.slice(ROOM_PATH.length));
-  // The search parameters are read leniently: %zz would pass for the text "%zz".
-  if (roomId === undefined || percentDecoded(search) === undefined)
-    throw fault('The URL has a % that does not begin a percent-encoded UTF-8 character. Use encodeURIComponent.');
+  const roomId = roomIdIn(pathname);
+  percentDecoded(search); // the search parameters are read leniently: %zz would pass for the text "%zz"
   const parameter = (name: string): string | null => offered(name, subprotocols) ?? searchParams.get(name);
   const roomFault = idFault(roomId);
   if (roomFault) throw fault(`The room id ${roomFault}.`);
@@ -132,7 +146,7 @@ export function parseJoin(
     throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
   const token = resume === RESUME_NEXT_TIME ? makeToken() : resume;
   // Whoever has a token and names no id gets the one that nobody else can have.
-  const clientId = searchParams.get('clientId') || (token === null ? makeToken() : ownedId(token));
+  const clientId = parameter('clientId') || (token === null ? makeToken() : ownedId(token));
   const clientFault = idFault(clientId);
   if (clientFault) throw fault(`The client id ${clientFault}.`);
   return {
@@ -193,11 +207,12 @@ function readAnswer(json: string): JoinAnswer {
   return { ...answer.description, candidates: answer.candidates };
 }
 
-function percentDecoded(text: string): string | undefined {
+function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return undefined; // a URIError, the one thing it throws
+    // A URIError, the one thing it throws.
+    throw fault('The URL has a % that does not begin a percent-encoded UTF-8 character. Use encodeURIComponent.');
   }
 }
 

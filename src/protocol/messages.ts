@@ -2,6 +2,7 @@
  * Every message on the WebSocket, both directions. PROTOCOL.md tells the same as a conversation.
  * All are JSON text frames but for the keep-alive, which is the bare text `ping` and its answer `pong`.
  */
+import type { Close } from './close.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
 import { type IceServers, isIceServers } from './ice-servers.ts';
 import { asciiJson, isObject, parseJson } from './json.ts';
@@ -118,7 +119,10 @@ export interface IceServersDelivery extends IceServers {
   type: 'ice_servers';
 }
 
-/** The client's last message was refused. `message` is a sentence for people; the other fields depend on `code`. */
+/**
+ * The client's last message was refused, or for `closing`, the client is. `message` is a sentence for people; the other
+ * fields depend on `code`.
+ */
 export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
@@ -129,6 +133,17 @@ export interface ErrorMessage {
   maxBytes?: number;
   /** rate_limited: when the same message would pass, in ms from now. */
   retryAfterMs?: number;
+  /** closing: the close frame that follows. */
+  close?: Close;
+}
+
+/**
+ * Tells a client that has a token of a close frame that follows. Node's WebSocket tells of that only when the server has
+ * ended TCP, too, which local workerd does up to ten seconds later (2026-11).
+ */
+export function closing(close: Close): ErrorMessage {
+  const message = `The server closes the connection: ${close.reason} (${close.code}).`;
+  return { type: 'error', code: 'closing', message, close };
 }
 
 /** All that the server sends, besides PONG. */
@@ -204,6 +219,7 @@ function parseObject(text: string): Record<string, unknown> {
 
 type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
+const isClose: Check = (value) => isObject(value) && Number.isInteger(value['code']) && isText(value['reason']);
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
 const isMaybe =
   (check: Check): Check =>
@@ -229,7 +245,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
   signal: { fromId: isText },
   broadcast: { fromId: isText },
   ice_servers: { iceServers: isIceServers, iceServersSeconds: isMaybe(Number.isFinite) },
-  error: { code: isText, message: isText },
+  error: { code: isText, message: isText, close: isMaybe(isClose) },
 };
 
 /**

@@ -138,11 +138,22 @@ export function leave<M extends Member>(
   return [...effects, farewell(leaver.id, reason, living, now)];
 }
 
-/** The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. */
-export function drop<M extends Member>(member: M, roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+/**
+ * The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. But not
+ * for a member that has sent nothing at all, unless it `saysSo` that it is coming back: that is a page which went away
+ * while its socket opened, and nobody will come back from it.
+ */
+export function drop<M extends Member>(
+  member: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+  saysSo = false,
+): Effect<M>[] {
   const { id, token, metadata, metadataLength, offers, lastSeen } = member;
   const until = lastSeen + limits.graceSeconds * 1000;
-  if (token === undefined || until <= now) return leave(member, 'timeout', roster, limits, now);
+  if (token === undefined || until <= now || !(saysSo || hasSent(member)))
+    return leave(member, 'timeout', roster, limits, now);
   return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, offers, until }, member }];
 }
 
@@ -198,8 +209,13 @@ export function introductions(pollers: readonly Listing[]): { id: string; metada
 }
 
 /** Whether it has given no sign of life but its join, and had the time to. */
-function isMute({ pings, speaks, lastSeen }: Member, now: number): boolean {
-  return !pings && !speaks && now - lastSeen > MUTE_AFTER_MS;
+function isMute(member: Member, now: number): boolean {
+  return !hasSent(member) && now - member.lastSeen > MUTE_AFTER_MS;
+}
+
+/** Whether it has given a sign of life after its join. */
+function hasSent({ pings, speaks }: Member): boolean {
+  return pings || speaks;
 }
 
 /** A place whose row outlived the return of its member, because it could not be deleted, goes without a word. */

@@ -1,4 +1,4 @@
-/** Chat and video in a room whose name is in the URL: /demo/#room or /demo/?room=room. */
+/** Chat and video in a room whose name is in the URL: /demo/#room&key=key, /demo/#room or /demo/?room=room. */
 import P2PCF, { type Peer } from '../src/client/index.ts';
 
 const element = {
@@ -14,7 +14,7 @@ const element = {
 };
 
 const name = `Guest ${1000 + (randomNumber() % 9000)}`;
-const room = roomInUrl() ?? newRoom();
+const { room, key } = roomInUrl() ?? newRoom();
 const me = newCard(`${name} (you)`);
 const cards = new Map<Peer, Card>();
 /** Our camera and microphone, while we share them. */
@@ -33,7 +33,7 @@ const p2pcf = join();
 
 function join(): P2PCF | undefined {
   try {
-    const p2pcf = new P2PCF(name, room, { workerUrl: location.origin });
+    const p2pcf = new P2PCF(name, room, { workerUrl: location.origin, ...(key && { key, hideRoom: true }) });
     p2pcf.on('state', (state) => showState(element.signaling, state));
     p2pcf.on('peerjoin', meet);
     p2pcf.on('peerstate', (peer, state, reason = '') => {
@@ -195,17 +195,27 @@ function report(error: unknown): void {
   note(error instanceof Error ? error.message : String(error));
 }
 
-function roomInUrl(): string | undefined {
-  const { hash, search } = location;
-  // URLSearchParams never throws, whatever the user has typed. decodeURIComponent would.
-  return new URLSearchParams(hash ? `room=${hash.slice(1)}` : search).get('room') || undefined;
+/** A room, and what its members share so that the server cannot listen in: without a key, it could. */
+interface Place {
+  room: string;
+  key?: string | undefined;
 }
 
-/** A new random room. It goes into the URL, so that the user can share the URL. */
-function newRoom(): string {
+function roomInUrl(): Place | undefined {
+  const { hash, search } = location;
+  // URLSearchParams never throws, whatever the user has typed. decodeURIComponent would.
+  const parameters = new URLSearchParams(hash ? `room=${hash.slice(1)}` : search);
+  const room = parameters.get('room');
+  // A key in the query would be sent to the server.
+  return room ? { room, key: (hash && parameters.get('key')) || undefined } : undefined;
+}
+
+/** A new random room. It goes into the URL, so that the user can share the URL; the server never sees its fragment. */
+function newRoom(): Place {
   const room = randomNumber().toString(36).padStart(7, '0');
-  history.replaceState(null, '', `#${room}`);
-  return room;
+  const key = P2PCF.newKey();
+  history.replaceState(null, '', `#${room}&key=${key}`);
+  return { room, key };
 }
 
 /** 32 bits. */

@@ -1,7 +1,7 @@
 /** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
 import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
-import { type IceError, refusalsIn } from './ice-errors.ts';
+import type { Attempt, ServerError } from './ice-failure.ts';
 import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing.ts';
@@ -66,7 +66,6 @@ export class Connection {
   readonly #outgoing: Outgoing;
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
   readonly #configuration: RTCConfiguration;
-  #iceErrors: IceError[] = [];
   #isMakingOffer = false;
   #hasAnsweredAhead = false;
   #offersTaken = 0;
@@ -75,6 +74,9 @@ export class Connection {
   #restartedAt = -RESTART_EVERY_MS;
   /** How many candidates have come for the other's present description, by family of addresses. */
   readonly #candidates = new Map<string, number>();
+
+  /** What STUN and TURN servers said in place of a candidate, the newest last. */
+  #errors: ServerError[] = [];
 
   /** Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws. */
   constructor(settings: ConnectionSettings, outgoing: Outgoing, listener: ConnectionListener) {
@@ -85,7 +87,9 @@ export class Connection {
     this.#configuration = rtcConfiguration;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
-    pc.onicecandidateerror = (error) => this.#iceErrors.push(error);
+    pc.onicecandidateerror = (error) => {
+      this.#errors = [...this.#errors.slice(1 - MAX_CANDIDATES), error];
+    };
     pc.ondatachannel = ({ channel }) => {
       if (!this.channel) listener.channel(channel); // another could only take its place
     };
@@ -119,6 +123,13 @@ export class Connection {
       theirSdp: this.#theirSdp,
       isOfferLost: this.isOfferLost,
     };
+  }
+
+  /** How far it has come, should it have failed. */
+  get evidence(): Attempt {
+    const { localDescription, remoteDescription, iceConnectionState } = this.pc;
+    const servers = (this.#configuration.iceServers ?? []).flatMap(({ urls }) => urls);
+    return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
   }
 
   /** Makes an offer. */
@@ -221,14 +232,9 @@ export class Connection {
     }
   }
 
-  /** What ICE servers have refused, in a sentence that begins with a blank; empty for nothing. */
-  get refusals(): string {
-    return refusalsIn(this.#iceErrors);
-  }
-
   /** Uses the ICE servers there are now, from the next gathering on. */
   useIceServers(): void {
-    this.#iceErrors = [];
+    this.#errors = [];
     try {
       this.pc.setConfiguration(this.#configuration);
     } catch {

@@ -1,5 +1,6 @@
 /** The STUN and TURN servers of our connections: the app's own, else what the room gives us for a while. */
 import type { IceServers } from '../protocol/ice-servers.ts';
+import { checkIceServers } from './options.ts';
 
 /** P2PCF's own. */
 const STUN: RTCIceServer[] = [{ urls: 'stun:stun1.l.google.com:19302' }, { urls: 'stun:global.stun.twilio.com:3478' }];
@@ -38,6 +39,7 @@ export class OurIceServers {
   }
 
   set stun(servers: RTCIceServer[]) {
+    checkIceServers('stunIceServers', servers);
     this.#stun = servers;
     this.#changed();
   }
@@ -47,6 +49,7 @@ export class OurIceServers {
   }
 
   set turn(servers: RTCIceServer[]) {
+    checkIceServers('turnIceServers', servers);
     this.#turn = servers;
     this.forget();
     this.#changed();

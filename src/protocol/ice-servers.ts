@@ -17,8 +17,8 @@ export interface IceServers {
 }
 
 /** A name or an address, and a port: RFC 7064 and RFC 7065 have no more, but for how to get to a TURN server. */
-const STUN_URL = /^stuns?:(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
-const TURN_URL = /^turns?:(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:\?transport=(?:udp|tcp))?$/i;
+const STUN_URL = /^stuns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?$/i;
+const TURN_URL = /^turns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
 
 /** Whether a browser would take them: one bad address, or TURN without credentials, and it takes none at all. */
 export function isIceServers(value: unknown): value is IceServer[] {
@@ -34,9 +34,14 @@ function isIceServer(server: unknown): boolean {
 }
 
 export function isStun(url: unknown): url is string {
-  return typeof url === 'string' && STUN_URL.test(url);
+  return typeof url === 'string' && hasPort(STUN_URL.exec(url));
 }
 
 export function isTurn(url: unknown): url is string {
-  return typeof url === 'string' && TURN_URL.test(url);
+  return typeof url === 'string' && hasPort(TURN_URL.exec(url));
+}
+
+function hasPort(address: RegExpExecArray | null): boolean {
+  const port = Number(address?.[1] ?? 1);
+  return address !== null && port >= 1 && port <= 65_535;
 }

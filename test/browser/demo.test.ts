@@ -18,7 +18,7 @@ afterAll(async () => {
 async function meet(): Promise<{ alice: Page; bob: Page }> {
   const alice = await newPage(`${server.url}/demo/`);
   const link = await alice.getByRole('textbox', { name: 'Room' }).inputValue();
-  expect(link).toMatch(/\/demo\/#\w{7}$/);
+  expect(link).toMatch(/\/demo\/#\w{7}&key=[\w-]{22}$/);
   expect(alice.url()).toBe(link);
   const bob = await newPage(link);
   for (const page of [alice, bob]) await page.locator('#people [data-state=connected]').waitFor();

@@ -124,7 +124,7 @@ describe.each(BROWSERS)('%s', (name) => {
     await talk(alice, bob);
     for (const page of [alice, bob]) {
       expect(await inPage(page, () => window.log)).toEqual(['connected ', expect.stringMatching(/^connect /)]);
-      expect(await way(page)).toContain('relay');
+      await expect.poll(() => way(page), WAIT).toContain('relay'); // Firefox has none for a moment after a restart
     }
   });
 
@@ -142,11 +142,11 @@ describe.each(BROWSERS)('%s', (name) => {
 
 test('credentials that have ended are refused, and the app is told by whom and why; then it sets others', async () => {
   const ended = { turnIceServers: [credentials(-60, 'ended')] };
-  const refusal = `Refused by turn:${coturn.address}`;
+  const refusal = `turn:${coturn.address}`;
   const pairs = await Promise.all(BROWSERS.map((browser) => meet(browser, ended, ended)));
   for (const page of pairs.flat()) {
     const isTold = (refusal: string): boolean =>
-      window.log.some((line) => line.startsWith('failed') && line.includes(refusal) && line.includes('(401'));
+      window.log.some((line) => line.startsWith('failed') && line.includes(refusal) && line.includes(' answered 401'));
     await until(page, true, isTold, refusal);
   }
   const good = credentials(600, 'good');

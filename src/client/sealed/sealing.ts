@@ -67,6 +67,8 @@ export class Sealing {
           ...message,
           data: await this.#seal(message.data, { kind: 'broadcast', from: me, to: BROADCAST_TARGET }),
         };
+      case 'ice_servers': // a question to the server itself
+        return message;
     }
   }
 
@@ -120,6 +122,7 @@ export class Sealing {
         await turn;
         this.#members.delete(message.clientId);
         return message;
+      case 'ice_servers': // what the server says for itself
       case 'error':
         await turn;
         return message.maxBytes === undefined ? message : { ...message, maxBytes: this.#contentFor(message.maxBytes) };

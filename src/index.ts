@@ -3,7 +3,8 @@ import { waitUntil } from 'cloudflare:workers';
 import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import { checkAdmission, refusalOf } from './worker/admission.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
@@ -22,11 +23,12 @@ const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
 const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 export default {
-  fetch(request, env): Response | Promise<Response> {
+  async fetch(request, env): Promise<Response> {
     try {
       readLimits(env);
+      checkAdmission(env);
       readTurn(env);
-      return route(request, env);
+      return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
       if (error instanceof ProtocolError) return sentence(400, error.message);
@@ -69,13 +71,16 @@ function about(): object {
   };
 }
 
-function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Response> {
+async function enterRoom(request: Request, url: URL, env: Env): Promise<Response> {
   if (request.method !== 'GET') return wrongMethod(request, 'GET');
-  const join = parseJoin(url, request.headers.get('Sec-WebSocket-Protocol'), () => crypto.randomUUID());
+  const subprotocols = request.headers.get('Sec-WebSocket-Protocol');
+  const join = parseJoin(url, subprotocols, () => crypto.randomUUID());
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
+  const refusal = await refusalOf(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
+  if (refusal) return refused(request, join, refusal);
   return letIn(request, join, env);
 }
 

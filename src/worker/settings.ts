@@ -16,7 +16,10 @@ export interface Settings {
   ICE_SERVERS?: unknown;
   ALLOWED_ORIGINS?: unknown;
   AUTH_SECRET?: unknown;
+  AUTH_SECRET_2?: unknown;
   AUTH_PUBLIC_JWK?: unknown;
+  AUTH_PUBLIC_JWK_2?: unknown;
+  AUTH_TOKEN_SECONDS?: unknown;
 }
 
 /** A setting makes no sense. The message names it and says what would. */

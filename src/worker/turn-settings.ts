@@ -1,6 +1,8 @@
 /** Where ICE servers come from: the settings for it, checked. */
 import { type IceServer, isIceServers, isStun, isTurn } from '../protocol/ice-servers.ts';
+import { readOrigins } from './origins.ts';
 import { type Settings, SettingsError, wholeNumber } from './settings.ts';
+import { readTokenSettings } from './tokens.ts';
 
 export interface TurnSettings {
   /** The same for everybody. */
@@ -48,8 +50,8 @@ function hasCredentials({ fixed, shared, cloudflare }: TurnSettings): boolean {
 
 /** Whether it is decided who may come in. */
 function isGuarded(settings: Settings): boolean {
-  const isOn = (name: keyof Settings): boolean => text(settings, name) !== '';
-  return isOn('AUTH_SECRET') || isOn('AUTH_PUBLIC_JWK') || (isOn('ALLOWED_ORIGINS') && isTrue(settings.TURN_OPEN));
+  const isOpen = isTrue(settings.TURN_OPEN);
+  return readTokenSettings(settings).keys.length > 0 || (isOpen && readOrigins(settings) !== undefined);
 }
 
 /** A variable set in Cloudflare's dashboard is a string. */

@@ -123,6 +123,8 @@ export class Sealing {
         this.#members.delete(message.clientId);
         return message;
       case 'ice_servers': // what the server says for itself
+        await turn;
+        return message;
       case 'error':
         await turn;
         return message.maxBytes === undefined ? message : { ...message, maxBytes: this.#contentFor(message.maxBytes) };

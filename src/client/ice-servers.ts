@@ -1,6 +1,6 @@
 /** The STUN and TURN servers of our connections: the app's own, else what the room gives us for a while. */
 import type { IceServers } from '../protocol/ice-servers.ts';
-import { checkIceServers } from './options.ts';
+import { checkIceServers } from './option-faults.ts';
 
 /** P2PCF's own. */
 const STUN: RTCIceServer[] = [{ urls: 'stun:stun1.l.google.com:19302' }, { urls: 'stun:global.stun.twilio.com:3478' }];

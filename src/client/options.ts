@@ -1,9 +1,9 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
-import { isStun, isTurn } from '../protocol/ice-servers.ts';
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
 import type { OurIceServers } from './ice-servers.ts';
+import { checkIceServers, fault } from './option-faults.ts';
 import type { SealedOptions } from './sealed-options.ts';
 import type { RoomToken, SignalingOptions } from './signaling.ts';
 
@@ -140,26 +140,6 @@ export function settingsOf(
   };
 }
 
-/**
- * Throws Error for what no browser takes as servers for ICE: a browser says so only when a connection is made, which is
- * when we have joined. `option` names them.
- */
-export function checkIceServers(option: string, servers: unknown): void {
-  if (!Array.isArray(servers)) throw fault(option, servers, 'an array like [{ urls: "stun:host:3478" }]');
-  for (const [n, server] of servers.entries()) {
-    const { urls, username, credential } = Object(server);
-    const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
-    const isRelay = addresses.some((url) => /^turns?:/i.test(String(url)));
-    for (const url of addresses) {
-      if (!isStun(url) && !isTurn(url))
-        throw fault(`${option}[${n}].urls`, url, 'like stun:host:3478 or turn:host:3478?transport=udp');
-    }
-    // The credential is a secret: not even to be shown to who has it.
-    if (isRelay && !(typeof username === 'string' && typeof credential === 'string'))
-      throw new Error(`${option}[${n}] is a TURN server: it must have username and credential, two strings.`);
-  }
-}
-
 function checkName(option: string, given: unknown): void {
   if (typeof given !== 'string' || given.length < 4) throw fault(option, given, 'a string of at least four characters');
 }
@@ -167,10 +147,4 @@ function checkName(option: string, given: unknown): void {
 function checkLength(what: string, value: unknown, most: number): void {
   const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
-}
-
-function fault(option: string, given: unknown, wanted: string): Error {
-  // An object may have credentials in it.
-  const shown = given && typeof given === 'object' ? 'an object' : JSON.stringify(given);
-  return new Error(`${option} is ${shown}: it must be ${wanted}.`);
 }

@@ -31,7 +31,7 @@ test('servers may be JSON or, in wrangler.toml, a list', () => {
 
 test.each([
   ['a secret', { AUTH_SECRET: 'x'.repeat(32) }],
-  ['a public key', { AUTH_PUBLIC_JWK: '{}' }],
+  ['a public key', { AUTH_PUBLIC_JWK: JSON.stringify({ kty: 'EC', crv: 'P-256', alg: 'ES256', x: 'x', y: 'y' }) }],
   ['origins, and it is said that they suffice', { ALLOWED_ORIGINS: 'https://a.example', TURN_OPEN: 'true' }],
   ['the same, in wrangler.toml', { ALLOWED_ORIGINS: 'https://a.example', TURN_OPEN: true }],
 ])('credentials of every kind are given with %s', (_name, admission) => {

@@ -485,7 +485,6 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
-    for (const { meetTimer } of this.#members.values()) clearTimeout(meetTimer);
     this.#members.clear();
     this.#iceServers.forget();
     this.#spare.discard();

@@ -75,7 +75,8 @@ export class SupervisedPeer extends Peer {
     super();
     this.#settings = settings;
     this.#outgoing = new Outgoing({
-      canSend: () => this.#other !== undefined && !this.destroyed,
+      // What belongs to an answer made ahead can be told apart once its offer is here, which names the attempt.
+      canSend: () => this.#other !== undefined && !this.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => this.connected,
       needsAllAtOnce: () => this.#polls && !this.connected,
       // A peer that polls takes its time, and the room keeps our offer for it.
@@ -254,7 +255,10 @@ export class SupervisedPeer extends Peer {
     if (!connection?.pc.localDescription) return;
     setTimeout(async () => {
       const isNeeded = !this.connected || (await connection.isRelayed());
-      if (isNeeded && connection === this.#current && !this.destroyed) this.restart();
+      if (!isNeeded || connection !== this.#current || this.destroyed) return;
+      // Until the channel is open only the initiator offers.
+      if (this.connected || this.initiator) this.restart();
+      else this.#other?.send({ restart: true });
     }, NEW_SERVERS_AFTER_MS);
   }
 
@@ -378,7 +382,7 @@ export class SupervisedPeer extends Peer {
         break;
       case 'pair':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
-        await this.#connection.pair(description, attempt);
+        await this.#pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -404,6 +408,12 @@ export class SupervisedPeer extends Peer {
         step satisfies never;
     }
     return step;
+  }
+
+  async #pair(offer: Description, attempt: string): Promise<void> {
+    const paired = this.#connection.pair(offer, attempt);
+    this.#outgoing.flush(); // the candidates that came after the answer
+    await paired;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {

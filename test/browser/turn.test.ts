@@ -142,6 +142,16 @@ describe.each(BROWSERS)('%s', (name) => {
   });
 });
 
+// In Chromium: Firefox (153) has failed by then, as it has no candidates at all.
+test('TURN servers that come when the offer has been answered are used at once', async () => {
+  const [alice, bob] = await meet('Chromium', { turnIceServers: [credentials(600, 'alice')] }, { turnIceServers: [] });
+  await until(bob, true, () => [...window.room.peers.values()].some(({ _pc }) => _pc.remoteDescription !== null));
+  await inPage(bob, (late) => (window.room.turnIceServers = [late]), credentials(600, 'bobby'));
+  for (const page of [alice, bob]) await connected(page, 1);
+  for (const page of [alice, bob])
+    expect(await inPage(page, () => window.log)).toEqual(['connected ', expect.stringMatching(/^connect /)]);
+});
+
 test('credentials that have ended are refused, and the app is told by whom and why; then it sets others', async () => {
   const ended = { turnIceServers: [credentials(-60, 'ended')] };
   const refusal = `turn:${coturn.address}`;

@@ -23,6 +23,9 @@ const PING_EVERY_MS = 25_000;
 /** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
 const ANSWER_WITHIN = 0.4;
 
+/** The same at most where the network has changed, in ms: what is sent on a socket of the former network gets nowhere. */
+const ANSWER_ONLINE_WITHIN_MS = 1_500;
+
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
 
@@ -114,7 +117,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #openedAt = 0;
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #pingTimer: ReturnType<typeof setTimeout> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Throws Error for an address, room id, client id or metadata that cannot work. */
@@ -233,9 +236,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /** A half-open connection says nothing, and its close event may take minutes: move on without it. */
-  #expectAnswer(): void {
+  #expectAnswer(mostMs = Number.POSITIVE_INFINITY): void {
     clearTimeout(this.#answerTimer);
-    const withinMs = this.#pingEveryMs * ANSWER_WITHIN;
+    const withinMs = Math.min(this.#pingEveryMs * ANSWER_WITHIN, mostMs);
     this.#answerTimer = setTimeout(() => this.#lost({ code: 1006, reason: '' }), withinMs);
   }
 
@@ -282,7 +285,6 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
-    this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
     this.#ping(); // the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
@@ -290,9 +292,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
-  #ping(): void {
+  /** Asks whether the room is there, now and from now on. */
+  #ping(answerWithinMs?: number): void {
     this.#socket?.send(PING);
-    this.#expectAnswer();
+    this.#expectAnswer(answerWithinMs);
+    clearTimeout(this.#pingTimer);
+    this.#pingTimer = setTimeout(() => this.#ping(), this.#pingEveryMs);
   }
 
   #lost(close: Close): void {
@@ -332,7 +337,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#ping();
+    if (this.state === 'open') this.#ping(isOnline ? ANSWER_ONLINE_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();
@@ -365,7 +370,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /** Is done with the present socket, whatever becomes of it. */
   #leaveSocket(code = 1000): void {
-    clearInterval(this.#pingTimer);
+    clearTimeout(this.#pingTimer);
     clearTimeout(this.#answerTimer);
     const socket = this.#socket;
     this.#socket = undefined;

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
 import { expect, test } from 'vitest';
 import { SettingsError } from './settings.ts';
 import { readTurn } from './turn-settings.ts';
@@ -13,6 +15,15 @@ test('nothing set is nothing given', () => {
   expect(readTurn({ TURN_URLS: '', TURN_SECRET: ' ', TURN_KEY_ID: '', ICE_SERVERS: '', TURN_SECONDS: '' })).toEqual(
     nothing,
   );
+});
+
+test('.dev.vars.example names what is secret, and sets nothing', () => {
+  const { TURN_SECRET, TURN_KEY_TOKEN, ...others } = parseEnv(
+    readFileSync(new URL('../../.dev.vars.example', import.meta.url), 'utf8'),
+  );
+  expect([TURN_SECRET, TURN_KEY_TOKEN]).toEqual(['', '']);
+  const turn = readTurn({ TURN_SECRET, TURN_KEY_TOKEN, ...others, ...TOKENS });
+  expect([turn.shared, turn.cloudflare]).toEqual([undefined, undefined]);
 });
 
 test('a list of addresses is divided by commas or blanks', () => {
@@ -64,6 +75,8 @@ test.each<[object, RegExp]>([
   [{ ICE_SERVERS: '[{"urls":"turn:a.example"}]' }, /ICE_SERVERS/],
   [{ ICE_SERVERS: 5 }, /ICE_SERVERS/],
   [{ TURN_SECRET: 5, TURN_URLS: 'turn:a.example' }, /TURN_SECRET is 5/],
+  [{ ...SHARED, TURN_SECRET: 'replace-me' }, /TURN_SECRET is a sample/],
+  [{ ...CLOUDFLARE, TURN_KEY_TOKEN: 'replace-me-too' }, /TURN_KEY_TOKEN is a sample/],
   [{ TURN_SECONDS: 'a day' }, /TURN_SECONDS is "a day"/],
   [{ TURN_SECONDS: 172_801 }, /TURN_SECONDS/],
   [{ ...SHARED, TURN_OPEN: 'yes', ALLOWED_ORIGINS: 'https://a.example' }, /TURN_OPEN is "yes"/],

@@ -94,6 +94,8 @@ function both(first: keyof Settings, second: keyof Settings, isFirstSet: string)
 
 function text(settings: Settings, name: keyof Settings): string {
   const value = settings[name] ?? '';
+  if (typeof value === 'string' && value.startsWith('replace-me'))
+    throw new SettingsError(`The setting ${name} is a sample, which everybody knows. Set your own, or leave it empty.`);
   if (typeof value === 'string') return value.trim();
   throw new SettingsError(`The setting ${name} is ${JSON.stringify(value)}; it must be a text.`);
 }

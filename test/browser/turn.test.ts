@@ -142,6 +142,26 @@ describe.each(BROWSERS)('%s', (name) => {
   });
 });
 
+/** Each offer that is published ahead is in the page's log, with whether it has a relay in it. */
+function notePublished(): void {
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (data) {
+    if (String(data).includes('"type":"ahead"')) window.log.push(`relay: ${String(data).includes(' typ relay ')}`);
+    Reflect.apply(send, this, [data]);
+  };
+}
+
+test('an offer that is out is made anew when the TURN servers change', async () => {
+  const page = await openIn.Chromium();
+  open.push(page);
+  await enter(page, server.url, newRoom(), 'Alice', { turnIceServers: [] }, notePublished);
+  await until(page, ['relay: false'], () => window.log);
+  await inPage(page, (good) => (window.room.turnIceServers = [good]), credentials(600, 'alice'));
+  await until(page, ['relay: false', 'relay: true'], () => window.log);
+  await inPage(page, () => (window.room.turnIceServers = []));
+  await until(page, ['relay: false', 'relay: true', 'relay: false'], () => window.log);
+});
+
 // In Chromium: Firefox (153) has failed by then, as it has no candidates at all.
 test('TURN servers that come when the offer has been answered are used at once', async () => {
   const [alice, bob] = await meet('Chromium', { turnIceServers: [credentials(600, 'alice')] }, { turnIceServers: [] });

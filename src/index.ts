@@ -1,12 +1,15 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
+import { waitUntil } from 'cloudflare:workers';
 import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
 import { checkAdmission, refusalOf } from './worker/admission.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
+import { allIceServers, ownIceServers } from './worker/turn.ts';
+import { readTurn } from './worker/turn-settings.ts';
 import { refused, withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
@@ -24,6 +27,7 @@ export default {
     try {
       readLimits(env);
       checkAdmission(env);
+      readTurn(env);
       return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -77,7 +81,18 @@ async function enterRoom(request: Request, url: URL, env: Env): Promise<Response
   if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
   const refusal = await refusalOf(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
   if (refusal) return refused(request, join, refusal);
-  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(await withJoin(request, join));
+  return letIn(request, join, env);
+}
+
+/** ICE servers that take a request are got beside the join, which does not wait for them. */
+async function letIn(request: Request, join: CheckedJoin, env: Env): Promise<Response> {
+  const room = env.SIGNALING_ROOM.getByName(join.roomId);
+  const turn = readTurn(env);
+  const now = Date.now();
+  const late = turn.cloudflare && allIceServers(turn, join.clientId, now);
+  const answer = await room.fetch(await withJoin(request, join, ownIceServers(turn, join.clientId, now)));
+  if (late && answer.webSocket) waitUntil(late.then((given) => given && room.giveIceServers(join.clientId, given)));
+  return answer;
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -183,6 +183,12 @@ export class Mesh {
     this.peers.get(targetId ?? '')?.markOfferLost();
   }
 
+  /** There are other ICE servers now. */
+  useIceServers(): void {
+    for (const peer of this.peers.values()) peer.useIceServers();
+    this.spare.useIceServers();
+  }
+
   /** The network has changed. */
   findNewWays(): void {
     for (const peer of this.peers.values()) peer.restart();

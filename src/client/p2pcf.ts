@@ -6,6 +6,7 @@ import { SharedCertificate } from './certificate.ts';
 import { type Data, type Progress, toMessage } from './channel.ts';
 import { type Datagram, toDatagram } from './datagrams.ts';
 import { Emitter } from './events.ts';
+import { OurIceServers } from './ice-servers.ts';
 import { newIdentity } from './identity.ts';
 import { Mesh } from './mesh.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
@@ -55,6 +56,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #mesh: Mesh;
   readonly #settings: RoomSettings;
   readonly #page: Page;
+  readonly #iceServers: OurIceServers;
   #identity = newIdentity();
   #signaling: SignalingClient;
   readonly #certificate: SharedCertificate;
@@ -70,7 +72,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     this.clientId = clientId;
     this.roomId = roomId;
-    this.#settings = settingsOf(clientId, roomId, options);
+    this.#iceServers = new OurIceServers(
+      options?.stunIceServers,
+      options?.turnIceServers,
+      () => this.#mesh.useIceServers(),
+      () => this.#signaling.renewIceServers(),
+    );
+    this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);
     const { key, password, hideRoom, trust } = options;
     if (key ?? password ?? hideRoom ?? trust) {
       this.#settings.signaling.WebSocket = sealedWebSocket(
@@ -98,6 +106,24 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       networkChanged: () => this.#mesh.findNewWays(),
     });
     this.#certificate = new SharedCertificate(this.#settings.connection);
+  }
+
+  /** STUN servers. Others, set at any time, are used at once: by new connections, and by those there are from the next gathering on. */
+  get stunIceServers(): RTCIceServer[] {
+    return this.#iceServers.stun;
+  }
+
+  set stunIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.stun = servers;
+  }
+
+  /** TURN servers, the app's or those the room gives. Others, set at any time, are used at once, as above; connections by a TURN server go over to them. */
+  get turnIceServers(): RTCIceServer[] {
+    return this.#iceServers.turn;
+  }
+
+  set turnIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.turn = servers;
   }
 
   /** Session ids of the peers that are connected. */
@@ -179,7 +205,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
-      .on('peers', (message) => this.#certificate.use(() => this.#mesh.meetAll(message)))
+      .on('peers', (message) => {
+        this.#iceServers.take(message);
+        this.#certificate.use(() => this.#mesh.meetAll(message));
+      })
+      .on('iceservers', (given) => this.#iceServers.take(given))
       .on('join', (message) => this.#certificate.use(() => this.#mesh.meetJoiner(message)))
       .on('leave', ({ clientId, reason }) =>
         this.#certificate.use(() => this.#mesh.forget(clientId, reason === 'left')),
@@ -218,6 +248,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #leave(): void {
     this.#enteredAt = 0;
     clearTimeout(this.#returnTimer);
+    this.#iceServers.forget();
     this.#mesh.leave();
   }
 }

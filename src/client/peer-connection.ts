@@ -69,8 +69,8 @@ export class Connection {
   hasRestarted = false;
   readonly #listener: ConnectionListener;
   readonly #outgoing: Outgoing;
-  readonly #iceServers: RTCIceServer[];
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
+  readonly #configuration: RTCConfiguration;
   #isMakingOffer = false;
   #hasAnsweredAhead = false;
   #offersTaken = 0;
@@ -89,7 +89,7 @@ export class Connection {
     this.#listener = listener;
     this.#outgoing = outgoing;
     this.#sdpTransform = sdpTransform;
-    this.#iceServers = rtcConfiguration.iceServers ?? [];
+    this.#configuration = rtcConfiguration;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
     pc.onicecandidateerror = (error) => {
@@ -127,7 +127,7 @@ export class Connection {
     const { localDescription, iceConnectionState } = this.pc;
     // Not null before the other's: node-datachannel (0.33.4) has an empty one, an answer made ahead one of nothing.
     const remoteDescription = this.#theirSdp === undefined ? null : this.pc.remoteDescription;
-    const servers = this.#iceServers.flatMap(({ urls }) => urls);
+    const servers = (this.#configuration.iceServers ?? []).flatMap(({ urls }) => urls);
     return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
   }
 
@@ -243,6 +243,28 @@ export class Connection {
     } catch {
       return false;
     }
+  }
+
+  /** Uses the ICE servers there are now, from the next gathering on. */
+  useIceServers(): void {
+    this.#errors = [];
+    try {
+      this.pc.setConfiguration(this.#configuration);
+    } catch {
+      // Not every WebRTC has it (Firefox since 117): then they are for new connections.
+    }
+  }
+
+  /** Whether what we send goes by a TURN server of ours. */
+  async isRelayed(): Promise<boolean> {
+    const stats = await this.pc.getStats();
+    return [...stats.values()].some(
+      ({ type, nominated, state, localCandidateId }) =>
+        type === 'candidate-pair' &&
+        nominated &&
+        state === 'succeeded' &&
+        stats.get(localCandidateId)?.candidateType === 'relay',
+    );
   }
 
   /** How long until ICE may be restarted, in ms. */

@@ -22,6 +22,9 @@ import { Connection, type ConnectionSettings } from './peer-connection.ts';
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
 
+/** What has begun with other ICE servers has this long to do without the new ones, in ms. */
+const NEW_SERVERS_AFTER_MS = 1_000;
+
 /** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
 
@@ -75,7 +78,8 @@ export class SupervisedPeer extends Peer {
     super();
     this.#settings = settings;
     this.#outgoing = new Outgoing({
-      canSend: () => this.#other !== undefined && !this.destroyed,
+      // What belongs to an answer made ahead can be told apart once its offer is here, which names the attempt.
+      canSend: () => this.#other !== undefined && !this.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => this.connected,
       needsAllAtOnce: () => this.#polls && !this.connected,
       // A peer that polls takes its time, and the room keeps our offer for it.
@@ -247,6 +251,23 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.#connection.restartDelayMs);
   }
 
+  /**
+   * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
+   * credentials that it was made with, and where no way has been found.
+   */
+  useIceServers(): void {
+    const connection = this.#current;
+    connection?.useIceServers();
+    if (!connection?.pc.localDescription) return;
+    setTimeout(async () => {
+      const isNeeded = !this.connected || (await connection.isRelayed());
+      if (!isNeeded || connection !== this.#current || this.destroyed) return;
+      // Until the channel is open only the initiator offers.
+      if (this.connected || this.initiator) this.restart();
+      else this.#other?.send({ restart: true });
+    }, NEW_SERVERS_AFTER_MS);
+  }
+
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
@@ -383,7 +404,7 @@ export class SupervisedPeer extends Peer {
         break;
       case 'pair':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
-        await this.#connection.pair(description, attempt);
+        await this.#pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -409,6 +430,12 @@ export class SupervisedPeer extends Peer {
         step satisfies never;
     }
     return step;
+  }
+
+  async #pair(offer: Description, attempt: string): Promise<void> {
+    const paired = this.#connection.pair(offer, attempt);
+    this.#outgoing.flush(); // the candidates that came after the answer
+    await paired;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 /** A WebSocket upgrade: its way from the Worker to the room, with the join read and checked, and the answers to it. */
 import type { Close } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
@@ -12,13 +13,20 @@ const JOIN_HEADER = 'X-P2PCF-WS-Join';
 interface CarriedJoin extends CheckedJoin {
   /** Stands for the network that it came from; undefined where that is not known. */
   address?: string;
+  /** The ICE servers that are at hand for it. */
+  given?: IceServers;
 }
 
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
-export async function withJoin(request: Request, join: CheckedJoin): Promise<Request> {
+export async function withJoin(
+  request: Request,
+  join: CheckedJoin,
+  iceServers: Promise<IceServers | undefined>,
+): Promise<Request> {
   const upgrade = new Request(request);
-  const address = await hashedAddress(request);
-  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, ...(address !== undefined && { address }) }));
+  const [address, given] = await Promise.all([hashedAddress(request), iceServers]);
+  const carried: CarriedJoin = { ...join, ...(address !== undefined && { address }), ...(given && { given }) };
+  upgrade.headers.set(JOIN_HEADER, asciiJson(carried));
   return upgrade;
 }
 

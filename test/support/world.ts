@@ -35,6 +35,7 @@ export class TestMember implements Member {
   readonly metadata: unknown;
   readonly metadataLength: number;
   pings = false;
+  iceServersDue: number | undefined;
   lastSeen: number;
   ahead: unknown;
   speaks = false;
@@ -77,6 +78,8 @@ export class World implements Roster<TestMember> {
   posted: Posting[] = [];
   readonly rate = new PollRate();
   touchedAll = 0;
+  /** The members that were to get new ICE servers. */
+  readonly renewed: TestMember[] = [];
   /** How often a posting was written. */
   written = 0;
   #keys = 0;
@@ -197,6 +200,9 @@ export class World implements Roster<TestMember> {
         case 'freePlace':
           expect(this.held).toContain(effect.place);
           this.held = this.held.filter((place) => place !== effect.place);
+          break;
+        case 'renewIceServers':
+          this.renewed.push(effect.member);
           break;
         case 'setOffers':
           effect.member.offers = effect.offers;

@@ -1,8 +1,10 @@
 /** The Worker: which URL goes where. What a bad request gets is decided here, before a room is woken and billed. */
+import { waitUntil } from 'cloudflare:workers';
 import { description, version } from '../package.json';
 import { type Close, NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import type { Bearer } from './room/claims.ts';
 import { hashedAddress, readAddressHeader } from './worker/address.ts';
 import { authorize, checkAuthorization } from './worker/authorization.ts';
 import { entryFor, log } from './worker/log.ts';
@@ -10,6 +12,8 @@ import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { COME_AGAIN_SECONDS, mayPass } from './worker/rate-limiters.ts';
 import { readLimits, readSecret, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
+import { allIceServers, ownIceServers } from './worker/turn.ts';
+import { readTurn } from './worker/turn-settings.ts';
 import { refused, withJoin } from './worker/upgrade.ts';
 
 export { SignalingRoom } from './worker/signaling-room.ts';
@@ -29,6 +33,7 @@ export default {
       checkAuthorization(env);
       readAddressHeader(env);
       readSecret('LOG_KEY', env.LOG_KEY);
+      readTurn(env);
       return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
@@ -92,7 +97,26 @@ async function enterRoom(request: Request, url: URL, env: Env): Promise<Response
   }
   const verdict = await authorize(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
   if ('refusal' in verdict) return refuse(verdict.refusal);
-  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(withJoin(request, join, verdict, address));
+  return letIn(request, join, verdict, address, env);
+}
+
+/** ICE servers that take a request are got beside the join, which does not wait for them. */
+async function letIn(
+  request: Request,
+  join: CheckedJoin,
+  bearer: Bearer,
+  address: string | undefined,
+  env: Env,
+): Promise<Response> {
+  const room = env.SIGNALING_ROOM.getByName(join.roomId);
+  const turn = readTurn(env);
+  const now = Date.now();
+  const late = turn.cloudflare && allIceServers(turn, join.clientId, now);
+  const answer = await room.fetch(
+    withJoin(request, join, bearer, address, await ownIceServers(turn, join.clientId, now)),
+  );
+  if (late && answer.webSocket) waitUntil(late.then((given) => given && room.giveIceServers(join.clientId, given)));
+  return answer;
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -198,6 +198,12 @@ export class Mesh {
     this.peers.get(targetId ?? '')?.markOfferLost();
   }
 
+  /** There are other ICE servers now. */
+  useIceServers(): void {
+    for (const peer of this.peers.values()) peer.useIceServers();
+    this.spare.useIceServers();
+  }
+
   /** The network has changed. */
   findNewWays(): void {
     for (const peer of this.peers.values()) peer.restart();
@@ -246,6 +252,7 @@ export class Mesh {
         this.#room.emit('peerconnect', peer);
       })
       .on('progress', (...bytes) => this.#room.emit('progress', peer, ...bytes))
+      .on('datagram', (bytes) => this.#room.emit('datagram', peer, toArrayBuffer(bytes)))
       .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);

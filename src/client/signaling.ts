@@ -1,5 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal, UNAUTHORIZED } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
@@ -18,6 +19,9 @@ import { Heartbeat } from './heartbeat.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
 import { askForToken, type RoomToken } from './room-token.ts';
+
+/** How long to wait for an answer where the network has changed, in ms: a socket of the former one gets none. */
+const ANSWER_ONLINE_WITHIN_MS = 1_500;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
@@ -78,6 +82,8 @@ export interface SignalingEvents {
   leave: [message: PeerLeave];
   signal: [fromId: string, signal: unknown];
   broadcast: [fromId: string, data: unknown];
+  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
+  iceservers: [given: IceServers];
   /** The server refused a message. */
   error: [message: ErrorMessage];
   /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
@@ -172,6 +178,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
   }
 
+  /** Asks for new ICE servers: what comes is told by `iceservers`. */
+  renewIceServers(): void {
+    this.#send({ type: 'ice_servers' });
+  }
+
   #send(message: ClientMessage): void {
     const text = JSON.stringify(message);
     if (this.state === 'open') {
@@ -242,6 +253,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'broadcast':
         this.emit('broadcast', message.fromId, message.data);
         return;
+      case 'ice_servers':
+        this.emit('iceservers', message);
+        return;
       case 'error':
         if (message.close) this.#lost(message.close);
         else this.emit('error', message);
@@ -255,7 +269,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
-    this.#heartbeat.start(); // at once: the room holds no place for a page that may have gone while its socket opened
+    this.#heartbeat.beat(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
     this.#started?.resolve();
@@ -299,7 +313,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#heartbeat.beat();
+    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_ONLINE_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();

@@ -3,6 +3,7 @@ import type { Verified } from '../protocol/messages.ts';
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
@@ -21,6 +22,9 @@ import { Connection, type ConnectionSettings } from './peer-connection.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
+
+/** What has begun with other ICE servers has this long to do without the new ones, in ms. */
+const NEW_SERVERS_AFTER_MS = 1_000;
 
 /** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
@@ -64,6 +68,7 @@ export class SupervisedPeer extends Peer {
   #offerForRoom: Signal | undefined;
   /** Since it last was connected. */
   #hasStartedOver = false;
+  #hasWarned = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
@@ -77,7 +82,8 @@ export class SupervisedPeer extends Peer {
     super();
     this.#settings = settings;
     this.#outgoing = new Outgoing({
-      canSend: () => this.#other !== undefined && !this.destroyed,
+      // What belongs to an answer made ahead can be told apart once its offer is here, which names the attempt.
+      canSend: () => this.#other !== undefined && !this.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => this.connected,
       needsAllAtOnce: () => this.#polls && !this.connected,
       // A peer that polls takes its time, and the room keeps our offer for it.
@@ -105,6 +111,8 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
+      datagram: (bytes) => this.connected && this.emit('datagram', bytes),
+      datagramDropped: () => this.datagramsDropped++,
       track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
@@ -121,6 +129,7 @@ export class SupervisedPeer extends Peer {
     if (this.destroyed) return Promise.resolve();
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
+    this.#connection.openDatagrams();
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     const offered = this.#connection.offer();
     this.#guard(offered);
@@ -253,10 +262,43 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.#connection.restartDelayMs);
   }
 
+  /**
+   * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
+   * credentials that it was made with, and where no way has been found.
+   */
+  useIceServers(): void {
+    const connection = this.#current;
+    connection?.useIceServers();
+    if (!connection?.pc.localDescription) return;
+    setTimeout(async () => {
+      const isNeeded = !this.connected || (await connection.isRelayed());
+      if (!isNeeded || connection !== this.#current || this.destroyed) return;
+      // Until the channel is open only the initiator offers.
+      if (this.connected || this.initiator) this.restart();
+      else this.#other?.send({ restart: true });
+    }, NEW_SERVERS_AFTER_MS);
+  }
+
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
+  }
+
+  sendUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    const { channel, datagrams } = this.#current ?? {};
+    if (this.connected && !this.#polls && datagrams) datagrams.send(bytes);
+    else if (this.connected && this.#polls && !channel?.rtc.bufferedAmount) this.#sendReliably(bytes);
+    else this.datagramsDropped++;
+  }
+
+  /** P2PCF has one channel. A datagram goes by it while nothing waits there, so as not to be late. */
+  #sendReliably(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#hasWarned)
+      console.warn(`P2PCF-WS: ${this.client_id} has P2PCF, without datagrams: they go by its channel.`);
+    this.#hasWarned = true;
+    void this.send(bytes);
   }
 
   destroy(error?: Error): void {
@@ -373,7 +415,7 @@ export class SupervisedPeer extends Peer {
         break;
       case 'pair':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
-        await this.#connection.pair(description, attempt);
+        await this.#pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -399,6 +441,12 @@ export class SupervisedPeer extends Peer {
         step satisfies never;
     }
     return step;
+  }
+
+  async #pair(offer: Description, attempt: string): Promise<void> {
+    const paired = this.#connection.pair(offer, attempt);
+    this.#outgoing.flush(); // the candidates that came after the answer
+    await paired;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {

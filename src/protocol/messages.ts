@@ -4,6 +4,7 @@
  */
 import type { Close } from './close.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
+import { type IceServers, isIceServers } from './ice-servers.ts';
 import { asciiJson, isObject, parseJson } from './json.ts';
 
 /** A client sends this text to show that it is alive; the runtime answers PONG without waking the room. */
@@ -44,16 +45,24 @@ export interface RemoveRequest {
   targetId: string;
 }
 
+/** Send me new credentials for the ICE servers, as mine are about to end. */
+export interface IceServersRequest {
+  type: 'ice_servers';
+}
+
 /** All that a client may send, besides PING. */
-export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest | RemoveRequest;
+export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest | RemoveRequest | IceServersRequest;
 
 /** What the token of a client says of it, verified by the server: its subject. */
 export interface Verified {
   sub: string;
 }
 
-/** To a client that has just joined: the others in the room, longest there first, and the id it goes by. */
-export interface Peers {
+/**
+ * To a client that has just joined: the others in the room, longest there first, and the id it goes by. With ICE servers if
+ * the server has some to offer and they are at hand.
+ */
+export interface Peers extends Partial<IceServers> {
   type: 'peers';
   peers: string[];
   yourId: string;
@@ -120,6 +129,11 @@ export interface BroadcastDelivery {
   data: unknown;
 }
 
+/** ICE servers for this client, in place of those it was given before: they took longer than its join, or it asked. */
+export interface IceServersDelivery extends IceServers {
+  type: 'ice_servers';
+}
+
 /**
  * The client's last message was refused, or for `closing`, the client is. `message` is a sentence for people; the other
  * fields depend on `code`.
@@ -148,7 +162,14 @@ export function closing(close: Close): ErrorMessage {
 }
 
 /** All that the server sends, besides PONG. */
-export type ServerMessage = Peers | PeerJoin | PeerLeave | SignalDelivery | BroadcastDelivery | ErrorMessage;
+export type ServerMessage =
+  | Peers
+  | PeerJoin
+  | PeerLeave
+  | SignalDelivery
+  | BroadcastDelivery
+  | IceServersDelivery
+  | ErrorMessage;
 
 /**
  * Reads one text frame from a client, e.g. `{"type":"signal","targetId":"bob","signal":{"type":"offer","sdp":"…"}}`.
@@ -194,12 +215,17 @@ export function parseClientMessage(text: string): ClientMessage {
       }
       return { type: 'remove', targetId };
     }
+    case 'ice_servers':
+      return { type: 'ice_servers' };
     case undefined:
-      throw new ProtocolError('bad_message', 'A message needs a type: "signal", "broadcast", "ahead" or "remove".');
+      throw new ProtocolError(
+        'bad_message',
+        'A message needs a type: "signal", "broadcast", "ahead", "remove" or "ice_servers".',
+      );
     default:
       throw new ProtocolError(
         'unknown_type',
-        'The message has a type this server does not know; it knows "signal", "broadcast", "ahead" and "remove".',
+        'The message has a type this server does not know; it knows "signal", "broadcast", "ahead", "remove" and "ice_servers".',
       );
   }
 }
@@ -236,11 +262,14 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),
+    iceServers: isMaybe(isIceServers),
+    iceServersSeconds: isMaybe(Number.isFinite),
   },
   peer_join: { clientId: isText, verified: isMaybe(isVerified) },
   peer_leave: { clientId: isText },
   signal: { fromId: isText },
   broadcast: { fromId: isText },
+  ice_servers: { iceServers: isIceServers, iceServersSeconds: isMaybe(Number.isFinite) },
   error: { code: isText, message: isText, close: isMaybe(isClose) },
 };
 

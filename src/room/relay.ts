@@ -58,6 +58,7 @@ export function receive<M extends Member>(
       const removal = remove(request.targetId, sender, roster, limits, now);
       return removal ?? [unreachable(request.targetId, sender, roster, now)];
     }
+    if (request.type === 'ice_servers') return [renewIceServers(sender, now)];
     if (request.type === 'broadcast') {
       const delivery: ServerMessage = { type: 'broadcast', fromId: sender.id, data: request.data };
       return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
@@ -75,6 +76,16 @@ export function receive<M extends Member>(
     if (!(error instanceof ProtocolError)) throw error;
     return [send({ type: 'error', code: error.code, message: error.message }, sender)];
   }
+}
+
+/** Credentials cost a request to somebody else's server, so they are had when the present ones are about to end. */
+function renewIceServers<M extends Member>(sender: M, now: number): Effect<M> {
+  if (sender.iceServersDue === undefined)
+    throw new ProtocolError('bad_message', 'You were given no ICE servers that end.');
+  const retryAfterMs = sender.iceServersDue - now;
+  if (retryAfterMs <= 0) return { do: 'renewIceServers', member: sender };
+  const message = `Your ICE servers are good for a while yet. Ask again in ${retryAfterMs} ms.`;
+  return send({ type: 'error', code: 'rate_limited', message, retryAfterMs }, sender);
 }
 
 function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {

@@ -39,6 +39,8 @@ export interface Member extends Newcomer {
   readonly ahead: unknown;
   /** What it has offered to pollers. */
   readonly offers: readonly PendingOffer[];
+  /** From when on it may ask for new ICE servers, in ms since the epoch; undefined if it has none that end. */
+  readonly iceServersDue: number | undefined;
 }
 
 /** A place held for a member whose connection was lost: it counts as present, and cannot be reached. */
@@ -150,6 +152,8 @@ export type Effect<M> =
   | { do: 'setAhead'; member: M; offer: unknown }
   /** What it has offered to pollers is this now. */
   | { do: 'setOffers'; member: M; offers: readonly PendingOffer[] }
+  /** It is to get new ICE servers. */
+  | { do: 'renewIceServers'; member: M }
   | { do: 'holdPlace'; place: Place; member: M }
   | { do: 'freePlace'; place: Place }
   /** In place of what was posted under the same context id. */

@@ -25,6 +25,8 @@ interface Attachment {
   ahead?: string;
   /** What it has offered to pollers, the latest last: a PendingOffer each, as JSON. */
   offers?: readonly string[];
+  /** From when on it may ask for new ICE servers, in ms since the epoch. */
+  iceServersDue?: number;
 }
 
 /** How old the attachment's `seenAt` may get, in ms: writing it costs more than relaying a message. */
@@ -96,6 +98,10 @@ export class SocketMember implements Member {
     return this.#offers;
   }
 
+  get iceServersDue(): number | undefined {
+    return this.#attachment.iceServersDue;
+  }
+
   get token(): string | undefined {
     return this.#attachment.token;
   }
@@ -147,6 +153,12 @@ export class SocketMember implements Member {
     this.#offers = undefined;
     this.#attachment.offers = offers.map(asciiJson);
     return this.#save();
+  }
+
+  /** It may ask for new ICE servers from then on, in ms since the epoch. */
+  setIceServersDue(at: number): void {
+    this.#attachment.iceServersDue = at;
+    this.#save();
   }
 
   /** Marks it as gone for good. Returns false if it was already. */

@@ -13,6 +13,13 @@ export interface Settings {
   MESSAGES_PER_SECOND?: unknown;
   RESUME_GRACE_SECONDS?: unknown;
   GHOST_AFTER_SECONDS?: unknown;
+  TURN_URLS?: unknown;
+  TURN_SECRET?: unknown;
+  TURN_KEY_ID?: unknown;
+  TURN_KEY_TOKEN?: unknown;
+  TURN_SECONDS?: unknown;
+  TURN_OPEN?: unknown;
+  ICE_SERVERS?: unknown;
   ALLOWED_ORIGINS?: unknown;
   AUTH_SECRET?: unknown;
   AUTH_SECRET_2?: unknown;
@@ -50,7 +57,7 @@ export function readLimits(settings: Settings): Limits {
 }
 
 /** Reads a number, or a string of digits: a variable set in Cloudflare's dashboard is a string. */
-function wholeNumber(settings: Settings, name: keyof Settings, least: number, most: number): number {
+export function wholeNumber(settings: Settings, name: keyof Settings, least: number, most: number): number {
   const value = settings[name];
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
@@ -17,6 +18,8 @@ import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
+import { allIceServers, RENEW_AFTER, RETRY_AFTER } from './turn.ts';
+import { readTurn } from './turn-settings.ts';
 import { accepted, joinOf } from './upgrade.ts';
 
 /** What wrangler.toml gives the Worker. */
@@ -59,7 +62,7 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address } = joinOf(request);
+    const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address, given } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
@@ -92,18 +95,19 @@ export class SignalingRoom extends DurableObject<Settings> {
       const joiner = this.#roster.member(server);
       const isBack = admission.welcome.resumed === true;
       const brought = { metadata, token, claims, maxPeers: admission.maxPeers };
-      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission);
+      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, given);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
-  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>): void {
+  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>, given?: IceServers): void {
     try {
+      if (given) this.#expectRenewal(joiner, given);
       if (offers.length > 0) joiner.setOffers(offers);
       this.#roster.changed();
-      this.#apply([...effects, send(welcome, joiner)]);
+      this.#apply([...effects, send({ ...welcome, ...given }, joiner)]);
     } catch (error) {
       console.error(error);
       joiner.close(UNKEPT);
@@ -132,6 +136,30 @@ export class SignalingRoom extends DurableObject<Settings> {
   /** May be the last event of a socket, or webSocketClose may follow. */
   override webSocketError(socket: WebSocket): void {
     this.#lose(this.#roster.member(socket));
+  }
+
+  /** ICE servers for a member, which took the Worker longer to get than the member to join. */
+  giveIceServers(clientId: string, given: IceServers): void {
+    const member = this.#roster.find(clientId);
+    if (!member) return;
+    this.#expectRenewal(member, given);
+    this.#apply([send({ type: 'ice_servers', ...given }, member)]);
+  }
+
+  /**
+   * The one request that a room waits for: a member makes it once in some 19 hours. To let the Worker make it would take
+   * a request to the Worker and one more to the room.
+   */
+  async #renewIceServers(member: SocketMember): Promise<void> {
+    const turn = readTurn(this.env);
+    const now = Date.now();
+    member.setIceServersDue(now + turn.seconds * 1000 * RETRY_AFTER);
+    const given = await allIceServers(turn, member.id, now);
+    if (given) this.giveIceServers(member.id, given);
+  }
+
+  #expectRenewal(member: SocketMember, { iceServersSeconds }: IceServers): void {
+    if (iceServersSeconds !== undefined) member.setIceServersDue(Date.now() + iceServersSeconds * 1000 * RENEW_AFTER);
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
@@ -186,6 +214,9 @@ export class SignalingRoom extends DurableObject<Settings> {
         break;
       case 'setOffers':
         if (!effect.member.setOffers(effect.offers)) this.#expel(effect.member);
+        break;
+      case 'renewIceServers':
+        void this.#renewIceServers(effect.member);
         break;
       case 'holdPlace':
         this.#hold(effect.place, effect.member);

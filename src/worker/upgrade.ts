@@ -1,5 +1,6 @@
 /** A WebSocket upgrade: its way from the Worker to the room, with the join read and checked, and the answers to it. */
 import type { Close } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
@@ -14,6 +15,8 @@ interface CarriedJoin extends CheckedJoin {
   claims?: Claims;
   /** Stands for the network that it came from; undefined where that is not known. */
   address?: string;
+  /** The ICE servers that are at hand for it. */
+  given?: IceServers;
 }
 
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
@@ -22,9 +25,10 @@ export function withJoin(
   join: CheckedJoin,
   { claims }: Bearer,
   address: string | undefined,
+  given: IceServers | undefined,
 ): Request {
   const upgrade = new Request(request);
-  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, claims, address }));
+  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, claims, address, given }));
   return upgrade;
 }
 

@@ -40,6 +40,7 @@ export class TestMember implements Member {
   readonly claims: Claims | undefined;
   maxPeers: number | undefined;
   pings = false;
+  iceServersDue: number | undefined;
   lastSeen: number;
   ahead: unknown;
   speaks = false;
@@ -97,6 +98,8 @@ export class World implements Roster<TestMember> {
   removed: Removal[] = [];
   readonly rate = new PollRate();
   touchedAll = 0;
+  /** The members that were to get new ICE servers. */
+  readonly renewed: TestMember[] = [];
   /** How often a posting was written. */
   written = 0;
   #keys = 0;
@@ -224,6 +227,9 @@ export class World implements Roster<TestMember> {
         case 'freePlace':
           expect(this.held).toContain(effect.place);
           this.held = this.held.filter((place) => place !== effect.place);
+          break;
+        case 'renewIceServers':
+          this.renewed.push(effect.member);
           break;
         case 'setOffers':
           effect.member.offers = effect.offers;

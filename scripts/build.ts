@@ -1,4 +1,4 @@
-/** `npm run build`: the npm package, into dist/, and the folders by which old resolvers find its other entries. */
+/** `npm run package`: the npm package, into dist/, and the folders by which old resolvers find its other entries. */
 import { execFileSync } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';

@@ -2,8 +2,8 @@
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
-import type { SealedOptions } from './sealed-options.ts';
 import type { RoomToken } from './room-token.ts';
+import type { SealedOptions } from './sealed-options.ts';
 import type { SignalingOptions } from './signaling.ts';
 
 export interface P2PCFOptions extends SealedOptions {

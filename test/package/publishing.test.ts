@@ -1,6 +1,7 @@
 /** What deploys and publishes: by the rules of the Deploy to Cloudflare button and of npm's trusted publishing (2026-11). */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { unstable_readConfig as readConfig } from 'wrangler';
@@ -56,6 +57,31 @@ test('the release: its shell commands do what they say, in a package of that nam
       homepage: 'https://github.com/somebody/p2pcf-ws#readme',
       bugs: { url: 'https://github.com/somebody/p2pcf-ws/issues' },
     });
+  } finally {
+    app.remove();
+  }
+});
+
+test('`npm run docs`: every entry is there, and every link leads somewhere', () => {
+  const app: App = newApp();
+  try {
+    const out = join(app.folder, 'reference');
+    execFileSync('npm', ['run', 'docs', '--', '--out', out], { cwd: root, stdio: 'pipe' });
+    const pages = globSync('**/*.html', { cwd: out });
+    const broken = pages.flatMap((page) =>
+      Array.from(
+        readFileSync(join(out, page), 'utf8').matchAll(/<a [^>]*href="([^"#:]+)(?:#[^"]*)?"/g),
+        ([, to = '']) => to,
+      )
+        .filter((to) => !existsSync(join(out, page, '..', to)))
+        .map((to) => `${page} -> ${to}`),
+    );
+    expect(broken).toEqual([]);
+    for (const name of ['P2PCF', 'SignalingClient', 'parseSignal', 'useRoom', 'YjsProvider'])
+      expect(
+        pages.some((page) => page.endsWith(`.${name}.html`)),
+        name,
+      ).toBe(true);
   } finally {
     app.remove();
   }

@@ -19,6 +19,9 @@ import { SignalingClient, type SignalingState } from './signaling.ts';
 const GOOD_AFTER_MS = 10_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
+  /** @internal As a minified class would else be printed by another name. */
+  static override readonly name: string = 'P2PCF';
+
   /** A new key for a room, for the option `key`: 128 random bits in base64url. */
   static readonly newKey: () => string = randomKey;
 

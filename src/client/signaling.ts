@@ -83,6 +83,9 @@ export interface SignalingEvents {
 }
 
 export class SignalingClient extends Emitter<SignalingEvents> {
+  /** @internal As a minified class would else be printed by another name. */
+  static override readonly name: string = 'SignalingClient';
+
   state: SignalingState = 'closed';
   /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
   reason: string | undefined;

@@ -47,6 +47,7 @@ export interface Introduction {
 }
 
 export class SupervisedPeer extends Peer {
+  static override readonly name: string = 'Peer'; // as it is printed, also minified
   readonly #settings: ConnectionSettings;
   readonly #outgoing: Outgoing;
   /** The present connection, once it has been asked for. */

@@ -38,7 +38,7 @@ test('llms.txt is what `node scripts/llms.ts` makes', () => {
 
 test('the release: its shell commands do what they say, in a package of that name', () => {
   const workflow = read('.github/workflows/release.yml');
-  expect(workflow).toMatch(/^ {2}id-token: write/m);
+  expect(workflow).toMatch(/^ {6}id-token: write/m);
   expect(workflow, 'a token would be used in place of trust').not.toMatch(/TOKEN/);
   const app: App = newApp();
   try {

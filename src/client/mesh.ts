@@ -231,6 +231,7 @@ export class Mesh {
         this.#room.emit('peerconnect', peer);
       })
       .on('progress', (...bytes) => this.#room.emit('progress', peer, ...bytes))
+      .on('datagram', (bytes) => this.#room.emit('datagram', peer, toArrayBuffer(bytes)))
       .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);

@@ -11,6 +11,8 @@ export interface P2PCFEvents {
   peerclose: [peer: Peer];
   /** A message from a peer. */
   msg: [peer: Peer, data: ArrayBuffer];
+  /** A datagram from a peer, by its `sendUnreliable` or `broadcastUnreliable`. */
+  datagram: [peer: Peer, data: ArrayBuffer];
   /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
   progress: [peer: Peer, receivedBytes: number, totalBytes: number];
   /** A peer's state has changed; `reason` says why if it is `failed`. */

@@ -4,6 +4,7 @@ import type { Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import { SharedCertificate } from './certificate.ts';
 import { type Data, type Progress, toMessage } from './channel.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { Mesh } from './mesh.ts';
@@ -144,6 +145,20 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     );
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
+  }
+
+  /**
+   * Sends up to 1,100 bytes to one peer as a datagram, which gets an ArrayBuffer by `datagram`: at once or never, and it
+   * may be lost or overtaken. Throws RangeError for more bytes, TypeError for what cannot be sent.
+   */
+  sendUnreliable(peer: Peer, data: Datagram): void {
+    peer.sendUnreliable(data);
+  }
+
+  /** Sends a datagram to every peer that is connected. Throws as `sendUnreliable` does. */
+  broadcastUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    for (const id of this.connectedSessions) this.peers.get(id)?.sendUnreliable(bytes);
   }
 
   #newSignaling(): SignalingClient {

@@ -1,6 +1,7 @@
 /** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
 import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
+import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
 import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
@@ -41,6 +42,8 @@ export interface ConnectionSettings extends WebRTC {
 export interface ConnectionListener {
   negotiationNeeded(): void;
   channel(channel: RTCDataChannel): void;
+  datagram(bytes: Uint8Array<ArrayBuffer>): void;
+  datagramDropped(): void;
   track(event: RTCTrackEvent): void;
   stateChanged(): void;
 }
@@ -51,6 +54,8 @@ export class Connection {
   attempt = randomHex(8);
   /** The data channel: one is all there is. */
   channel: Channel | undefined;
+  /** Data that may be lost; nothing to a peer with P2PCF, which never offers. */
+  datagrams: Datagrams | undefined;
   /** We have something to offer as soon as the channel is open. */
   isOfferDue = false;
   /** See Situation in negotiation.ts. */
@@ -126,6 +131,19 @@ export class Connection {
     return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
   }
 
+  /** Makes the channel of datagrams. It costs nothing on the wire, as either side makes it beside the other's offer. */
+  openDatagrams(): void {
+    const { pc } = this;
+    const follow = pc.onnegotiationneeded;
+    pc.onnegotiationneeded = null; // node-datachannel (0.33.4) says so of any first channel, though nothing is needed
+    this.datagrams ??= new Datagrams(
+      pc,
+      (bytes) => this.#listener.datagram(bytes),
+      () => this.#listener.datagramDropped(),
+    );
+    pc.onnegotiationneeded = follow;
+  }
+
   /** Makes an offer. */
   async offer(): Promise<void> {
     const offersBefore = this.#offersTaken;
@@ -145,6 +163,7 @@ export class Connection {
     this.#offersTaken++;
     this.#outgoing.withdrawOffer();
     await this.setRemote(offer);
+    this.openDatagrams();
     const answer = await this.pc.createAnswer();
     if (!this.#isClosed) await this.#describe('answer', answer.sdp);
   }
@@ -161,7 +180,7 @@ export class Connection {
     // and an exchange of nothing is a first one for both browsers (2026-11), though no standard says so.
     await pc.setRemoteDescription({ type: 'offer', sdp: EMPTY_SDP });
     await pc.setLocalDescription(await pc.createAnswer());
-    pc.createDataChannel('', { negotiated: true, id: 254 }); // for the m-line
+    this.openDatagrams(); // which makes the m-line
     const { sdp = '' } = await pc.createOffer();
     this.#outgoing.describe({ type: 'answer', sdp: withSetup(sdp, 'active') });
     await pc.setLocalDescription({ type: 'offer', sdp });
@@ -240,6 +259,7 @@ export class Connection {
   close(): void {
     const { pc } = this;
     this.channel?.release();
+    this.datagrams?.release();
     pc.onnegotiationneeded = pc.onicecandidate = pc.onicecandidateerror = pc.ondatachannel = pc.ontrack = null;
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
     pc.close();

@@ -2,6 +2,7 @@
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
@@ -62,6 +63,7 @@ export class SupervisedPeer extends Peer {
   #offerForRoom: Signal | undefined;
   /** Since it last was connected. */
   #hasStartedOver = false;
+  #hasWarned = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
@@ -101,6 +103,8 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
+      datagram: (bytes) => this.connected && this.emit('datagram', bytes),
+      datagramDropped: () => this.datagramsDropped++,
       track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
@@ -117,6 +121,7 @@ export class SupervisedPeer extends Peer {
     if (this.destroyed) return Promise.resolve();
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
+    this.#connection.openDatagrams();
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     const offered = this.#connection.offer();
     this.#guard(offered);
@@ -246,6 +251,22 @@ export class SupervisedPeer extends Peer {
     const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
+  }
+
+  sendUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    const { channel, datagrams } = this.#current ?? {};
+    if (this.connected && !this.#polls && datagrams) datagrams.send(bytes);
+    else if (this.connected && this.#polls && !channel?.rtc.bufferedAmount) this.#sendReliably(bytes);
+    else this.datagramsDropped++;
+  }
+
+  /** P2PCF has one channel. A datagram goes by it while nothing waits there, so as not to be late. */
+  #sendReliably(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#hasWarned)
+      console.warn(`P2PCF-WS: ${this.client_id} has P2PCF, without datagrams: they go by its channel.`);
+    this.#hasWarned = true;
+    void this.send(bytes);
   }
 
   destroy(error?: Error): void {

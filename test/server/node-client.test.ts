@@ -39,6 +39,11 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   await bob.broadcast('as UTF-8: ö');
   expect(new Uint8Array((await heard[1]) ?? new ArrayBuffer())).toEqual(bytes);
   expect(new TextDecoder().decode(await heard[0])).toBe('as UTF-8: ö');
+  const datagrams = [alice, bob].map(
+    (each) => new Promise((resolve) => each.once('datagram', (_, data) => resolve(data))),
+  );
+  for (const each of [alice, bob]) each.broadcastUnreliable(new Uint8Array([7]));
+  for (const data of datagrams) expect(await data).toEqual(new Uint8Array([7]).buffer);
   const parted = new Promise<Peer>((resolve) => alice.once('peerclose', resolve));
   bob.destroy();
   expect(await parted).toBe(aliceSees);

@@ -199,9 +199,9 @@ export class Mesh {
   }
 
   /** There are other ICE servers now. */
-  useIceServers(): void {
-    for (const peer of this.peers.values()) peer.useIceServers();
-    this.spare.useIceServers();
+  takeIceServers(): void {
+    for (const peer of this.peers.values()) peer.takeIceServers();
+    this.spare.takeIceServers();
   }
 
   /** The network has changed. */

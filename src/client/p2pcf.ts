@@ -75,7 +75,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#iceServers = new OurIceServers(
       options?.stunIceServers,
       options?.turnIceServers,
-      () => this.#mesh.useIceServers(),
+      () => this.#mesh.takeIceServers(),
       () => this.#signaling.renewIceServers(),
     );
     this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);

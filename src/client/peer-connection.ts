@@ -246,7 +246,7 @@ export class Connection {
   }
 
   /** Uses the ICE servers there are now, from the next gathering on. */
-  useIceServers(): void {
+  takeIceServers(): void {
     this.#errors = [];
     try {
       this.pc.setConfiguration(this.#configuration);

@@ -85,9 +85,9 @@ export class Spare {
   }
 
   /** Uses the ICE servers there are now: an offer that was made with others is made anew. */
-  useIceServers(): void {
+  takeIceServers(): void {
     if (!this.#peer?.initiator) {
-      this.#peer?.useIceServers();
+      this.#peer?.takeIceServers();
       return;
     }
     const wasPublished = this.#use === 'joiner';

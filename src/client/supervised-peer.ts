@@ -266,9 +266,9 @@ export class SupervisedPeer extends Peer {
    * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
    * credentials that it was made with, and where no way has been found.
    */
-  useIceServers(): void {
+  takeIceServers(): void {
     const connection = this.#current;
-    connection?.useIceServers();
+    connection?.takeIceServers();
     if (!connection?.pc.localDescription) return;
     setTimeout(async () => {
       const isNeeded = !this.connected || (await connection.isRelayed());

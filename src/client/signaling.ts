@@ -271,11 +271,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
+    clearInterval(this.#pingTimer); // a hostile server says `peers` more than once
     this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
     this.#ping(); // the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
+    const started = this.#started;
     this.#setState('open');
-    this.#started?.resolve();
+    started?.resolve();
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
@@ -295,10 +297,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
     this.#leaveSocket(COMING_BACK);
     const now = Date.now();
-    if (this.state === 'open') {
+    const wasOpen = this.state === 'open';
+    if (wasOpen) {
       this.#lostAt = now;
       if (now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
-      this.#setState('reconnecting');
     } else {
       this.#lostAt ||= now;
     }
@@ -306,6 +308,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
+    if (wasOpen) this.#setState('reconnecting'); // last, as a listener may stop us
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */

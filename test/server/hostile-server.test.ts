@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { P2PCF } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: WebSocketServer;
 let url: string;
@@ -89,5 +90,30 @@ test('a refusal that names an absurd wait is final, and is not knocked at for ev
   const refused = new Promise((resolve) => client.once('refused', resolve));
   await expect(client.start()).rejects.toThrow('Id is held for 99999999999 s');
   expect(await refused).toEqual({ code: 4009, reason: 'Id is held for 99999999999 s' });
+  expect([client.state, connections]).toEqual(['closed', 1]);
+});
+
+test('a server that lets us in a hundred times over leaves no timer that goes on after stop', async () => {
+  let connections = 0;
+  let pings = 0;
+  let answer: (() => void) | undefined;
+  server.on('connection', (socket: WebSocket) => {
+    connections++;
+    socket.on('message', () => {
+      pings++;
+      answer?.();
+      socket.send('pong');
+    });
+    for (let n = 0; n < 100; n++) socket.send(welcome([]));
+  });
+  const client = new SignalingClient({ workerUrl: url, roomId: 'room', clientId: 'me', pingEveryMs: 500 });
+  await client.start();
+  await expect.poll(() => pings, WAIT).toBe(100); // one at each
+  await new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  client.stop();
+  await new Promise((resolve) => setTimeout(resolve, 1_500)); // thrice the time between pings
+  expect(pings).toBeLessThan(103);
   expect([client.state, connections]).toEqual(['closed', 1]);
 });

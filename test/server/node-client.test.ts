@@ -124,6 +124,47 @@ test('signaling alone: who is here, signals, broadcasts and refusals', async () 
   expect(log).toEqual(['connecting', 'open', 'closed']);
 });
 
+test.each(['open', 'reconnecting'] as const)(
+  'a listener that stops us when we are %s has the last word',
+  async (when) => {
+    const sockets: WebSocket[] = [];
+    class Counted extends WebSocket {
+      constructor(url: string, subprotocols: string[]) {
+        super(url, subprotocols);
+        sockets.push(this);
+      }
+    }
+    const client = new SignalingClient({ workerUrl: server.url, roomId: newRoom(), WebSocket: Counted });
+    const stopped = new Promise<void>((resolve) => {
+      client.on('state', (state) => {
+        if (state === 'open') sockets[0]?.close(4010); // and its close event follows
+        if (state !== when) return;
+        client.stop();
+        resolve();
+      });
+    });
+    client.start().catch(() => undefined);
+    await stopped;
+    await new Promise((resolve) => setTimeout(resolve, 1_000)); // a lost connection is made anew within 250 ms
+    expect([client.state, sockets.length]).toEqual(['closed', 1]);
+  },
+);
+
+test('a listener that stops us and starts again waits for the next answer', async () => {
+  const client = new SignalingClient({ workerUrl: server.url, roomId: newRoom() });
+  const again = new Promise<string>((resolve) => {
+    const stopOnce = (state: string): void => {
+      if (state !== 'open') return;
+      client.off('state', stopOnce).stop();
+      void client.start().then(() => resolve(client.state));
+    };
+    client.on('state', stopOnce);
+  });
+  await expect(client.start()).rejects.toThrow('Stopped');
+  expect(await again).toBe('open');
+  client.stop();
+});
+
 /** Both wait for the server to end TCP before they tell of a close frame: Node's own three seconds, ws thirty. */
 const NODE_SOCKETS = [
   ['of Node', globalThis.WebSocket],

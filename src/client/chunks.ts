@@ -74,6 +74,7 @@ export class Reassembly {
   /**
    * Takes what came off the channel. Returns a message when it is whole, undefined when more is to come, and undefined
    * for a frame that fits nothing, whose message is then forgotten: memory is held for what came, not what was declared.
+   * A frame longer than any would be held whole, and counted as what a frame carries.
    */
   take(frame: Uint8Array<ArrayBuffer>): Whole | undefined {
     if (firstWord(frame) !== MAGIC || frame.length < HEADER_BYTES) return { message: frame, wasFramed: false };
@@ -89,7 +90,8 @@ export class Reassembly {
       this.#onExcess(`It sends a message of ${length} bytes; ${MAX_DATA_BYTES} is the most.`);
       return this.#forget(id);
     }
-    if (!begun || begun.parts.length !== index || begun.length !== length) return this.#forget(id);
+    if (!begun || begun.parts.length !== index || begun.length !== length || frame.length > MAX_FRAME_BYTES)
+      return this.#forget(id);
     const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + Math.min(PAYLOAD_BYTES, length - begun.held));
     begun.parts.push(payload);
     begun.held += payload.length;

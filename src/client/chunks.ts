@@ -155,11 +155,17 @@ export function markSignal(signal: unknown): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The signal in a message, or undefined if the message is the app's. */
-export function unmarkSignal({ message, wasFramed }: Whole): unknown {
-  if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return undefined;
+/** Whether a message is marked as a signal. */
+export function isMarked({ message, wasFramed }: Whole): boolean {
+  if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return false;
   // A signal this short comes without frames: framed, it is an app's message that happens to begin like one.
-  if (wasFramed && message.length <= MAX_FRAME_BYTES) return undefined;
+  return !wasFramed || message.length > MAX_FRAME_BYTES;
+}
+
+/** The signal in a message, or undefined if the message is the app's. */
+export function unmarkSignal(whole: Whole): unknown {
+  if (!isMarked(whole)) return undefined;
+  const { message } = whole;
   // Not by TextDecoder, which React Native lacks.
   const escaped = Array.from(message.subarray(SIGNAL_MARK_BYTES), (byte) => `%${byte.toString(16).padStart(2, '0')}`);
   try {

@@ -4,7 +4,13 @@ import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
 import { failureReason } from './ice-failure.ts';
-import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
+import {
+  type Allowance,
+  DESCRIPTION_COUNTS_FOR,
+  MAX_UNUSED_TRANSCEIVERS,
+  newSignalAllowance,
+  sizeFault,
+} from './limits.ts';
 import {
   fingerprintsOf,
   isFirefox,
@@ -175,19 +181,19 @@ export class SupervisedPeer extends Peer {
 
   /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
   receive(signal: unknown): void {
-    this.#receive(signal, (reason) => {
+    if (this.#isWaiting) return;
+    const exceed = (reason: string): void => {
       if (!this.connected) this.#setState('failed', reason);
-    });
+    };
+    const count = parseSignal(signal)?.description ? DESCRIPTION_COUNTS_FOR : 1;
+    if (this.#signalAllowance.take(count)) this.#receive(signal, exceed);
+    else exceed('It sends too many signals.');
   }
 
   /** Takes a signal; `exceed` does what is to be done about one that is beyond the limits. */
   #receive(signal: unknown, exceed: (reason: string) => void): void {
     const parsed = parseSignal(signal);
     if (!parsed || this.#isWaiting) return;
-    if (!this.#signalAllowance.take()) {
-      exceed('It sends too many signals.');
-      return;
-    }
     const fault = parsed.description && sizeFault(parsed.description.sdp);
     if (fault) {
       exceed(fault);

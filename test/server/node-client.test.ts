@@ -9,6 +9,7 @@ import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
 import { placeOf } from '../support/place.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 beforeAll(async () => {
@@ -163,6 +164,39 @@ test('a listener that stops us and starts again waits for the next answer', asyn
   await expect(client.start()).rejects.toThrow('Stopped');
   expect(await again).toBe('open');
   client.stop();
+});
+
+test('members that repeat their offers do not have us send more than the room takes', async () => {
+  const room = newRoom();
+  const refused: string[] = [];
+  class Watched extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      this.addEventListener('message', ({ data }) => String(data).includes('rate_limited') && refused.push(data));
+    }
+  }
+  const options = { workerUrl: server.url, stunIceServers: [], wrtc };
+  const alice = new P2PCF('Alice', room, { ...options, WebSocket: Watched });
+  await alice.start();
+  const hostile = await Promise.all([1, 2, 3, 4].map((n) => Client.join(placeOf(server), room, `hostile ${n}`)));
+  const offering = new wrtc.RTCPeerConnection();
+  offering.createDataChannel('any');
+  await offering.setLocalDescription(await offering.createOffer());
+  const signal = { type: 'offer', sdp: offering.localDescription?.sdp, attempt: 'the same' };
+  for (const each of hostile) {
+    for (let n = 0; n < 240; n++) await each.signal(alice.sessionId, signal);
+    // It is answered now and then, or else no honest peer would be whose answer was lost.
+    await vi.waitFor(() => expect(each.received.join()).not.toBe(''), WAIT);
+  }
+  const bob = member(room, 'Bobby', true);
+  const met = firstPeer(bob);
+  await bob.start();
+  expect((await met).client_id).toBe('Alice');
+  expect(refused).toEqual([]);
+  for (const each of hostile) await each.close(1000);
+  offering.close();
+  alice.destroy();
+  bob.destroy();
 });
 
 /** Both wait for the server to end TCP before they tell of a close frame: Node's own three seconds, ws thirty. */

@@ -176,7 +176,7 @@ export class SupervisedPeer extends Peer {
   /** The turn of a peer that waits has come: resolves when its offer is made. Undefined if it has to go on waiting. */
   begin(): Promise<void> | undefined {
     this.#setState('connecting');
-    return this.#startOver();
+    return this.destroyed ? undefined : this.#startOver(); // by a listener
   }
 
   /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
@@ -456,8 +456,8 @@ export class SupervisedPeer extends Peer {
     this.#hasStartedOver = false;
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
-    this.emit('connect');
-    if (this.destroyed) return;
+    if (!this.destroyed) this.emit('connect');
+    if (this.destroyed) return; // by a listener
     this.received.release();
     this.media.attach();
     const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#connection.isOfferDue;

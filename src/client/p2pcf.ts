@@ -199,6 +199,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     else work();
   }
 
+  /** Takes what the room says, unless we have left it by the time there is a certificate. */
+  #heed(work: () => unknown): void {
+    this.#withCertificate(() => this.state === 'open' && work());
+  }
+
   #newSignaling(): SignalingClient {
     const { id, token } = this.#identity;
     const signaling = new SignalingClient({
@@ -217,14 +222,14 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
-      .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
-      .on('join', (message) => this.#withCertificate(() => this.#meetJoiner(message)))
-      .on('leave', ({ clientId, reason }) => this.#withCertificate(() => this.#forget(clientId, reason === 'left')))
+      .on('peers', (message) => this.#heed(() => this.#meetAll(message)))
+      .on('join', (message) => this.#heed(() => this.#meetJoiner(message)))
+      .on('leave', ({ clientId, reason }) => this.#heed(() => this.#forget(clientId, reason === 'left')))
       .on('error', ({ targetId, maxBytes }) => {
         if (maxBytes) this.#maxMessageBytes = maxBytes;
         this.#peers.get(targetId ?? '')?.markOfferLost();
       })
-      .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
+      .on('signal', (fromId, signal) => this.#heed(() => this.#receive(fromId, signal)));
   }
 
   async #answerAhead(): Promise<Signal | undefined> {

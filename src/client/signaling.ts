@@ -131,8 +131,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    */
   start(): Promise<void> {
     this.#started ??= newStarted();
+    const { promise } = this.#started;
     if (this.state === 'closed') this.#begin();
-    return this.#started.promise;
+    return promise;
   }
 
   /** Leaves the room for now: a `start` that is pending goes on with the next one. */
@@ -176,8 +177,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #begin(): void {
     this.#listen('addEventListener');
-    this.#setState('connecting');
     void this.#enter(this.#options.prepare);
+    this.#setState('connecting'); // last, as a listener may stop us
   }
 
   async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {

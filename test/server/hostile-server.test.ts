@@ -117,3 +117,38 @@ test('a server that lets us in a hundred times over leaves no timer that goes on
   expect(pings).toBeLessThan(103);
   expect([client.state, connections]).toEqual(['closed', 1]);
 });
+
+test('what the room said before the certificate was there is for nothing if we have left by then', async () => {
+  let isSaid: (() => void) | undefined;
+  const said = new Promise<void>((resolve) => {
+    isSaid = resolve;
+  });
+  server.on('connection', (socket: WebSocket) => {
+    socket.on('message', () => isSaid?.()); // our ping: the rest has come with the welcome
+    socket.send(welcome(['listed']));
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'joiner', timestamp: 1 }));
+    socket.send(JSON.stringify({ type: 'signal', fromId: 'caller', signal: { type: 'offer', sdp: 'v=0' } }));
+  });
+  let made = 0;
+  let certify: (() => void) | undefined;
+  class Slow extends wrtc.RTCPeerConnection {
+    static override generateCertificate(): Promise<never> {
+      return new Promise((_resolve, reject) => {
+        certify = reject;
+      });
+    }
+    constructor(configuration: ConstructorParameters<typeof wrtc.RTCPeerConnection>[0]) {
+      super(configuration);
+      made++;
+    }
+  }
+  const options = { workerUrl: url, stunIceServers: [], offersAhead: false, wrtc: { RTCPeerConnection: Slow } };
+  const room = new P2PCF('name', 'room', options);
+  room.start().catch(() => undefined);
+  await said;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  room.destroy();
+  certify?.();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect([room.state, room.peers.size, made]).toEqual(['closed', 0, 0]);
+});

@@ -83,6 +83,23 @@ test.each([
   15_000,
 );
 
+test('a peer that a listener closes as it connects is not told of as connected afterwards', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', true);
+  const bob = member(room, 'Bobby', true);
+  const log: string[] = [];
+  alice
+    .on('peerconnect', ({ destroyed }) => log.push(destroyed ? 'connect, closed' : 'connect'))
+    .on('peerclose', () => log.push('close'))
+    .on('peerstate', (peer, state) => state === 'connected' && log.length === 0 && peer.destroy());
+  await alice.start();
+  await bob.start();
+  await vi.waitFor(() => expect(log).toHaveLength(2), WAIT);
+  expect(log).toEqual(['close', 'connect']); // once they have met again
+  alice.destroy();
+  bob.destroy();
+});
+
 test('sending to a peer that is gone is an error, not silence', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);
@@ -125,7 +142,7 @@ test('signaling alone: who is here, signals, broadcasts and refusals', async () 
   expect(log).toEqual(['connecting', 'open', 'closed']);
 });
 
-test.each(['open', 'reconnecting'] as const)(
+test.each(['connecting', 'open', 'reconnecting'] as const)(
   'a listener that stops us when we are %s has the last word',
   async (when) => {
     const sockets: WebSocket[] = [];
@@ -147,7 +164,7 @@ test.each(['open', 'reconnecting'] as const)(
     client.start().catch(() => undefined);
     await stopped;
     await new Promise((resolve) => setTimeout(resolve, 1_000)); // a lost connection is made anew within 250 ms
-    expect([client.state, sockets.length]).toEqual(['closed', 1]);
+    expect([client.state, sockets.length]).toEqual(['closed', when === 'connecting' ? 0 : 1]);
   },
 );
 

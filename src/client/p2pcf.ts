@@ -411,7 +411,6 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);
-        const isStranger = member?.rejoined === 'a stranger';
         if (member) member.rejoined = undefined;
         if (this.#peers.get(id) === peer) {
           this.#peers.delete(id);
@@ -419,8 +418,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         }
         this.#turns.remove(peer);
         this.emit('peerclose', peer);
-        if (isStranger && this.state === 'open' && !this.#peers.has(id)) this.#meet(id, polls);
-        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.state !== 'closed') this.#turns.next();
         this.#publishSpare(true);
       });

@@ -2,6 +2,7 @@
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
+import { signalFrames } from '../../src/client/chunks.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import { ownedId } from '../../src/protocol/owned-id.ts';
@@ -98,6 +99,26 @@ test('a peer that a listener closes as it connects is not told of as connected a
   expect(log).toEqual(['close', 'connect']); // once they have met again
   alice.destroy();
   bob.destroy();
+});
+
+test('a peer that speaks of another certificate and goes, over and over, is met with pauses', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', false);
+  const mallory = member(room, 'Mallory', false);
+  let met = 0;
+  mallory.on('peerconnect', (peer) => {
+    met++;
+    const sdp = `v=0\r\na=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}\r\n`;
+    for (const frame of signalFrames({ type: 'offer', sdp }, 1)) peer._channel?.send(frame);
+    setTimeout(() => peer.destroy(), 50);
+  });
+  await alice.start();
+  await mallory.start();
+  await vi.waitFor(() => expect(met).toBeGreaterThan(0), WAIT);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(met).toBeLessThan(5); // a second and more between two
+  alice.destroy();
+  mallory.destroy();
 });
 
 test('sending to a peer that is gone is an error, not silence', async () => {

@@ -155,16 +155,19 @@ export function notConnected(peerId: string): Error {
 
 /** What is sent of a message. Throws TypeError for what cannot be. */
 export function toMessage(data: Data): Message {
-  if (globalThis.Blob && data instanceof Blob) return data;
+  return globalThis.Blob && data instanceof Blob ? data : toBytes(data, ', view of one or Blob');
+}
+
+/** The bytes of a message. Throws TypeError for what has none at hand; `others` names what may be passed beside. */
+export function toBytes(data: unknown, others = ' or view of one'): Uint8Array<ArrayBuffer> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
   if (bytes) return bytes;
   const kind = Object.prototype.toString.call(data).slice(8, -1);
-  throw new TypeError(
-    `${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer, view of one or Blob.`,
-  );
+  throw new TypeError(`${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`);
 }
 
-function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
+/** The bytes of a buffer or of a view, undefined of anything else. */
+export function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) return undefined;
   const { buffer, byteOffset, byteLength } = data;

@@ -1,8 +1,9 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
+import type { Verified } from '../protocol/messages.ts';
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
-import { Connection, type ConnectionSettings } from './connection.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { failureReason } from './ice-failure.ts';
 import {
   type Allowance,
@@ -23,9 +24,13 @@ import {
 } from './negotiation.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peer, type PeerState } from './peer.ts';
+import { Connection, type ConnectionSettings } from './peer-connection.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
+
+/** What has begun with other ICE servers has this long to do without the new ones, in ms. */
+const NEW_SERVERS_AFTER_MS = 1_000;
 
 /** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
@@ -35,6 +40,7 @@ export interface Introduction {
   id: string;
   clientId: string;
   metadata: unknown;
+  verified?: Verified | undefined;
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /**
@@ -53,6 +59,7 @@ export interface Introduction {
 }
 
 export class SupervisedPeer extends Peer {
+  static override readonly name: string = 'Peer'; // as it is printed, also minified
   readonly #settings: ConnectionSettings;
   readonly #outgoing: Outgoing;
   /** The present connection, once it has been asked for. */
@@ -67,18 +74,22 @@ export class SupervisedPeer extends Peer {
   #offerForRoom: Signal | undefined;
   /** Since it last was connected. */
   #hasStartedOver = false;
+  #hasWarned = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #signalAllowance = newSignalAllowance();
+  /** What comes from the other waits for this. */
+  #gate: Promise<unknown> = Promise.resolve();
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
-  #incoming = Promise.resolve();
+  #incoming: Promise<unknown> = this.#gate;
 
   constructor(settings: ConnectionSettings) {
     super();
     this.#settings = settings;
     this.#outgoing = new Outgoing({
-      canSend: () => this.#other !== undefined && !this.destroyed,
+      // What belongs to an answer made ahead can be told apart once its offer is here, which names the attempt.
+      canSend: () => this.#other !== undefined && !this.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => this.connected,
       needsAllAtOnce: () => this.#polls && !this.connected,
       // A peer that polls takes its time, and the room keeps our offer for it.
@@ -106,6 +117,8 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
+      datagram: (bytes) => this.connected && this.emit('datagram', bytes),
+      datagramDropped: () => this.datagramsDropped++,
       track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
@@ -122,6 +135,7 @@ export class SupervisedPeer extends Peer {
     if (this.destroyed) return Promise.resolve();
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
+    this.#connection.openDatagrams();
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     const offered = this.#connection.offer();
     this.#guard(offered);
@@ -151,9 +165,16 @@ export class SupervisedPeer extends Peer {
     this.id = other.id;
     this.client_id = other.clientId;
     this.metadata = other.metadata;
+    this.verified = other.verified;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
+  }
+
+  /** Takes nothing that the other signals before `gate` is settled, so that there is no connection before that. */
+  hold(gate: Promise<unknown>): void {
+    this.#gate = gate;
+    this.#incoming = gate;
   }
 
   /** Makes the connection. False if the browser refuses: then it waits. */
@@ -247,10 +268,43 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.#connection.restartDelayMs);
   }
 
+  /**
+   * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
+   * credentials that it was made with, and where no way has been found.
+   */
+  useIceServers(): void {
+    const connection = this.#current;
+    connection?.useIceServers();
+    if (!connection?.pc.localDescription) return;
+    setTimeout(async () => {
+      const isNeeded = !this.connected || (await connection.isRelayed());
+      if (!isNeeded || connection !== this.#current || this.destroyed) return;
+      // Until the channel is open only the initiator offers.
+      if (this.connected || this.initiator) this.restart();
+      else this.#other?.send({ restart: true });
+    }, NEW_SERVERS_AFTER_MS);
+  }
+
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
+  }
+
+  sendUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    const { channel, datagrams } = this.#current ?? {};
+    if (this.connected && !this.#polls && datagrams) datagrams.send(bytes);
+    else if (this.connected && this.#polls && !channel?.rtc.bufferedAmount) this.#sendReliably(bytes);
+    else this.datagramsDropped++;
+  }
+
+  /** P2PCF has one channel. A datagram goes by it while nothing waits there, so as not to be late. */
+  #sendReliably(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#hasWarned)
+      console.warn(`P2PCF-WS: ${this.client_id} has P2PCF, without datagrams: they go by its channel.`);
+    this.#hasWarned = true;
+    void this.send(bytes);
   }
 
   destroy(error?: Error): void {
@@ -367,7 +421,7 @@ export class SupervisedPeer extends Peer {
         break;
       case 'pair':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
-        await this.#connection.pair(description, attempt);
+        await this.#pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -393,6 +447,12 @@ export class SupervisedPeer extends Peer {
         step satisfies never;
     }
     return step;
+  }
+
+  async #pair(offer: Description, attempt: string): Promise<void> {
+    const paired = this.#connection.pair(offer, attempt);
+    this.#outgoing.flush(); // the candidates that came after the answer
+    await paired;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
@@ -493,7 +553,7 @@ export class SupervisedPeer extends Peer {
 
   #startOver(): Promise<void> | undefined {
     // Chromium (156) never settles what was under way on a connection that is closed.
-    this.#incoming = Promise.resolve();
+    this.#incoming = this.#gate;
     this.#expectConnection();
     return this.#renew() ? this.initiate() : undefined;
   }
@@ -511,7 +571,7 @@ export class SupervisedPeer extends Peer {
   }
 
   /** A negotiation that fails is begun anew, at once the first time. */
-  #guard(work: Promise<void>): void {
+  #guard(work: Promise<unknown>): void {
     const connection = this.#current;
     work.catch((error: unknown) => {
       if (connection !== this.#current || this.destroyed) return;

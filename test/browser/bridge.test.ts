@@ -149,6 +149,13 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
     await exchange(old, ours, lengths);
     await exchange(ours, old, [0, 1, ...lengths]);
+    const warnings: string[] = [];
+    ours.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
+    for (const length of [77, 78]) {
+      await inPage(ours, (length) => window.client.broadcastUnreliable?.(new ArrayBuffer(length)), length);
+      await until(old, (length) => window.got.some((message) => message.length === length), length);
+    }
+    expect(warnings).toEqual(['P2PCF-WS: old name has P2PCF, without datagrams: they go by its channel.']);
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 

@@ -41,6 +41,11 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   await bob.broadcast('as UTF-8: ö');
   expect(new Uint8Array((await heard[1]) ?? new ArrayBuffer())).toEqual(bytes);
   expect(new TextDecoder().decode(await heard[0])).toBe('as UTF-8: ö');
+  const datagrams = [alice, bob].map(
+    (each) => new Promise((resolve) => each.once('datagram', (_, data) => resolve(data))),
+  );
+  for (const each of [alice, bob]) each.broadcastUnreliable(new Uint8Array([7]));
+  for (const data of datagrams) expect(await data).toEqual(new Uint8Array([7]).buffer);
   const parted = new Promise<Peer>((resolve) => alice.once('peerclose', resolve));
   bob.destroy();
   expect(await parted).toBe(aliceSees);
@@ -294,7 +299,7 @@ describe.each(NODE_SOCKETS)(
       const started = room.start();
       expect(listening.size).toBeGreaterThan(2);
       await expect(started).rejects.toMatchObject({
-        message: 'The room refused: Room is full (4003).',
+        message: 'The room refused: Room is full: 1 peers (4003).',
         code: 4003,
       });
       expect([room.state, listening.size]).toEqual(['closed', 0]);
@@ -325,4 +330,31 @@ test.each([
   ['name', 'room', { workerUrl: 'https://example.com' }, /^There is no WebRTC here/],
 ])('new P2PCF(%j, %.10j, %.60j) says what is wrong', (clientId, roomId, options, complaint) => {
   expect(() => Reflect.construct(P2PCF, [clientId, roomId, options])).toThrow(complaint);
+});
+
+test('a room is full at maxPeers of whoever opened it, and the app may go to another', async () => {
+  const roomId = newRoom();
+  const rooms: P2PCF[] = [];
+  const enter = async (name: string, id: string, maxPeers: number): Promise<void> => {
+    const room = new P2PCF(name, id, { workerUrl: server.url, stunIceServers: [], wrtc, maxPeers });
+    rooms.push(room);
+    const moved = new Promise<void>((resolve, reject) =>
+      room.on('full', ({ max }) => enter(`${name}, who heard ${max}`, `${roomId}-2`, 5).then(resolve, reject)),
+    );
+    await room.start().catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 4003 });
+      return moved;
+    });
+  };
+  await enter('Alice', roomId, 2);
+  await enter('Bobby', roomId, 9);
+  await enter('Carol', roomId, 9);
+  await enter('Dorothy', roomId, 9);
+  expect(rooms.filter(({ state }) => state === 'open').map((room) => [room.clientId, room.roomId])).toEqual([
+    ['Alice', roomId],
+    ['Bobby', roomId],
+    ['Carol, who heard 2', `${roomId}-2`],
+    ['Dorothy, who heard 2', `${roomId}-2`],
+  ]);
+  for (const room of rooms) room.destroy();
 });

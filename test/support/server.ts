@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { unstable_readConfig as readConfig } from 'wrangler';
 import { freePort } from './listen.ts';
+import { commandAt, type Spot } from './nat.ts';
 
 /** The part of wrangler.toml used here; wrangler's own types need packages that it does not bring along. */
 interface WranglerConfig {
@@ -52,19 +53,30 @@ export interface WorkerdOptions {
   main?: string;
   /** Laid over the [vars] of wrangler.toml. */
   vars?: Record<string, string | number>;
+  /** Where it runs, if not on this machine's loopback. */
+  at?: Spot;
+  /** `host:port` of a server that gets all requests of the Worker, in plain HTTP, whatever their address. */
+  outbound?: string;
 }
 
 /** A server on workerd alone. */
 export interface Workerd extends Server {
   /** Kills the process as a crash would and starts it again at the same address, with what it has stored. */
   restart(): Promise<void>;
+  /** What it has logged since it was started. */
+  log(): string;
 }
 
 /** Bundles a Worker with wrangler and serves it on workerd alone: no proxy in between, one process, one thread. */
-export async function startWorkerd({ main = 'src/index.ts', vars = {} }: WorkerdOptions = {}): Promise<Workerd> {
+export async function startWorkerd({
+  main = 'src/index.ts',
+  vars = {},
+  at,
+  outbound,
+}: WorkerdOptions = {}): Promise<Workerd> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const script = await bundle(main, folder);
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `${at?.address ?? '127.0.0.1'}:${await freePort()}`;
   const config: WranglerConfig = readConfig({ config: join(root, 'wrangler.toml') });
   const bindings = Object.entries({ ...config.vars, ...vars }).map(
     ([name, value]) => `(name = "${name}", json = ${JSON.stringify(JSON.stringify(value))})`,
@@ -83,6 +95,7 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),
     (name = "storage", disk = (path = "${folder}/storage", writable = true)),
+    ${outbound ? `(name = "outbound", external = (address = "${outbound}", http = ())),` : ''}
   ],
   sockets = [(name = "http", address = "${address}", http = (), service = "main")]
 );
@@ -91,11 +104,12 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${config.compatibility_date}",
   bindings = [${[...bindings, ...rooms].join(', ')}],
   durableObjectNamespaces = [${classes.join(', ')}],
+  ${outbound ? 'globalOutbound = "outbound",' : ''}
   durableObjectStorage = (localDisk = "storage"), # in memory it has no SQL (workerd, 2026-11)
 );
 `,
   );
-  let running = await serve(folder);
+  let running = await serve(folder, at);
   return {
     url: `http://${address}`,
     get pid() {
@@ -107,21 +121,23 @@ const worker :Workerd.Worker = (
     },
     async restart() {
       await running.stop();
-      running = await serve(folder);
+      running = await serve(folder, at);
     },
+    log: () => running.log(),
   };
 }
 
 /** Ready when it listens. */
-async function serve(folder: string): Promise<Pick<Server, 'pid' | 'stop'>> {
+async function serve(folder: string, at: Spot | undefined): Promise<Pick<Workerd, 'pid' | 'stop' | 'log'>> {
   // Its install script puts the real binary here, so the pid is workerd's own.
-  const child = spawn(join(bin, 'workerd'), ['serve', '--control-fd=3', 'config.capnp'], {
+  const [command, ...parameters] = commandAt(at, [join(bin, 'workerd'), 'serve', '--control-fd=3', 'config.capnp']);
+  const child = spawn(command, parameters, {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const output = collectOutput(child);
   if (!(await isListening(child))) throw new Error(`workerd did not start:\n${output()}`);
-  return stopper(child, () => child.kill('SIGKILL'));
+  return { ...stopper(child, () => child.kill('SIGKILL')), log: output };
 }
 
 /** Returns the name of the bundle in `folder`. */

@@ -256,7 +256,6 @@ export class Mesh {
       .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);
-        const isStranger = member?.rejoined === 'a stranger';
         if (member) member.rejoined = undefined;
         if (this.peers.get(id) === peer) {
           this.peers.delete(id);
@@ -264,8 +263,7 @@ export class Mesh {
         }
         this.#turns.remove(peer);
         this.#room.emit('peerclose', peer);
-        if (isStranger && this.#room.state() === 'open' && !this.peers.has(id)) this.#meet(id, polls);
-        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.#room.state() !== 'closed') this.#turns.next();
         this.#publishSpare(true);
       });

@@ -195,6 +195,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     for (const id of this.connectedSessions) this.peers.get(id)?.sendUnreliable(bytes);
   }
 
+  /** Takes what the room says, unless we have left it by the time there is a certificate. */
+  #heed(work: () => unknown): void {
+    this.#certificate.use(() => this.state === 'open' && work());
+  }
+
   #newSignaling(): SignalingClient {
     const { id, token } = this.#identity;
     const signaling = new SignalingClient({
@@ -216,15 +221,15 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       })
       .on('peers', (message) => {
         this.#iceServers.take(message);
-        this.#certificate.use(() => this.#mesh.meetAll(message));
+        this.#heed(() => this.#mesh.meetAll(message));
       })
       .on('iceservers', (given) => this.#iceServers.take(given))
-      .on('join', (message) => this.#certificate.use(() => this.#mesh.meetJoiner(message)))
+      .on('join', (message) => this.#heed(() => this.#mesh.meetJoiner(message)))
       .on('leave', ({ clientId, reason }) =>
-        this.#certificate.use(() => this.#mesh.forget(clientId, reason === 'left' || reason === 'removed')),
+        this.#heed(() => this.#mesh.forget(clientId, reason === 'left' || reason === 'removed')),
       )
       .on('error', (message) => this.#mesh.takeError(message))
-      .on('signal', (fromId, signal) => this.#certificate.use(() => this.#mesh.receive(fromId, signal)));
+      .on('signal', (fromId, signal) => this.#heed(() => this.#mesh.receive(fromId, signal)));
   }
 
   async #answerAhead(): Promise<Signal | undefined> {

@@ -140,8 +140,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    */
   start(): Promise<void> {
     this.#started ??= newDeferred();
+    const { promise } = this.#started;
     if (this.state === 'closed') this.#begin();
-    return this.#started.promise;
+    return promise;
   }
 
   /** Leaves the room for now: a `start` that is pending goes on with the next one. */
@@ -195,8 +196,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #begin(): void {
     this.#listen('addEventListener');
-    this.#setState('connecting');
     void this.#enter(this.#options.prepare);
+    this.#setState('connecting'); // last, as a listener may stop us
   }
 
   async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {
@@ -271,8 +272,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#isRenewing = false;
     this.#heartbeat.beat(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
+    const started = this.#started;
     this.#setState('open');
-    this.#started?.resolve();
+    started?.resolve();
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
@@ -287,10 +289,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
     this.#leaveSocket(COMING_BACK);
     const now = Date.now();
-    if (this.state === 'open') {
+    const wasOpen = this.state === 'open';
+    if (wasOpen) {
       this.#lostAt = now;
       if (now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
-      this.#setState('reconnecting');
     } else {
       this.#lostAt ||= now;
     }
@@ -298,6 +300,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
+    if (wasOpen) this.#setState('reconnecting'); // last, as a listener may stop us
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */

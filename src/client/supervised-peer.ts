@@ -5,7 +5,13 @@ import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { type Datagram, toDatagram } from './datagrams.ts';
 import { failureReason } from './ice-failure.ts';
-import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
+import {
+  type Allowance,
+  DESCRIPTION_COUNTS_FOR,
+  MAX_UNUSED_TRANSCEIVERS,
+  newSignalAllowance,
+  sizeFault,
+} from './limits.ts';
 import {
   fingerprintsOf,
   isFirefox,
@@ -191,24 +197,24 @@ export class SupervisedPeer extends Peer {
   /** The turn of a peer that waits has come: resolves when its offer is made. Undefined if it has to go on waiting. */
   begin(): Promise<void> | undefined {
     this.#setState('connecting');
-    return this.#startOver();
+    return this.destroyed ? undefined : this.#startOver(); // by a listener
   }
 
   /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
   receive(signal: unknown): void {
-    this.#receive(signal, (reason) => {
+    if (this.#isWaiting) return;
+    const exceed = (reason: string): void => {
       if (!this.connected) this.#setState('failed', reason);
-    });
+    };
+    const count = parseSignal(signal)?.description ? DESCRIPTION_COUNTS_FOR : 1;
+    if (this.#signalAllowance.take(count)) this.#receive(signal, exceed);
+    else exceed('It sends too many signals.');
   }
 
   /** Takes a signal; `exceed` does what is to be done about one that is beyond the limits. */
   #receive(signal: unknown, exceed: (reason: string) => void): void {
     const parsed = parseSignal(signal);
     if (!parsed || this.#isWaiting) return;
-    if (!this.#signalAllowance.take()) {
-      exceed('It sends too many signals.');
-      return;
-    }
     const fault = parsed.description && sizeFault(parsed.description.sdp);
     if (fault) {
       exceed(fault);
@@ -510,8 +516,8 @@ export class SupervisedPeer extends Peer {
     this.#hasStartedOver = false;
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
-    this.emit('connect');
-    if (this.destroyed) return;
+    if (!this.destroyed) this.emit('connect');
+    if (this.destroyed) return; // by a listener
     this.received.release();
     this.media.attach();
     const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#connection.isOfferDue;

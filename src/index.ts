@@ -44,7 +44,8 @@ export default {
 } satisfies ExportedHandler<Env>;
 
 function route(request: Request, env: Env): Response | Promise<Response> {
-  const url = new URL(request.url);
+  const url = URL.parse(request.url);
+  if (!url) return sentence(400, 'The Host of the request is none.'); // where no Cloudflare is in front
   if (url.pathname === '/') return atRoot(request, env);
   if (url.pathname === HEALTH)
     return onlyGet(request) ?? new Response('OK', { headers: { ...NO_SNIFF, ...ANY_ORIGIN } });

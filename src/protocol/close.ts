@@ -30,7 +30,7 @@ export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
 /** The client went on sending after rate_limited. It may come back, more slowly. */
 export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 
-/** The id belongs to another, who is connected and has a token for it, or polls. Final. */
+/** The id belongs to another, who is connected and has a token for it, or polls or did lately. Final. */
 export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 
 /** The id is an owned one, and this is not its token. Final. */

@@ -2,7 +2,7 @@
 import { fromBase64Url, toBase64Url } from './base64url.ts';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { isObject, parseJson } from './json.ts';
+import { isObject, parseJson, toJson } from './json.ts';
 import { isOwnedId, ownedId } from './owned-id.ts';
 import { type Description, type IceCandidate, parseSignal } from './signal.ts';
 import { utf8Length } from './utf8.ts';
@@ -151,7 +151,6 @@ export function parseJoin(
   const roomFault = idFault(roomId);
   if (roomFault) throw fault(`The room id ${roomFault}.`);
   const metadata = parameter('metadata');
-  if (metadata !== null) checkMetadata(metadata);
   const answer = parameter('answer');
   const resume = parameter('resume');
   if (resume !== null && resume !== RESUME_NEXT_TIME && !isRandomToken(resume))
@@ -166,7 +165,7 @@ export function parseJoin(
   return {
     roomId,
     clientId,
-    ...(metadata !== null && { metadata }),
+    ...(metadata !== null && { metadata: JSON.stringify(readMetadata(metadata)) }),
     ...(token !== null && { token }),
     ...(max !== null && { maxPeers: Number(max) }),
     ahead: parameter('ahead') === '1',
@@ -219,16 +218,22 @@ function isMaxPeers(text: string): boolean {
   return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 32_000;
 }
 
-function checkMetadata(json: string): void {
-  if (utf8Length(json) > MAX_JOIN_METADATA_BYTES)
-    throw fault(`The metadata is longer than ${MAX_JOIN_METADATA_BYTES} UTF-8 bytes of JSON.`);
-  parseJson(json, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
+function readMetadata(json: string): unknown {
+  const complaint = 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).';
+  return readJson('metadata', json, MAX_JOIN_METADATA_BYTES, complaint);
+}
+
+/** JSON that is passed on. Its length is that of either writing: written again, `1e20` is 100000000000000000000. */
+function readJson(name: string, json: string, maxBytes: number, complaint: string): unknown {
+  const value = parseJson(json, complaint);
+  const written = toJson(value, `The ${name} is nested too deeply.`);
+  if (Math.max(utf8Length(json), utf8Length(written)) > maxBytes)
+    throw fault(`The ${name} is longer than ${maxBytes} UTF-8 bytes of JSON.`);
+  return value;
 }
 
 function readAnswer(json: string): JoinAnswer {
-  if (utf8Length(json) > MAX_JOIN_ANSWER_BYTES)
-    throw fault(`The answer is longer than ${MAX_JOIN_ANSWER_BYTES} UTF-8 bytes of JSON.`);
-  const brought = parseJson(json, 'The answer is not JSON.');
+  const brought = readJson('answer', json, MAX_JOIN_ANSWER_BYTES, 'The answer is not JSON.');
   if (isObject(brought) && 'sealed' in brought) return { ...brought, sealed: brought['sealed'] };
   const answer = parseSignal(brought);
   if (answer?.description?.type !== 'answer')

@@ -13,6 +13,7 @@ import {
   replyJson,
   type Session,
 } from '../protocol/poll.ts';
+import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
 import { capacityFor } from './capacity.ts';
 import { type Claims, mayTakeOver, verifiedOf } from './claims.ts';
@@ -24,9 +25,11 @@ import {
   heldPlace,
   heldPlaces,
   isRemoved,
+  keptIds,
   type Limits,
   type Listing,
   type Member,
+  NAME_KEPT_MS,
   type Posting,
   pollersAt,
   type Roster,
@@ -34,20 +37,11 @@ import {
 } from './room.ts';
 import { isSameSecret } from './secret.ts';
 
-/** Most that pollers may have posted in one room, in characters: it is all in memory while the room is awake. */
-const MAX_POSTINGS_LENGTH = 2 * 1024 * 1024;
+/** Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. */
+const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 
-/** Most that one reply brings in packages, in characters. What there is no room for is left out. */
-const MAX_REPLY_LENGTH = 512 * 1024;
-
-/**
- * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
- * have posted for it, and an owner that wakes again would find its place taken.
- */
-const NAME_KEPT_MS = 15 * 60_000;
-
-/** Most session ids kept so. */
-const MAX_NAMES = 128;
+/** Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out. */
+const MAX_REPLY_BYTES = 512 * 1024;
 
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
@@ -113,7 +107,7 @@ export function poll<M extends Member>(
     expiresAt: Math.min(now + keepMs, claims?.until ?? Number.POSITIVE_INFINITY),
   };
   const rest = roster.postings().filter((each) => each.contextId !== contextId);
-  if ([...rest, posting].reduce((sum, each) => sum + lengthOf(each), 0) > MAX_POSTINGS_LENGTH)
+  if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
   const waitToPostMs = rate.post(contextId, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
@@ -152,11 +146,9 @@ export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits
   const lapsed = due.filter(({ isName }) => !isName);
   const names = [
     ...postings.filter(({ isName, expiresAt }) => isName && expiresAt > now),
-    ...lapsed.map(
-      (each): Posting => ({ ...each, packages: [], isName: true, expiresAt: each.expiresAt + NAME_KEPT_MS }),
-    ),
+    ...lapsed.map(nameOf),
   ].filter(({ expiresAt }) => expiresAt > now);
-  const kept = new Set(names.slice(-MAX_NAMES).map(({ contextId }) => contextId));
+  const kept = new Set(names.map(({ contextId }) => contextId));
   const pollers = pollersAt(roster, now);
   return [
     ...names
@@ -210,29 +202,35 @@ function isKeptFor<M extends Member>(
   roster: Roster<M>,
   now: number,
 ): boolean {
-  return roster.postings().some((posting) => {
-    const keptUntil = posting.isName ? posting.expiresAt : posting.expiresAt + NAME_KEPT_MS;
+  return keptIds(roster, now).some((posting) => {
     const isMine = posting.contextId === contextId && mayTakeOver(posting, { claims });
-    return posting.entry.sessionId === sessionId && !isMine && keptUntil > now;
+    return posting.entry.sessionId === sessionId && !isMine;
   });
+}
+
+/** All that is left of a poller that has lapsed: whose session id it was. */
+function nameOf(posting: Posting): Posting {
+  const entry = { ...posting.entry, clientId: '', reflexiveIps: [] };
+  return { ...posting, entry, packages: [], isName: true, expiresAt: posting.expiresAt + NAME_KEPT_MS };
 }
 
 /** What others have posted for a session; for a poller that has none yet, who is there. */
 function replyFor(sessionId: string, others: readonly Listing[]): PollReply {
   const seen = others.filter(({ entry }) => isReactNative(entry.sessionId) === isReactNative(sessionId));
-  let length = 0;
+  let bytes = 0;
   const packages = seen
     .flatMap((other) => other.packages.filter(({ to }) => to === sessionId))
     .filter(({ json }) => {
-      length += json.length;
-      return length <= MAX_REPLY_LENGTH;
+      bytes += utf8Length(json);
+      return bytes <= MAX_REPLY_BYTES;
     });
   return { others: seen.map(({ entry, postedAt }) => listed(entry, postedAt)), packages };
 }
 
-/** What a posting takes of a room's memory, in characters or so. */
-function lengthOf({ entry, packages }: Posting): number {
-  return packages.reduce((sum, { to, json }) => sum + to.length + json.length + 64, JSON.stringify(entry).length + 256);
+/** What a posting takes of a room's memory, in bytes or so. */
+function bytesOf({ entry, packages }: Posting): number {
+  const ofEntry = utf8Length(JSON.stringify(entry)) + 256;
+  return packages.reduce((sum, { to, json }) => sum + utf8Length(to) + utf8Length(json) + 64, ofEntry);
 }
 
 /**

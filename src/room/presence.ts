@@ -21,6 +21,7 @@ import {
   type Effect,
   heldPlaces,
   isRemoved,
+  keptIds,
   type Limits,
   type Member,
   type Newcomer,
@@ -54,6 +55,8 @@ export interface Admitted<M> {
   readonly welcome: Peers;
   /** Most peers in the room, as it was opened: to be kept with the newcomer. */
   readonly maxPeers: number | undefined;
+  /** What the others know of it: what it brings, or if it is back, what it brought when it first came. */
+  readonly metadata: unknown;
   /** What it had offered to pollers before it lost its connection. */
   readonly offers: readonly PendingOffer[];
 }
@@ -96,22 +99,23 @@ export function join<M extends Member>(
   const resumed = isOwner && owner && mayTakeOver(newcomer, owner) ? owner : undefined;
   const pollers = pollersAt(roster, now);
   const names = [newcomer.id, toSessionId(newcomer.id)];
-  if (pollers.some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
+  if (keptIds(roster, now).some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
 
   const away = heldPlaces(roster, now).filter((each) => each !== place);
   let others = swept.living;
   const maxPeers = fixedLimit(newcomer, others[0] ?? away[0] ?? owner);
-  if (!resumed) {
-    const metadataLength = [newcomer, ...others, ...away].reduce((sum, each) => sum + each.metadataLength, 0);
-    if (metadataLength > MAX_METADATA_LENGTH) return refuse(FULL);
-    const capacity = capacityFor(newcomer, maxPeers, limits);
-    if (others.length + away.length + pollers.length >= capacity) {
-      const mute = others.find((member) => isMute(member, now));
-      if (!mute || others.length + away.length + pollers.length > capacity) return refuse(fullAt(capacity));
-      others = others.filter((member) => member !== mute);
-      effects.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
-    }
+  const capacity = capacityFor(newcomer, maxPeers, limits);
+  const expelled: Effect<M>[] = [];
+  while (!resumed) {
+    const full = fullness(newcomer, [...others, ...away], pollers.length, capacity);
+    if (!full) break;
+    const mute = others.find((member) => isMute(member, now));
+    // One goes for one that comes: a bearer whose own limit is below what is here puts nobody out.
+    if (!mute || others.length + away.length + pollers.length > capacity) return refuse(full);
+    others = others.filter((member) => member !== mute);
+    expelled.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
   }
+  effects.push(...expelled);
   if (twin) effects.push({ do: 'close', member: twin, close: resumed ? RESUMED : DUPLICATE });
   if (place) effects.push({ do: 'freePlace', place });
 
@@ -133,7 +137,8 @@ export function join<M extends Member>(
     welcome.graceSeconds = limits.graceSeconds;
     welcome.maxMessageBytes = limits.maxMessageBytes;
   }
-  if (resumed) return { isAdmitted: true, effects, welcome, maxPeers, offers: resumed.offers };
+  if (resumed)
+    return { isAdmitted: true, effects, welcome, maxPeers, metadata: resumed.metadata, offers: resumed.offers };
 
   const givers = wantsOffers ? others.filter(({ ahead }) => ahead !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: newcomer.id, timestamp: now };
@@ -153,7 +158,7 @@ export function join<M extends Member>(
     effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
   }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
-  return { isAdmitted: true, effects, welcome, maxPeers, offers: [] };
+  return { isAdmitted: true, effects, welcome, maxPeers, metadata: newcomer.metadata, offers: [] };
 }
 
 /** `leaver` is gone: the others hear of it. */
@@ -253,6 +258,18 @@ export function introductions(pollers: readonly Posting[]): (Bearer & { id: stri
 
 function isTokenOf(owner: Pick<Newcomer, 'token'> | undefined, { token }: Newcomer): boolean {
   return owner?.token !== undefined && isSameSecret(owner.token, token);
+}
+
+/** Why there is no room for one more, if so: it would be one too many, or bring too much. */
+function fullness(
+  newcomer: Newcomer,
+  present: readonly Newcomer[],
+  pollers: number,
+  capacity: number,
+): Close | undefined {
+  if (present.length + pollers >= capacity) return fullAt(capacity);
+  const metadataLength = present.reduce((sum, each) => sum + each.metadataLength, newcomer.metadataLength);
+  return metadataLength > MAX_METADATA_LENGTH ? FULL : undefined;
 }
 
 /** Whether it has given no sign of life but its join, and had the time to. */

@@ -142,6 +142,13 @@ export interface Limits {
   readonly ghostAfterSeconds: number;
 }
 
+/**
+ * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
+ * have posted for it, and an owner that wakes again would find its place taken. How many there are, the rate of postings
+ * bounds: a bound of their own would let a stranger push one out.
+ */
+export const NAME_KEPT_MS = 15 * 60_000;
+
 /** One thing for the caller to do. */
 export type Effect<M> =
   /** A ServerMessage, as `send` below has it. */
@@ -171,6 +178,11 @@ export function send<M>(message: ServerMessage, ...to: readonly M[]): Extract<Ef
 /** The pollers that are there at `now`. */
 export function pollersAt<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
   return roster.postings().filter(({ expiresAt, isName }) => !isName && expiresAt > now);
+}
+
+/** The postings whose session ids are nobody else's at `now`: of pollers that are there, or lapsed not long ago. */
+export function keptIds<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
+  return roster.postings().filter(({ isName, expiresAt }) => (isName ? expiresAt : expiresAt + NAME_KEPT_MS) > now);
 }
 
 /** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */

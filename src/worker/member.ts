@@ -13,7 +13,7 @@ interface Attachment {
   left: boolean;
   /** It has sent a message. */
   speaks?: true;
-  /** What it brought when it joined: its own JSON, with all but ASCII escaped. */
+  /** What it brought when it first joined, as JSON with all but ASCII escaped. */
   metadata?: string;
   /** By this it can prove that its place is its own. */
   token?: string;
@@ -37,8 +37,7 @@ const MAX_ATTACHMENT_BYTES = 16_000;
 
 /** What a client has joined with. */
 interface Brought {
-  /** JSON, with all but ASCII escaped. */
-  readonly metadata: string | undefined;
+  readonly metadata: unknown;
   readonly token: string | undefined;
   readonly claims: Claims | undefined;
   readonly maxPeers: number | undefined;
@@ -126,7 +125,7 @@ export class SocketMember implements Member {
   introduce({ metadata, token, claims, maxPeers }: Brought, isBack: boolean, now: number): boolean {
     this.#attachment.seenAt = now;
     if (isBack) this.#attachment.speaks = true;
-    if (metadata !== undefined) this.#attachment.metadata = metadata;
+    if (metadata !== undefined) this.#attachment.metadata = asciiJson(metadata);
     if (token !== undefined) this.#attachment.token = token;
     if (maxPeers !== undefined) this.#attachment.maxPeers = maxPeers;
     if (claims !== undefined) this.#attachment.claims = asciiJson(claims);

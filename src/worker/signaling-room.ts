@@ -70,14 +70,13 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
       return tooManyJoins(waitMs);
     }
-    const metadata = json === undefined ? undefined : escapeNonAscii(json);
     const newcomer: Newcomer = {
       id: clientId,
       token,
       claims,
       maxPeers,
-      metadata: metadata === undefined ? undefined : JSON.parse(metadata),
-      metadataLength: metadata?.length ?? 0,
+      metadata: json === undefined ? undefined : JSON.parse(json),
+      metadataLength: json === undefined ? 0 : escapeNonAscii(json).length,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
@@ -94,7 +93,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
       const isBack = admission.welcome.resumed === true;
-      const brought = { metadata, token, claims, maxPeers: admission.maxPeers };
+      const brought = { metadata: admission.metadata, token, claims, maxPeers: admission.maxPeers };
       if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, given);
       else this.#close(joiner, UNKEPT);
     }
@@ -190,54 +189,56 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
-  /** Carries out what was decided. A signal touches no row, so none is read for it. */
+  /**
+   * Carries out what was decided. Whoever is found to be gone meanwhile leaves after all of it: a joiner that heard of that
+   * before its `peers`, which lists whom it was decided with, would list that member for ever. A signal touches no row, so
+   * none is read for it.
+   */
   #apply(effects: readonly Effect<SocketMember>[]): void {
     const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));
     const dueBefore = changesRows ? this.#rows.nextDue() : 0;
-    for (const effect of effects) this.#carryOut(effect);
+    const departures = effects.flatMap((effect) => this.#carryOut(effect));
     if (changesRows) this.#alarm.follow(dueBefore, this.#rows.nextDue(), Date.now());
+    for (const depart of departures) depart();
   }
 
-  #carryOut(effect: Effect<SocketMember>): void {
+  /** Returns what has to follow. */
+  #carryOut(effect: Effect<SocketMember>): (() => void)[] {
     switch (effect.do) {
-      case 'send': {
+      case 'send':
         // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-        for (const member of effect.to) if (!member.send(effect.text)) this.#lose(member);
-        break;
-      }
+        return effect.to.filter((member) => !member.send(effect.text)).map((member) => () => this.#lose(member));
       case 'close':
         this.#close(effect.member, effect.close);
         this.#log(entryFor(effect.close, true));
-        break;
+        return [];
       case 'setAhead':
-        if (!effect.member.setAhead(effect.offer)) this.#expel(effect.member);
-        break;
+        return effect.member.setAhead(effect.offer) ? [] : [() => this.#expel(effect.member)];
       case 'setOffers':
-        if (!effect.member.setOffers(effect.offers)) this.#expel(effect.member);
-        break;
+        return effect.member.setOffers(effect.offers) ? [] : [() => this.#expel(effect.member)];
       case 'renewIceServers':
         void this.#renewIceServers(effect.member);
-        break;
+        return [];
       case 'holdPlace':
         this.#hold(effect.place, effect.member);
-        break;
+        return [];
       case 'freePlace':
         this.#rows.places.drop(effect.place);
-        break;
+        return [];
       case 'keepPosting':
         this.#rows.postings.keep(effect.posting);
-        break;
+        return [];
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
-        break;
+        return [];
       case 'keepRemoval':
         this.#rows.removals.keep(effect.removal);
-        break;
+        return [];
       case 'dropRemoval':
         this.#rows.removals.drop(effect.removal);
-        break;
+        return [];
       default:
-        effect satisfies never;
+        return effect satisfies never;
     }
   }
 
@@ -254,7 +255,7 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   #expel(member: SocketMember): void {
-    this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
+    if (!member.left) this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
   }
 
   #lose(member: SocketMember, saysSo = false): void {

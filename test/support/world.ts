@@ -35,8 +35,7 @@ export class TestMember implements Member {
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;
-  readonly metadata: unknown;
-  readonly metadataLength: number;
+  metadata: unknown;
   readonly claims: Claims | undefined;
   maxPeers: number | undefined;
   pings = false;
@@ -54,8 +53,11 @@ export class TestMember implements Member {
     this.claims = claims && claimsOf(claims);
     this.maxPeers = maxPeers;
     this.metadata = metadata;
-    this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
+  }
+
+  get metadataLength(): number {
+    return JSON.stringify(this.metadata)?.length ?? 0;
   }
 
   /** Who it thinks is here, by what it heard. */
@@ -133,6 +135,7 @@ export class World implements Roster<TestMember> {
     const joiner = new TestMember(id, entry, this.now);
     const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
     if (admission.isAdmitted) {
+      joiner.metadata = admission.metadata;
       joiner.offers = admission.offers;
       joiner.maxPeers = admission.maxPeers;
       joiner.speaks = admission.welcome.resumed === true;

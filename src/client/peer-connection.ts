@@ -109,10 +109,18 @@ export class Connection {
   /** What negotiation.ts has to know of a connection. */
   get situation(): Pick<
     Situation,
-    'attempt' | 'isTheirsFirefox' | 'signalingState' | 'isMakingOffer' | 'hasAnsweredAhead' | 'theirSdp' | 'isOfferLost'
+    | 'attempt'
+    | 'isOursFirefox'
+    | 'isTheirsFirefox'
+    | 'signalingState'
+    | 'isMakingOffer'
+    | 'hasAnsweredAhead'
+    | 'theirSdp'
+    | 'isOfferLost'
   > {
     return {
       attempt: this.attempt,
+      isOursFirefox: isFirefox(this.pc.localDescription),
       isTheirsFirefox: this.#isTheirsFirefox,
       signalingState: this.pc.signalingState,
       isMakingOffer: this.#isMakingOffer,

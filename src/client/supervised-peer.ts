@@ -14,7 +14,6 @@ import {
 } from './limits.ts';
 import {
   fingerprintsOf,
-  isFirefox,
   type Situation,
   type Step,
   stateOf,
@@ -338,7 +337,7 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer = undefined;
     this.#connection.markRestart();
     const hasFailed = stateOf(this._pc) === 'failed';
-    const step = stepForRestart(this.#situation, isFirefox(this._pc.localDescription), hasFailed);
+    const step = stepForRestart(this.#situation, hasFailed);
     if (step === 'start over') this.#startOver();
     if (step === 'ask the other') this.#other?.send({ restart: true });
     if (step !== 'restart ICE') return;

@@ -1,5 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal, UNAUTHORIZED } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
@@ -12,15 +13,15 @@ import {
   parseServerMessage,
 } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
+import { type Deferred, newDeferred } from './deferred.ts';
 import { Emitter } from './events.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
+import { askForToken, type RoomToken } from './room-token.ts';
 
-/** How often to ping, in ms: half of what the most impatient of proxies wait. */
-const PING_EVERY_MS = 25_000;
-
-/** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
-const ANSWER_WITHIN = 0.4;
+/** How long to wait for an answer where the network has changed, in ms: a socket of the former one gets none. */
+const ANSWER_ONLINE_WITHIN_MS = 1_500;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
@@ -39,9 +40,6 @@ export type SignalingState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 
 export type WebSocketClass = new (url: string, subprotocols: string[]) => object;
 
-/** A JWT of the app's own backend, or what gets one: at each connection, and once more where one is not taken. */
-export type RoomToken = string | (() => string | Promise<string>);
-
 export interface SignalingOptions {
   /** Address of the server: http, https, ws or wss, with or without a path. */
   workerUrl: string;
@@ -51,6 +49,8 @@ export interface SignalingOptions {
   clientId?: string;
   /** What the others are told of us, any JSON of at most 2,560 UTF-8 bytes. */
   metadata?: unknown;
+  /** Most peers that the room is to have, if we are the first in it: 1 to 32,000. The server may have a lower limit. */
+  maxPeers?: number;
   /** Ask for the offers that others have published ahead. */
   ahead?: boolean;
   /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
@@ -82,6 +82,8 @@ export interface SignalingEvents {
   leave: [message: PeerLeave];
   signal: [fromId: string, signal: unknown];
   broadcast: [fromId: string, data: unknown];
+  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
+  iceservers: [given: IceServers];
   /** The server refused a message. */
   error: [message: ErrorMessage];
   /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
@@ -89,6 +91,9 @@ export interface SignalingEvents {
 }
 
 export class SignalingClient extends Emitter<SignalingEvents> {
+  /** @internal As a minified class would else be printed by another name. */
+  static override readonly name: string = 'SignalingClient';
+
   state: SignalingState = 'closed';
   /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
   reason: string | undefined;
@@ -100,8 +105,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * way to us does not lock us out. In memory only: a copied tab would else throw out the one it was copied from.
    */
   readonly #resumeToken: string;
+  readonly #heartbeat: Heartbeat;
   #socket: WebSocket | undefined;
-  #started: Started | undefined;
+  #started: Deferred | undefined;
   /** Which `start` is entering: one before it, that was undone, does not go on. */
   #entry: object | undefined;
   #waiting: string[] = [];
@@ -111,14 +117,17 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #openedAt = 0;
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws Error for an address, room id, client id or metadata that cannot work. */
+  /** Throws Error for an address, room id, client id, number of peers or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
     this.#resumeToken = options.resumeToken ?? randomHex(36);
+    this.#heartbeat = new Heartbeat(
+      () => this.#socket?.send(PING),
+      () => this.#lost({ code: 1006, reason: '' }),
+      options.pingEveryMs,
+    );
     joinUrl(options.workerUrl, this.#join);
     if (!(options.WebSocket ?? globalThis.WebSocket))
       throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
@@ -130,9 +139,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * called before it answers.
    */
   start(): Promise<void> {
-    this.#started ??= newStarted();
+    this.#started ??= newDeferred();
+    const { promise } = this.#started;
     if (this.state === 'closed') this.#begin();
-    return this.#started.promise;
+    return promise;
   }
 
   /** Leaves the room for now: a `start` that is pending goes on with the next one. */
@@ -159,9 +169,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#send({ type: 'broadcast', data });
   }
 
+  /** Has one peer put out of the room: for those whose room token says `host`. Waits while reconnecting. */
+  remove(targetId: string): void {
+    this.#send({ type: 'remove', targetId });
+  }
+
   /** Publishes an offer ahead, for one who joins. Worth nothing on another connection, so it does not wait. */
   publish(offer: unknown): void {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
+  }
+
+  /** Asks for new ICE servers: what comes is told by `iceservers`. */
+  renewIceServers(): void {
+    this.#send({ type: 'ice_servers' });
   }
 
   #send(message: ClientMessage): void {
@@ -176,8 +196,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #begin(): void {
     this.#listen('addEventListener');
-    this.#setState('connecting');
     void this.#enter(this.#options.prepare);
+    this.#setState('connecting'); // last, as a listener may stop us
   }
 
   async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {
@@ -187,25 +207,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#entry = entry;
     // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
     // server.
-    const [answer, token] = await Promise.all([prepare?.(), this.#token()]);
+    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
     if (token === null) return this.#lost({ code: UNAVAILABLE, reason: '' });
     try {
       this.#connect(token, answer);
     } catch (error) {
       this.#end(error); // a page on https may not open ws://
-    }
-  }
-
-  /** Null if the app could not get one just now. */
-  async #token(): Promise<string | undefined | null> {
-    const { token } = this.#options;
-    if (typeof token !== 'function') return token;
-    try {
-      return await token();
-    } catch (error) {
-      console.warn('P2PCF-WS: the option token failed, and is tried again:', error);
-      return null;
     }
   }
 
@@ -221,23 +229,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event);
     socket.onerror = () => undefined; // close tells; the npm package ws throws an error nobody listens for
-    this.#expectAnswer();
-  }
-
-  /** A half-open connection says nothing, and its close event may take minutes: move on without it. */
-  #expectAnswer(): void {
-    clearTimeout(this.#answerTimer);
-    const withinMs = this.#pingEveryMs * ANSWER_WITHIN;
-    this.#answerTimer = setTimeout(() => this.#lost({ code: 1006, reason: '' }), withinMs);
-  }
-
-  get #pingEveryMs(): number {
-    return this.#options.pingEveryMs ?? PING_EVERY_MS;
+    this.#heartbeat.expect();
   }
 
   #receive(text: string): void {
     if (text === PONG) {
-      clearTimeout(this.#answerTimer);
+      this.#heartbeat.heard();
       return;
     }
     const message = parseServerMessage(text);
@@ -257,6 +254,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'broadcast':
         this.emit('broadcast', message.fromId, message.data);
         return;
+      case 'ice_servers':
+        this.emit('iceservers', message);
+        return;
       case 'error':
         if (message.close) this.#lost(message.close);
         else this.emit('error', message);
@@ -267,21 +267,15 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #opened(message: Peers): void {
-    clearTimeout(this.#answerTimer);
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
-    this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
-    this.#ping(); // the room holds no place for a page that may have gone while its socket opened
+    this.#heartbeat.beat(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
+    const started = this.#started;
     this.#setState('open');
-    this.#started?.resolve();
+    started?.resolve();
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
-  }
-
-  #ping(): void {
-    this.#socket?.send(PING);
-    this.#expectAnswer();
   }
 
   #lost(close: Close): void {
@@ -295,10 +289,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
     this.#leaveSocket(COMING_BACK);
     const now = Date.now();
-    if (this.state === 'open') {
+    const wasOpen = this.state === 'open';
+    if (wasOpen) {
       this.#lostAt = now;
       if (now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
-      this.#setState('reconnecting');
     } else {
       this.#lostAt ||= now;
     }
@@ -306,10 +300,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
+    if (wasOpen) this.#setState('reconnecting'); // last, as a listener may stop us
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */
-  async #explain(started: Started | undefined): Promise<void> {
+  async #explain(started: Deferred | undefined): Promise<void> {
     const reason = await explainFailure(this.#options.workerUrl);
     if (started !== this.#started || this.state !== 'connecting') return;
     if (reason !== this.reason) console.warn(`P2PCF-WS: ${reason}`);
@@ -321,7 +316,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#ping();
+    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_ONLINE_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();
@@ -354,8 +349,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /** Is done with the present socket, whatever becomes of it. */
   #leaveSocket(code = 1000): void {
-    clearInterval(this.#pingTimer);
-    clearTimeout(this.#answerTimer);
+    this.#heartbeat.stop();
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
@@ -367,13 +361,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   get #join(): Join {
-    const { roomId, clientId, metadata, ahead = false } = this.#options;
+    const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
     // The id the server made up is ours from then on.
     const id = this.clientId ?? clientId;
     return {
       roomId,
       ...(id && { clientId: id }),
       ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+      ...(maxPeers !== undefined && { maxPeers }),
       resume: this.#resumeToken,
       // Whoever returns has its connections.
       ahead: ahead && this.state !== 'reconnecting',
@@ -386,20 +381,4 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.reason = undefined;
     this.emit('state', state, undefined);
   }
-}
-
-/** A promise of `start`, and how to settle it. Promise.withResolvers is younger than the browsers and Nodes we run in. */
-interface Started {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
-
-function newStarted(): Started {
-  let settle: Omit<Started, 'promise'> = { resolve: () => undefined, reject: () => undefined };
-  const promise = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  promise.catch(() => undefined); // whoever waits for start() hears of it there
-  return { promise, ...settle };
 }

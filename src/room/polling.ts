@@ -2,7 +2,8 @@
  * What a room decides about peers that poll: each posts what it has for the others and is shown what they posted. What
  * members on sockets hear of pollers is decided here, too.
  */
-import type { LeaveReason } from '../protocol/messages.ts';
+import { REMOVED } from '../protocol/close.ts';
+import type { LeaveReason, PeerJoin } from '../protocol/messages.ts';
 import {
   isReactNative,
   type LeaveRequest,
@@ -14,13 +15,16 @@ import {
 } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
+import { capacityFor } from './capacity.ts';
+import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSocketId } from './package.ts';
-import type { PollRate, Source } from './poll-rate.ts';
-import { closeGhosts, farewell, introductions } from './presence.ts';
+import type { PollRate } from './poll-rate.ts';
+import { farewell, introductions, sweep } from './presence.ts';
 import {
   type Effect,
   heldPlace,
   heldPlaces,
+  isRemoved,
   keptIds,
   type Limits,
   type Listing,
@@ -39,9 +43,15 @@ const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 /** Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out. */
 const MAX_REPLY_BYTES = 512 * 1024;
 
+/** Who polls, as far as the Worker knows it. */
+export interface Requester extends Bearer {
+  /** Stands for the network that it polls from; undefined where that is not known. */
+  readonly address: string | undefined;
+}
+
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
-  readonly status: 200 | 404 | 409 | 429 | 503;
+  readonly status: 200 | 403 | 404 | 409 | 429 | 503;
   readonly body: string;
   readonly retryAfterSeconds?: number;
 }
@@ -54,16 +64,17 @@ export interface PollOutcome<M> {
 
 /** A peer polls. */
 export function poll<M extends Member>(
-  request: PollRequest & Source,
+  { contextId, session }: PollRequest,
+  { claims, address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   makeKey: () => string,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(request, now);
+  const waitMs = rate.poll(contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
-  const { contextId, session } = request;
+  if (isRemoved({ claims }, roster, now)) return refused(403, `${REMOVED.reason}.`);
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
   const mine = pollers.find((posting) => posting.contextId === contextId);
   const others = pollers.filter((posting) => posting !== mine);
@@ -73,7 +84,7 @@ export function poll<M extends Member>(
   if (!session) return answered(replyFor('', countMembers() > 0 ? [] : others));
   const { sessionId } = session.entry;
   // P2PCF trusts whatever session a poll names. A poll under another's id would be handed the packages for that.
-  if (isMember(sessionId, roster, now) || isKeptFor(sessionId, contextId, roster, now))
+  if (isMember(sessionId, roster, now) || isKeptFor(sessionId, contextId, claims, roster, now))
     return refused(409, 'Taken: another peer in this room goes by the session id d[0].');
   const offers = offersFor(sessionId, roster, now);
   const reply = replyFor(sessionId, [...others, ...offers]);
@@ -81,8 +92,12 @@ export function poll<M extends Member>(
   const answers = (poller: Listing | undefined): Effect<M>[] =>
     poller ? answerOffers(poller, known?.packages ?? [], offers, roster, now) : [];
   if (!session.packages) return answered(reply, answers(known));
-  if (!mine && others.length + countMembers() >= limits.maxPeers)
-    return refused(503, `Full: this room has its ${limits.maxPeers} peers. Try again when one has left.`, 30);
+  if (!mine) {
+    const [present] = [...roster.others(), ...heldPlaces(roster, now)];
+    const capacity = capacityFor({ claims }, present?.maxPeers, limits);
+    if (others.length + countMembers() >= capacity)
+      return refused(503, `Full: this room has its ${capacity} peers. Try again when one has left.`, 30);
+  }
   const deleteKey = mine?.deleteKey ?? makeKey();
   if (mine && isPosted(session, mine, now)) return answered({ ...reply, deleteKey }, answers(known));
   const { entry, postedAt, packages, keepMs } = session;
@@ -93,12 +108,14 @@ export function poll<M extends Member>(
     packages,
     deleteKey,
     since: mine?.since ?? now,
-    expiresAt: now + keepMs,
+    claims,
+    // A poller needs a token at each poll: what it has posted ends with the token at the latest.
+    expiresAt: Math.min(now + keepMs, claims?.until ?? Number.POSITIVE_INFINITY),
   };
   const rest = roster.postings().filter((each) => each.contextId !== contextId);
   if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
-  const waitToPostMs = rate.post(request, now);
+  const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   return answered({ ...reply, deleteKey }, [
     { do: 'keepPosting', posting },
@@ -110,13 +127,14 @@ export function poll<M extends Member>(
 
 /** A poller leaves. */
 export function leaveByPoll<M extends Member>(
-  request: LeaveRequest & Source,
+  request: LeaveRequest,
+  { address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(request, now);
+  const waitMs = rate.poll(request.contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
   const pollers = pollersAt(roster, now);
   const posting = pollers.find(({ contextId }) => contextId === request.contextId);
@@ -162,12 +180,14 @@ function announce<M extends Member>(
   const gone = missing(before, after);
   const come = missing(after, before);
   if (gone.length + come.length === 0) return [];
-  const { living, effects } = closeGhosts(roster.others(), limits, now);
+  const { living, effects } = sweep(roster.others(), limits, now);
   const goneIds = new Set(gone.map(({ entry }) => entry.sessionId));
   if (gone.length > 0) effects.push(...living.flatMap((member) => dropOffers(member, goneIds)));
   for (const { id } of introductions(gone)) effects.push(farewell(id, reason, living, now));
-  for (const { id, metadata } of introductions(come)) {
-    effects.push(send({ type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true }, ...living));
+  for (const { id, metadata, claims } of introductions(come)) {
+    const news: PeerJoin = { type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true };
+    const verified = verifiedOf({ claims });
+    effects.push(send(verified ? { ...news, verified } : news, ...living));
   }
   return effects;
 }
@@ -181,11 +201,18 @@ function isMember<M extends Member>(sessionId: string, roster: Roster<M>, now: n
   return [sessionId, toSocketId(sessionId)].some((id) => roster.find(id) ?? heldPlace(id, roster, now));
 }
 
-/** Whether this session id is that of another context, be its poller there or lapsed not long ago. */
-function isKeptFor<M extends Member>(sessionId: string, contextId: string, roster: Roster<M>, now: number): boolean {
-  return keptIds(roster, now).some(
-    ({ entry, contextId: owner }) => entry.sessionId === sessionId && owner !== contextId,
-  );
+/** Whether this session id is another context's, or another subject's, be its poller there or lapsed not long ago. */
+function isKeptFor<M extends Member>(
+  sessionId: string,
+  contextId: string,
+  claims: Claims | undefined,
+  roster: Roster<M>,
+  now: number,
+): boolean {
+  return keptIds(roster, now).some((posting) => {
+    const isMine = posting.contextId === contextId && mayTakeOver(posting, { claims });
+    return posting.entry.sessionId === sessionId && !isMine;
+  });
 }
 
 /** All that is left of a poller that has lapsed: whose session id it was. */

@@ -1,19 +1,31 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { JoinRate } from '../room/join-rate.ts';
-import { PollRate, type Source } from '../room/poll-rate.ts';
-import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
+import { PollRate } from '../room/poll-rate.ts';
+import {
+  lapsePollers,
+  leaveByPoll,
+  type PollOutcome,
+  type PollResponse,
+  poll,
+  type Requester,
+} from '../room/polling.ts';
 import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
+import { lapseRemovals } from '../room/removal.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
+import { entryFor, joinEntry, type LogEntry, log, pollEntry } from './log.ts';
 import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
+import { allIceServers, RENEW_AFTER, RETRY_AFTER } from './turn.ts';
+import { readTurn } from './turn-settings.ts';
 import { accepted, joinOf } from './upgrade.ts';
 
 /** What wrangler.toml gives the Worker. */
@@ -27,6 +39,8 @@ const CHANGES_ROWS: ReadonlySet<Effect<never>['do']> = new Set([
   'freePlace',
   'keepPosting',
   'dropPosting',
+  'keepRemoval',
+  'dropRemoval',
 ]);
 
 /**
@@ -54,14 +68,19 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, ahead, answer, address } = joinOf(request);
+    const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address, given } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
-    if (waitMs > 0) return tooManyJoins(waitMs);
+    if (waitMs > 0) {
+      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
+      return tooManyJoins(waitMs);
+    }
     const newcomer: Newcomer = {
       id: clientId,
       token,
+      claims,
+      maxPeers,
       metadata: json === undefined ? undefined : JSON.parse(json),
       metadataLength: json === undefined ? 0 : escapeNonAscii(json).length,
     };
@@ -73,23 +92,27 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.ctx.acceptWebSocket(server);
       this.#close(this.#roster.member(server), admission.close, token);
       this.#apply(admission.effects);
+      this.#log(entryFor(admission.close, false));
     } else {
+      this.#log(joinEntry(Math.random()));
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(admission.metadata, token, admission.welcome.resumed === true, now))
-        this.#welcome(joiner, admission);
+      const isBack = admission.welcome.resumed === true;
+      const brought = { metadata: admission.metadata, token, claims, maxPeers: admission.maxPeers };
+      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, given);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
-  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>): void {
+  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>, given?: IceServers): void {
     try {
+      if (given) this.#expectRenewal(joiner, given);
       if (offers.length > 0) joiner.setOffers(offers);
       this.#roster.changed();
-      this.#apply([...effects, send(welcome, joiner)]);
+      this.#apply([...effects, send({ ...welcome, ...given }, joiner)]);
     } catch (error) {
       console.error(error);
       joiner.close(UNKEPT);
@@ -120,28 +143,55 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#lose(this.#roster.member(socket));
   }
 
+  /** ICE servers for a member, which took the Worker longer to get than the member to join. */
+  giveIceServers(clientId: string, given: IceServers): void {
+    const member = this.#roster.find(clientId);
+    if (!member) return;
+    this.#expectRenewal(member, given);
+    this.#apply([send({ type: 'ice_servers', ...given }, member)]);
+  }
+
+  /**
+   * The one request that a room waits for: a member makes it once in some 19 hours. To let the Worker make it would take
+   * a request to the Worker and one more to the room.
+   */
+  async #renewIceServers(member: SocketMember): Promise<void> {
+    const turn = readTurn(this.env);
+    const now = Date.now();
+    member.setIceServersDue(now + turn.seconds * 1000 * RETRY_AFTER);
+    const given = await allIceServers(turn, member.id, now);
+    if (given) this.giveIceServers(member.id, given);
+  }
+
+  #expectRenewal(member: SocketMember, { iceServersSeconds }: IceServers): void {
+    if (iceServersSeconds !== undefined) member.setIceServersDue(Date.now() + iceServersSeconds * 1000 * RENEW_AFTER);
+  }
+
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest & Source): PollResponse {
+  poll(request: PollRequest, requester: Requester): PollResponse {
     const now = Date.now();
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    return this.#answer(poll(request, this.#roster, this.#limits, this.#pollRate, () => crypto.randomUUID(), now));
+    const makeKey = (): string => crypto.randomUUID();
+    return this.#answer(poll(request, requester, this.#roster, this.#limits, this.#pollRate, makeKey, now));
   }
 
   /** A poller leaves. */
-  leaveByPoll(request: LeaveRequest & Source): PollResponse {
-    return this.#answer(leaveByPoll(request, this.#roster, this.#limits, this.#pollRate, Date.now()));
+  leaveByPoll(request: LeaveRequest, requester: Requester): PollResponse {
+    return this.#answer(leaveByPoll(request, requester, this.#roster, this.#limits, this.#pollRate, Date.now()));
   }
 
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
     this.#apply(effects);
+    this.#log(pollEntry(response));
     return response;
   }
 
-  /** A place held or a poller's posting has lapsed, or would have, had it not been posted anew. */
+  /** A place held, a poller's posting or a removal has lapsed, or would have, had it not been posted anew. */
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
+    this.#apply(lapseRemovals(this.#roster, now));
     this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
@@ -166,11 +216,15 @@ export class SignalingRoom extends DurableObject<Settings> {
         return effect.to.filter((member) => !member.send(effect.text)).map((member) => () => this.#lose(member));
       case 'close':
         this.#close(effect.member, effect.close);
+        this.#log(entryFor(effect.close, true));
         return [];
       case 'setAhead':
         return effect.member.setAhead(effect.offer) ? [] : [() => this.#expel(effect.member)];
       case 'setOffers':
         return effect.member.setOffers(effect.offers) ? [] : [() => this.#expel(effect.member)];
+      case 'renewIceServers':
+        void this.#renewIceServers(effect.member);
+        return [];
       case 'holdPlace':
         this.#hold(effect.place, effect.member);
         return [];
@@ -183,9 +237,19 @@ export class SignalingRoom extends DurableObject<Settings> {
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
         return [];
+      case 'keepRemoval':
+        this.#rows.removals.keep(effect.removal);
+        return [];
+      case 'dropRemoval':
+        this.#rows.removals.drop(effect.removal);
+        return [];
       default:
         return effect satisfies never;
     }
+  }
+
+  #log(entry: LogEntry | undefined): void {
+    void log(entry, this.ctx.id.name ?? '', this.env);
   }
 
   /** From then on it is no member. */

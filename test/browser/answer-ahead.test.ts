@@ -91,6 +91,47 @@ test('both begin at once, and go on as any two: media from both, an ICE restart,
   await connected(alice, 0);
 });
 
+/** Keeps our candidates back until the room has answered, as STUN servers do that take their time. */
+function lateCandidates(): (data: string) => string {
+  const held: (() => void)[] = [];
+  let isHeld = true;
+  const property = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, 'onicecandidate');
+  Object.defineProperty(RTCPeerConnection.prototype, 'onicecandidate', {
+    set(handler: ((event: Event) => void) | null) {
+      const hear = (event: Event): void => {
+        if (isHeld) held.push(() => handler?.(event));
+        else handler?.(event);
+      };
+      property?.set?.call(this, handler && hear);
+    },
+  });
+  return (data) => {
+    if (data.includes('"type":"peers"')) {
+      isHeld = false;
+      for (const tell of held) tell();
+    }
+    return data;
+  };
+}
+
+test('candidates that come after the answer, and before its offer, are not lost', async () => {
+  const room = newRoom();
+  const heed = `(data) => {
+    const { attempt, candidates = [] } = data === 'pong' ? {} : Object(JSON.parse(data).signal);
+    for (const { candidate } of candidates) if (candidate) log.push('candidate of ' + attempt);
+    if (attempt) globalThis.attempt ??= attempt;
+    return data;
+  }`;
+  const alice = await join(room, 'Alice', {}, heed);
+  await published(alice);
+  const bob = await join(room, 'Bobby', {}, `(${lateCandidates})()`);
+  await expectTalk(alice, bob);
+  const heard = await alice.evaluate(() => window.log.filter((line) => line.startsWith('candidate of')));
+  expect(heard).not.toEqual([]);
+  const attempt = await alice.evaluate(() => Object(window).attempt);
+  expect(new Set(heard)).toEqual(new Set([`candidate of ${attempt}`]));
+});
+
 test('five that come one after the other all meet', async () => {
   const room = newRoom();
   const all: Page[] = [];

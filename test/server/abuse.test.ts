@@ -195,7 +195,7 @@ test('a full room is closed with a reason a page can read, until someone leaves'
     const bob = await Client.join(placeOf(server), room, 'bob');
     expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'bob' });
     const carol = await Client.connect(placeOf(server), room, 'carol');
-    expect(await carol.closed).toEqual({ code: 4003, reason: 'Room is full', wasClean: true });
+    expect(await carol.closed).toEqual({ code: 4003, reason: 'Room is full: 2 peers', wasClean: true });
     expect(carol.received).toEqual([]);
     await talk(alice, bob, 1);
     const newBob = await Client.join(placeOf(server), room, 'bob'); // takes no new place

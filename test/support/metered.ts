@@ -1,8 +1,8 @@
 /** The Worker with a meter: what Cloudflare would bill is counted here, in the process, and told at GET /bill. */
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
+import type { IceServers } from '../../src/protocol/ice-servers.ts';
 import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
-import type { Source } from '../../src/room/poll-rate.ts';
-import type { PollResponse } from '../../src/room/polling.ts';
+import type { PollResponse, Requester } from '../../src/room/polling.ts';
 import type { Settings } from '../../src/worker/settings.ts';
 import type { Env } from '../../src/worker/signaling-room.ts';
 
@@ -71,14 +71,19 @@ export class SignalingRoom extends Room {
     super.webSocketMessage(socket, frame);
   }
 
-  override poll(request: PollRequest & Source): PollResponse {
+  override giveIceServers(clientId: string, given: IceServers): void {
     bill.roomRequests++;
-    return super.poll(request);
+    super.giveIceServers(clientId, given);
   }
 
-  override leaveByPoll(request: LeaveRequest & Source): PollResponse {
+  override poll(request: PollRequest, requester: Requester): PollResponse {
     bill.roomRequests++;
-    return super.leaveByPoll(request);
+    return super.poll(request, requester);
+  }
+
+  override leaveByPoll(request: LeaveRequest, requester: Requester): PollResponse {
+    bill.roomRequests++;
+    return super.leaveByPoll(request, requester);
   }
 
   override alarm(): void {

@@ -179,6 +179,23 @@ test('what is nested too deeply to be written again, or too large to be kept, is
   room.destroy();
 });
 
+test('a room with a key outlives what is nested too deeply, and members without end', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    const ids = Array.from({ length: 50_000 }, (_, n) => `member ${n}`);
+    socket.send(JSON.stringify({ type: 'peers', peers: ids, polling: ids, yourId: 'me' }));
+    socket.send(`{"type":"error","code":"odd","message":"","x":${nested(100_000)}}`);
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+  });
+  const refused: string[] = [];
+  const onUntrusted = ({ id }: { id: string }): unknown => refused.push(id);
+  const options = { workerUrl: url, stunIceServers: [], wrtc, key: P2PCF.newKey(), onUntrusted };
+  const room = new P2PCF('name', 'room', options);
+  await room.start();
+  await expect.poll(() => refused.at(-1), WAIT).toBe('the end');
+  expect(refused).toHaveLength(1001);
+  room.destroy();
+});
+
 test('ICE servers without end are not taken, nor others each moment', async () => {
   const list = (n: number): object[] => [{ urls: [`stun:127.0.0.1:${n}`] }];
   server.on('connection', (socket: WebSocket) => {

@@ -1,5 +1,5 @@
 /** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
-import type { Signal } from '../protocol/signal.ts';
+import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { MAX_DATA_BYTES, newSignalAllowance, signalsIn } from './limits.ts';
 
@@ -79,8 +79,17 @@ export class Channel {
     const parts = 'type' in description ? [description] : [];
     // P2PCF throws at an end of candidates.
     const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
+    this.#signal([...parts, ...ways]);
+  }
+
+  /** Says that the connection is given up for a new one. To be closed at once: what is sent by then arrives before. */
+  renew(): void {
+    this.#signal([{ renew: true } satisfies RenewRequest]);
+  }
+
+  #signal(parts: object[]): void {
     try {
-      for (const part of [...parts, ...ways]) {
+      for (const part of parts) {
         for (const frame of signalFrames(part, this.#nextMessageId())) this.rtc.send(frame);
       }
     } catch (error) {

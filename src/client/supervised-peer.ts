@@ -503,7 +503,8 @@ export class SupervisedPeer extends Peer {
       progress: (...bytes) => this.emit('progress', ...bytes),
       signal: (signal) => {
         connection.hasRestarted = false; // the other finds the channel good enough
-        this.#receive(signal, (reason) => this.#exceed(reason));
+        if (parseSignal(signal)?.request?.type === 'renew') this.#expectRenewal();
+        else this.#receive(signal, (reason) => this.#exceed(reason));
       },
       exceeded: (reason) => this.#exceed(reason),
     });
@@ -550,7 +551,16 @@ export class SupervisedPeer extends Peer {
     this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
   }
 
+  /** The other gives up the connection, and its offer for a new one follows. */
+  #expectRenewal(): void {
+    if (this.#polls || !this.#other?.connections.take()) return; // the channel will close, and the peer with it
+    this.#incoming = this.#gate;
+    this.#expectConnection();
+    this.#renew();
+  }
+
   #startOver(): Promise<void> | undefined {
+    if (this.connected && !this.#polls) this.#current?.channel?.renew();
     // Chromium (156) never settles what was under way on a connection that is closed.
     this.#incoming = this.#gate;
     this.#expectConnection();

@@ -19,10 +19,10 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** `npm run dev`, as the README says it, on a free port. Ready when /health answers. */
-export async function startDev(): Promise<Server> {
+/** `npm run dev`, as the README says it, on a free port; `options`: for Wrangler. Ready when /health answers. */
+export async function startDev(...options: string[]): Promise<Server> {
   const port = await freePort();
-  const child = spawn('npm', ['run', 'dev', '--', '--port', String(port)], {
+  const child = spawn('npm', ['run', 'dev', '--', '--port', String(port), ...options], {
     cwd: root,
     detached: true, // a group of its own: npm, wrangler and workerd end together
     stdio: ['ignore', 'pipe', 'pipe'],

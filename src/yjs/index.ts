@@ -38,6 +38,9 @@ const AWARENESS = 1;
 /** A step 1 of SYNC that is answered with step 2, and with a step 1 of the other's. */
 const HELLO = 2;
 
+/** Most messages that wait for a peer. One that takes no more, for whatever reason, is greeted anew when it has those. */
+const MAX_UNDER_WAY = 256;
+
 export interface YjsOptions {
   /** Tells documents of one room apart. */
   name?: string;
@@ -86,6 +89,9 @@ export class YjsProvider extends Emitter<YjsEvents> {
   readonly #ids = new Map<Peer, number>();
   /** Peers that are being sent the document, and what they have asked meanwhile. */
   readonly #answering = new Map<Peer, SyncMessage | undefined>();
+  /** How many messages are on their way to a peer, and to whom there were too many for more. */
+  readonly #underWay = new Map<Peer, number>();
+  readonly #behind = new Set<Peer>();
   readonly #complainedOf = new WeakSet<Peer>();
   readonly #ownsAwareness: boolean;
 
@@ -113,6 +119,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
     if (this.#ownsAwareness) this.awareness.destroy();
     this.#theirs.clear();
     this.#answering.clear();
+    this.#behind.clear();
     this.#update();
     this.removeAllListeners();
   };
@@ -138,6 +145,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
   readonly #forget = (peer: Peer): void => {
     this.#theirs.delete(peer);
     this.#answering.delete(peer);
+    this.#behind.delete(peer);
     const id = this.#ids.get(peer);
     this.#ids.delete(peer);
     // It may be back already, as another peer.
@@ -183,7 +191,9 @@ export class YjsProvider extends Emitter<YjsEvents> {
   #sync(peer: Peer, { type, content }: SyncMessage): void {
     const decoder = createDecoder(content);
     const reply = createEncoder();
-    if (peekVarUint(decoder) === messageYjsSyncStep1 && this.#answering.has(peer)) {
+    const isQuestion = peekVarUint(decoder) === messageYjsSyncStep1;
+    if (isQuestion && this.#behind.has(peer)) return; // it is asked again when it is greeted
+    if (isQuestion && this.#answering.has(peer)) {
       const before = this.#answering.get(peer);
       this.#answering.set(peer, { type: before?.type === HELLO ? HELLO : type, content });
       return;
@@ -238,8 +248,20 @@ export class YjsProvider extends Emitter<YjsEvents> {
     writeVarUint(encoder, type);
     writeUint8Array(encoder, bytes);
     const message = toUint8Array(encoder);
-    // A peer that is lost on the way is greeted anew when it is back, and gets what it lacks.
-    await Promise.all(peers.map((peer) => this.room.send(peer, message).catch(() => undefined)));
+    await Promise.all(peers.map((peer) => this.#sendTo(peer, message)));
+  }
+
+  /** A peer that is lost on the way, or is behind, is greeted anew when it is back, and gets what it lacks. */
+  async #sendTo(peer: Peer, message: Uint8Array): Promise<void> {
+    const before = this.#underWay.get(peer) ?? 0;
+    if (before >= MAX_UNDER_WAY) this.#behind.add(peer);
+    if (this.#behind.has(peer)) return;
+    this.#underWay.set(peer, before + 1);
+    await this.room.send(peer, message).catch(() => undefined);
+    const left = (this.#underWay.get(peer) ?? 1) - 1;
+    if (left > 0) this.#underWay.set(peer, left);
+    else this.#underWay.delete(peer);
+    if (left === 0 && this.#behind.delete(peer) && peer.connected) this.#greet(peer);
   }
 
   #update(): void {

@@ -226,6 +226,26 @@ test('a peer that asks for the document again and again gets it as fast as it ta
   expect(answers).toBeLessThan(100);
 });
 
+test('what waits for a peer that takes nothing is bounded, and it gets the rest when it does', async () => {
+  const roomId = newRoom();
+  const [alice, bob] = [editor(roomId, 'Alice'), editor(roomId, 'Bobby')];
+  for (const { room } of [alice, bob]) await room.start();
+  await expect.poll(() => alice.provider.synced && bob.provider.synced, WAIT).toBe(true);
+  const send = alice.room.send.bind(alice.room);
+  const waiting: (() => void)[] = [];
+  alice.room.send = async (...message) => {
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    await send(...message);
+  };
+  for (let n = 0; n < 1000; n++) write(alice.doc, n, 'x');
+  alice.provider.awareness.setLocalState({ name: 'Alice' });
+  expect(waiting).toHaveLength(256);
+  alice.room.send = send;
+  for (const resolve of waiting) resolve();
+  await expect.poll(() => textOf(bob.doc), WAIT).toBe('x'.repeat(1000));
+  await expect.poll(() => names(bob), WAIT).toContain('Alice');
+});
+
 test('two with no way to each other hear of each other by a third', async () => {
   const roomId = newRoom();
   const [alice, bob, carol] = [editor(roomId, 'Alice'), editor(roomId, 'Bobby'), editor(roomId, 'Carol')];

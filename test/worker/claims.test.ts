@@ -103,3 +103,23 @@ test('who has been removed stays out while the room sleeps, socket or poller, an
   expect(await back.next()).toMatchObject({ type: 'peers', peers: [] });
   await back.close();
 });
+
+test('a removal that cannot be stored holds as long as the room is awake', async () => {
+  const room = newRoom();
+  const host = await join(room, 'host', { sub: 'host', host: true });
+  const target = await join(room, 'target', { sub: 'mallory' });
+  const quota = (): never => {
+    throw new Error('Exceeded allowed rows written in Durable Objects free tier.');
+  };
+  await runInDurableObject(env.SIGNALING_ROOM.getByName(room), (_room, { storage }) => {
+    Object.assign(storage.kv, { put: quota, delete: quota });
+    Object.assign(storage, { setAlarm: quota, deleteAll: quota });
+  });
+  await host.send({ type: 'remove', targetId: 'target' });
+  expect(await target.closed).toMatchObject({ code: 4403 });
+  expect((await (await join(room, 'another', { sub: 'mallory' })).closed).code).toBe(4403);
+  for (const id of ['target', 'another']) await host.send({ type: 'remove', targetId: id });
+  const carol = await join(room, 'carol', { sub: 'carol' });
+  expect(await carol.next()).toMatchObject({ type: 'peers', peers: ['host'] });
+  for (const client of [host, carol]) await client.close();
+});

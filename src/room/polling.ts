@@ -16,7 +16,7 @@ import {
 import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
 import { capacityFor } from './capacity.ts';
-import { type Claims, mayTakeOver, verifiedOf } from './claims.ts';
+import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSocketId } from './package.ts';
 import type { PollRate } from './poll-rate.ts';
 import { farewell, introductions, sweep } from './presence.ts';
@@ -43,6 +43,12 @@ const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 /** Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out. */
 const MAX_REPLY_BYTES = 512 * 1024;
 
+/** Who polls, as far as the Worker knows it. */
+export interface Requester extends Bearer {
+  /** Stands for the network that it polls from; undefined where that is not known. */
+  readonly address: string | undefined;
+}
+
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
   readonly status: 200 | 403 | 404 | 409 | 429 | 503;
@@ -59,14 +65,14 @@ export interface PollOutcome<M> {
 /** A peer polls. */
 export function poll<M extends Member>(
   { contextId, session }: PollRequest,
-  claims: Claims | undefined,
+  { claims, address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   makeKey: () => string,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(contextId, now);
+  const waitMs = rate.poll(contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
   if (isRemoved({ claims }, roster, now)) return refused(403, `${REMOVED.reason}.`);
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
@@ -109,7 +115,7 @@ export function poll<M extends Member>(
   const rest = roster.postings().filter((each) => each.contextId !== contextId);
   if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
-  const waitToPostMs = rate.post(contextId, now);
+  const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   return answered({ ...reply, deleteKey }, [
     { do: 'keepPosting', posting },
@@ -122,12 +128,13 @@ export function poll<M extends Member>(
 /** A poller leaves. */
 export function leaveByPoll<M extends Member>(
   request: LeaveRequest,
+  { address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(request.contextId, now);
+  const waitMs = rate.poll(request.contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
   const pollers = pollersAt(roster, now);
   const posting = pollers.find(({ contextId }) => contextId === request.contextId);

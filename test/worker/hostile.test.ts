@@ -284,6 +284,22 @@ describe('polls', () => {
     expect(await send(bodyOf('last'))).toMatchObject({ status: 429 });
   });
 
+  test('one address does not use up what a room lets be posted, under however many contexts', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const from = (ip: string) => ({ headers: { ...JSON_TYPE, 'CF-Connecting-IP': ip } });
+    const written = await meter(stub());
+    const statuses = [];
+    for (let n = 0; n < 520; n++) {
+      const body = bodyOf(`m${n % 90}`, { t: Date.now() + n });
+      statuses.push((await send(body, from(`2001:db8:0:1::${n.toString(16)}`))).status);
+    }
+    expect(statuses.filter((status) => status === 200)).toHaveLength(240);
+    expect(statuses.slice(240)).toEqual(Array(280).fill(429));
+    expect(written()).toBe(240 + 1);
+    expect(await send(bodyOf('polly'), from('192.0.2.1'))).toMatchObject({ status: 200 });
+    expect(await send(bodyOf('paul'), from('2001:db8:0:2::1'))).toMatchObject({ status: 200 });
+  });
+
   test('a posting that asks for a millisecond is kept for thirty seconds, one alarm', async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });

@@ -1,6 +1,6 @@
-/** Every file of examples/, with the package as it is packed: pages in real Chromium, the bot in Node. */
+/** Every file of examples/, and P2PCF's demo, with the package as it is packed: pages in real Chromium, the bot in Node. */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -270,6 +270,37 @@ test('bare: two chat, also after the server was gone', async () => {
   await chat(alice, bob, 'again');
   await bob.context().close();
 });
+
+test('the demo of P2PCF: the diff of docs/migrating.md applies to its lines, and two meet', async () => {
+  const [, diff = ''] = /^```diff\n(--- a.*?)^```/ms.exec(readFileSync(join(root, 'docs/migrating.md'), 'utf8')) ?? [];
+  const demo = 'examples/basic-video-chat/index';
+  const folder = join(app.folder, demo, '..');
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(app.folder, 'node_modules/p2pcf-ws/dist'), join(folder, 'p2pcf-ws'), { recursive: true });
+  app.write(`${demo}.js`, `${linesBefore(diff)}${MEET}`);
+  app.run('git', [
+    'apply',
+    app.write('demo.diff', diff.replace('https://p2pcf-ws.<your-subdomain>.workers.dev', server.url)),
+  ]);
+  const [alice, bob] = [await openExample(demo, '#demo-room'), await openExample(demo, '#demo-room')];
+  for (const page of [alice, bob]) await untilShown(page, /user-\d+ is here/);
+});
+
+/** The demo uses a room as other apps do: only what the diff changes is tried here. */
+const MEET = `
+  p2pcf.on('peerconnect', (peer) => document.body.append(peer.client_id + ' is here'));
+  p2pcf.start();`;
+
+/** The lines of a file that a diff names, each at its place. */
+function linesBefore(diff: string): string {
+  const lines: string[] = [];
+  for (const line of diff.split('\n').slice(2)) {
+    const from = /^@@ -(\d+)/.exec(line)?.[1];
+    if (from !== undefined) while (lines.length < Number(from) - 1) lines.push('');
+    else if (/^[ -]/.test(line)) lines.push(line.slice(1));
+  }
+  return `${lines.join('\n')}\n`;
+}
 
 test('the bot answers in Node', async () => {
   const bot = spawn(process.execPath, ['bot.ts', server.url], {

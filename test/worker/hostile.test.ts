@@ -465,6 +465,27 @@ describe('joins', () => {
 });
 
 describe('messages', () => {
+  test('an offer ahead 4,080 deep keeps nobody out that joins for it', async () => {
+    const depth = 4_080;
+    const [mallory, alice] = [await join('mallory'), await join('alice')];
+    await mallory.sendFrame(`{"type":"ahead","offer":${nested(depth)}}`);
+    await mallory.signal('alice', 'sent');
+    expect(await alice.next()).toMatchObject({ signal: 'sent' });
+    await sleep();
+    const bob = await Client.connect(workerd, room, 'bob', { ahead: '1' });
+    clients.push(bob);
+    expect(await bob.next()).toMatchObject({ type: 'peers', peers: ['mallory', 'alice'] });
+    for (const sealed of [nested(depth), nested(1_000)]) {
+      await mallory.sendFrame('{"type":"ahead","offer":1}');
+      const carol = await Client.connect(workerd, room, `carol ${sealed.length}`, {
+        ahead: '1',
+        answer: `{"sealed":${sealed}}`,
+      });
+      clients.push(carol);
+      expect(await carol.next()).toMatchObject({ type: 'peers' });
+    }
+  });
+
   test('a signal 30,000 deep is carried or refused, and its sender stays', async () => {
     const [alice, mallory] = [await join('alice'), await join('mallory')];
     expect(await alice.next()).toMatchObject({ type: 'peer_join' });

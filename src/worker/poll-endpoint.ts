@@ -28,11 +28,11 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
       body: `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`,
       retryAfterSeconds: COME_AGAIN_SECONDS,
     });
-  const text = await readText(request.body);
-  if (text === undefined)
-    return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });
   const leaves = request.method === 'DELETE' || request.headers.get('X-Worker-Method') === 'DELETE';
   try {
+    const text = await readText(request.body);
+    if (text === undefined)
+      return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });
     if (leaves) {
       const farewell = parseLeave(text, Date.now());
       const verdict = await authorizePoll(request, farewell.roomId, env);
@@ -47,7 +47,7 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, { ...verdict, address }));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
-    // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.
+    // The room is overloaded or has failed, or the body has broken off. A page may read an answer, and comes back; of an exception it learns nothing.
     console.error(error);
     return respond({ status: 503, body: 'The room does not answer. Try again.', retryAfterSeconds: 10 });
   }

@@ -212,6 +212,19 @@ describe('polls', () => {
     ]).toEqual([503, '10', '*']);
   });
 
+  test('a poll whose body breaks off is answered like any other that fails', async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode('{"r":'));
+        controller.error(new Error('The connection was lost.'));
+      },
+    });
+    const init = { method: 'POST', headers: JSON_TYPE, body };
+    const request = new Request<unknown, IncomingRequestCfProperties>('http://p2pcf-ws.test/', init);
+    const response = await worker.fetch(request, env);
+    expect([response.status, response.headers.get('Access-Control-Allow-Origin')]).toEqual([503, '*']);
+  });
+
   test('64 KiB a poll fill two MiB, then it is 503; the room wakes with no more than that, and goes on', async () => {
     const answers = new Map<number, number>();
     for (let n = 0; n < 100; n++) {

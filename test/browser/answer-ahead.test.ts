@@ -181,6 +181,56 @@ test('an app that edits descriptions sees an offer and an answer, as ever', asyn
   expect(await remoteType(bob)).toBe('offer');
 });
 
+test.each([
+  ['Alice', true],
+  ['Alice', false],
+  ['Bobby', true],
+  ['Bobby', false],
+])('%s is asked whom to admit, takes its time, and says %s', async (asked, verdict) => {
+  const room = newRoom();
+  const entered: Page[] = [];
+  for (const name of ['Alice', 'Bobby', 'Carol']) {
+    const page = await newPage(pages.url);
+    entered.push(page);
+    await page.evaluate(
+      ([isAsked, verdict]) => {
+        const Real = P2PCF;
+        const admit = async ({ client_id }: { client_id: string }): Promise<boolean> => {
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          return client_id === 'Carol' || verdict;
+        };
+        Object.assign(globalThis, {
+          P2PCF: class extends Real {
+            constructor(name: string, room: string, options: { workerUrl: string }) {
+              super(name, room, { ...options, ...(isAsked && { admit }) });
+              this.on('peerstate', ({ client_id }, state, reason) => {
+                if (state === 'failed') window.log.push(`failed ${client_id}: ${reason}`);
+              });
+            }
+          },
+        });
+      },
+      [name === asked, verdict] as const,
+    );
+    await enter(page, server.url, room, name);
+    const [alice, bob] = entered;
+    if (name === 'Bobby' && alice && bob && verdict) {
+      await expectTalk(alice, bob);
+      expect([await remoteType(alice), await remoteType(bob)]).toEqual(['answer', 'answer']);
+    }
+    const refused = asked === 'Alice' ? 'Bobby' : 'Alice';
+    const asking = asked === 'Alice' ? alice : bob;
+    if (name === 'Bobby' && asking && !verdict)
+      await until(asking, [`failed ${refused}: The option admit refused it.`], () =>
+        window.log.filter((line) => line.startsWith('failed')),
+      );
+  }
+  const [alice, bob, carol] = entered;
+  if (!alice || !bob || !carol) throw new Error('three are here');
+  await connected(carol, 2);
+  for (const page of [alice, bob]) await connected(page, verdict ? 2 : 1);
+});
+
 const FIRST_ANSWER = `data.includes('"type":"answer"') && !(globalThis.seen = (globalThis.seen ?? 0) + 1, globalThis.seen > 1)`;
 
 test.each<[string, onAlice: string | undefined, onBob: string | undefined]>([

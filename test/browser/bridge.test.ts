@@ -194,6 +194,40 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
+    const old = await join('p2pcf', 'anew', 'old name');
+    const ours = await join('ours', 'anew', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(old, async () => {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+      for (const peer of window.client.peers?.values() ?? []) peer.addStream(stream);
+      window.client.on('peerconnect', (peer) => peer.addStream(stream)); // as apps do for whoever comes later
+    });
+    await seen(ours, ['audio', 'video']);
+    await show(ours, old, { audio: true, video: true });
+    const breakNegotiation = async (): Promise<void> => {
+      const { client } = window;
+      const [peer] = client instanceof clients.ours ? client.peers.values() : [];
+      if (!peer) throw new Error('no peer');
+      const camera = peer._pc.getSenders().flatMap(({ track }) => (track?.kind === 'video' ? [track] : []))[0] ?? null;
+      await peer.replaceTrack(camera, null);
+      const before = peer._pc;
+      before.setLocalDescription = () => Promise.reject(new Error('no'));
+      peer.addTransceiver('audio');
+      Object.assign(window, { unmute: () => peer.replaceTrack(null, camera), isAnew: () => peer._pc !== before });
+    };
+    await inPage(ours, breakNegotiation);
+    // To P2PCF's client it is another peer, to ours the same.
+    await Promise.all([logged(old, 'close our name', 'connect our name'), logged(ours, 'connect old name')]);
+    await until(ours, () => Reflect.get(window, 'isAnew')());
+    await Promise.all([seen(ours, ['audio', 'video']), seen(old, ['audio'])]);
+    await inPage(ours, () => Reflect.get(window, 'unmute')());
+    await seen(old, ['audio', 'video']);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
   test('ours in Firefox, which has its camera on from the start', { timeout: 120_000 }, async ({ expect }) => {
     const ours = await openInFirefox(firefox, pages.url);
     await enter(ours, 'ours', 'firefox', 'our name');

@@ -273,3 +273,37 @@ test('an app that leaves in the midst of the first news leaves nothing behind', 
   );
   expect(left).toEqual([0, 'closed', 0]);
 });
+
+test('a tab that is closed while its socket opens leaves no ghost', async () => {
+  const patient = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 3600 } }); // a place that is held is held for good
+  const way = await startFaultyProxy(patient.url);
+  const start = (workerUrl: string, room: string): void => {
+    void new P2PCF('a ghost', room, { workerUrl, stunIceServers: [] }).start();
+  };
+  try {
+    const witness = await Client.join(placeOf(patient), room, 'witness');
+    for (const delay of [20, 60, 110]) {
+      way.delay(delay);
+      // Before the join has reached the room, while its answer is on its way, and when that has just come.
+      for (const after of [0, 1.5 * delay, 2.2 * delay]) {
+        const page = await openPage(browser, pages.url);
+        await inPage(page, start, way.url, room);
+        await page.waitForTimeout(after);
+        await page.close();
+        await page.context().close();
+        expect(page.errors).toEqual([]);
+      }
+    }
+    await Client.join(placeOf({ ...patient, url: way.url }), room, 'the last'); // by the same way, after all of them
+    const present = new Set<unknown>();
+    while (!present.has('the last') || present.size > 1) {
+      const { type, clientId } = Object(await witness.next());
+      if (type === 'peer_join') present.add(clientId);
+      if (type === 'peer_leave') present.delete(clientId);
+    }
+    await witness.close(1000);
+  } finally {
+    await way.stop();
+    await patient.stop();
+  }
+});

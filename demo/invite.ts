@@ -32,7 +32,9 @@ async function copyLink(field: HTMLInputElement, button: HTMLButtonElement): Pro
   const text = copied ? 'Copied' : 'Press Ctrl+C';
   if (label) label.textContent = text;
   announce(copied ? 'The link is copied.' : 'The link is selected: copy it yourself.');
-  setTimeout(() => label && (label.textContent = 'Copy link'), 2_000);
+  setTimeout(() => {
+    if (label) label.textContent = 'Copy link';
+  }, 2_000);
 }
 
 /** Dark on light in either colour scheme: many scanners read nothing else. */

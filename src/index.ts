@@ -3,6 +3,7 @@ import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
 import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { landingPage, wantsPage } from './worker/landing.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
@@ -45,7 +46,8 @@ function atRoot(request: Request, env: Env): Response | Promise<Response> {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return Response.json(about(), { headers: NO_SNIFF });
+      if (wantsPage(request)) return landingPage(request);
+      return Response.json(about(), { headers: { ...NO_SNIFF, Vary: 'Accept' } });
     case 'POST':
     case 'DELETE':
       return answerPoll(request, env);

@@ -39,11 +39,11 @@ await room.start();`;
 <style nonce="${nonce}">${STYLE}</style>
 <main>
 <h1>P2PCF-WS is running</h1>
-<p>Version ${escape(version)}. This server introduces browsers to each other; what they say then goes straight from one to
+<p>Version ${escapeHtml(version)}. This server introduces browsers to each other; what they say then goes straight from one to
 the other.</p>
 <p class="ways"><a class="primary" href="/demo/">Try the demo</a> <a href="/health">Health</a></p>
 <h2 id="add">Add this to your app</h2>
-<pre tabindex="0" role="region" aria-labelledby="add"><code>${escape(code)}</code></pre>
+<pre tabindex="0" role="region" aria-labelledby="add"><code>${escapeHtml(code)}</code></pre>
 </main>
 </html>
 `;
@@ -68,6 +68,6 @@ a { display: inline-block; padding: .75rem 1.25rem; border: 1px solid light-dark
 
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
 }

@@ -1,80 +1,179 @@
-/** The demo app as `npm run dev` serves it, in two Chromium pages. */
+/** The demo as `npm run dev` serves it, in Chromium pages with fake cameras. */
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
+import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { type Server, startDev } from '../support/server.ts';
 
 let server: Server;
+let proxy: FaultyProxy;
 let browser: Browser;
 const newPage = pagesOfEachTest(() => browser);
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDev(), launchChromium()]);
+  [server, browser] = await Promise.all([
+    startDev(),
+    launchChromium(['--auto-select-desktop-capture-source=Entire screen']),
+  ]);
+  proxy = await startFaultyProxy(server.url);
 });
 afterAll(async () => {
-  await Promise.all([server.stop(), browser.close()]);
+  await Promise.all([proxy.stop(), server.stop(), browser.close()]);
 });
-/** Alice opens the demo, and Bob the link she gives him. */
-async function meet(): Promise<{ alice: Page; bob: Page }> {
-  const alice = await newPage(`${server.url}/demo/`);
-  const link = await alice.getByRole('textbox', { name: 'Room' }).inputValue();
-  expect(link).toMatch(/\/demo\/#\w{7}$/);
-  expect(alice.url()).toBe(link);
-  const bob = await newPage(link);
-  for (const page of [alice, bob]) await page.locator('#people [data-state=connected]').waitFor();
-  return { alice, bob };
+
+async function enter(room: string, name: string): Promise<Page> {
+  const page = await newPage(`${proxy.url}/demo/#${room}`);
+  await page.getByLabel('Your name').fill(name);
+  await page.getByRole('button', { name: 'Join the call' }).click();
+  return page;
 }
 
-async function say(page: Page, text: string): Promise<void> {
-  await page.getByLabel('Message').fill(text);
-  await page.getByRole('button', { name: 'Send' }).click();
+/** Everybody enters one room, and sees everybody. */
+async function meet(...names: string[]): Promise<Page[]> {
+  const room = newRoom();
+  const pages = [];
+  for (const name of names) pages.push(await enter(room, name));
+  for (const page of pages)
+    for (const name of names) if (name !== names[pages.indexOf(page)]) await seen(page, `Camera of ${name}`);
+  return pages;
 }
 
-const heard = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).waitFor();
-
-/** Resolves when the video has shown a few frames. */
-const seen = (page: Page, selector: string): Promise<void> =>
-  page.locator(selector).evaluate(async (video) => {
+/** Resolves when the video has shown a few more frames. */
+async function seen(page: Page, label: string): Promise<void> {
+  await page.getByLabel(label, { exact: true }).evaluate(async (video) => {
     if (!(video instanceof HTMLVideoElement)) throw new Error('not a video');
     for (let frames = 0; frames < 5; frames++) {
       await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
     }
   });
+}
 
-test('two people meet by a link and chat', async () => {
-  const { alice, bob } = await meet();
-  expect(await alice.locator('#signaling').textContent()).toBe('open');
+async function openChat(page: Page): Promise<void> {
+  await page.getByRole('button', { name: /^Chat/ }).click();
+}
+
+async function say(page: Page, text: string): Promise<void> {
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.getByRole('button', { name: 'Send', exact: true }).click();
+}
+
+const heard = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).waitFor();
+
+test('two people see each other, mute, turn a camera off and on, chat, share a screen, and leave', async () => {
+  const [alice, bob] = await meet('Alice', 'Bob');
+  if (!alice || !bob) throw new Error('nobody');
+  await alice.getByRole('button', { name: /^Connected in \d+ ms$/ }).waitFor();
+
+  await alice.getByRole('button', { name: 'Mute' }).click();
+  await bob.getByRole('listitem').filter({ hasText: 'Alice' }).getByText('is muted').waitFor();
+  await alice.getByRole('button', { name: 'Turn the camera off' }).click();
+  await bob.getByLabel('Camera of Alice', { exact: true }).waitFor({ state: 'hidden' });
+  await alice.getByRole('button', { name: 'Turn the camera on' }).click();
+  await seen(bob, 'Camera of Alice');
+
+  await openChat(alice);
   await say(alice, 'Hello <b>Bob</b>');
+  await say(alice, 'Are you there?');
+  await bob.getByRole('button', { name: 'Chat, 2 unread' }).click();
   await heard(bob, 'Hello <b>Bob</b>');
   await say(bob, 'Hello Alice ✓');
   await heard(alice, 'Hello Alice ✓');
-  await bob.close();
-  await heard(alice, 'has left');
-  expect(await alice.locator('#people li').count()).toBe(1);
-  expect(await alice.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true);
+
+  await bob.getByRole('button', { name: 'Share the screen' }).click();
+  await seen(alice, 'Bob’s screen');
+  await bob.getByRole('button', { name: 'Stop sharing the screen' }).click();
+  await alice.getByLabel('Bob’s screen', { exact: true }).waitFor({ state: 'detached' });
+  await seen(alice, 'Camera of Bob');
+
+  await bob.getByRole('button', { name: 'Leave' }).click();
+  await heard(alice, 'Bob has left');
+  expect(await alice.getByRole('listitem').count()).toBe(1);
 });
 
-test('cameras are seen, by whoever comes later too, until they are no longer shared', async () => {
-  const { alice, bob } = await meet();
-  const share = { name: 'Share camera and microphone' };
-  await alice.getByRole('button', share).click();
-  await seen(bob, 'li:has([data-state=connected]) video');
-  await bob.getByRole('button', share).click();
-  await seen(alice, 'li:has([data-state=connected]) video');
-  await seen(alice, 'video.own');
-  const carol = await newPage(alice.url());
-  for (const nth of [2, 3]) await seen(carol, `li:nth-child(${nth}) video`);
-  await alice.getByRole('button', { name: 'Stop sharing' }).click();
-  for (const page of [bob, carol]) await expect.poll(() => page.locator('video:visible').count()).toBe(1);
-  await alice.getByRole('button', share).click();
-  await expect.poll(() => carol.locator('video:visible').count()).toBe(2);
+test('a file of 20 MB arrives intact, an image is shown, and either side can cancel', async () => {
+  const [alice, bob] = await meet('Alice', 'Bob');
+  if (!alice || !bob) throw new Error('nobody');
+  await openChat(alice);
+  await openChat(bob);
+  const attach = (name: string, mimeType: string, buffer: Buffer): Promise<void> =>
+    alice.locator('#file').setInputFiles({ name, mimeType, buffer });
+  const bytes = randomBytes(20_000_000);
+  await attach('large.bin', 'application/octet-stream', bytes);
+  const [download] = await Promise.all([
+    bob.waitForEvent('download'),
+    bob.getByRole('link', { name: 'Save large.bin' }).click(),
+  ]);
+  const sum = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
+  expect(sum(await readFile(await download.path()))).toBe(sum(bytes));
+
+  await attach('picture.png', 'image/png', await alice.screenshot());
+  await expect
+    .poll(() => bob.getByRole('img', { name: 'picture.png' }).evaluate((image) => Object(image).naturalWidth))
+    .toBeGreaterThan(100);
+
+  await attach('refused.bin', '', randomBytes(40_000_000));
+  await bob.getByRole('button', { name: 'Cancel refused.bin' }).click();
+  await heard(alice, 'The other did not take it');
+  await attach('withdrawn.bin', '', randomBytes(40_000_000));
+  await bob.getByRole('progressbar', { name: 'Progress of withdrawn.bin' }).waitFor();
+  await alice.getByRole('button', { name: 'Cancel withdrawn.bin' }).click();
+  await heard(bob, 'Cancelled by the sender');
 });
 
-test('a room in the query is as good, and one that cannot be is explained', async () => {
-  const alice = await newPage(`${server.url}/demo/?room=living%20room`);
-  const bob = await newPage(`${server.url}/demo/#living%20room`);
-  for (const page of [alice, bob]) await page.locator('#people [data-state=connected]').waitFor();
-  await heard(await newPage(`${server.url}/demo/#abc`), 'at least four characters');
+test('four people see each other; one reloads, one loses the server for a while, and it comes back', async () => {
+  const pages = await meet('Alice', 'Bob', 'Carol', 'Dan');
+  const [alice, bob, carol] = pages;
+  if (!alice || !bob || !carol) throw new Error('nobody');
+  for (const width of [1280, 800, 390]) {
+    await alice.setViewportSize({ width, height: 700 });
+    await expect.poll(() => alice.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+  }
+
+  await bob.reload();
+  await bob.getByLabel('Your name').fill('Bob again');
+  await bob.getByRole('button', { name: 'Join the call' }).click();
+  for (const page of pages) if (page !== bob) await seen(page, 'Camera of Bob again');
+  expect(await alice.getByRole('listitem').count()).toBe(4);
+
+  proxy.refuse(true);
+  proxy.drop();
+  for (const page of pages) await page.getByText('you are still connected to each other').waitFor();
+  await seen(alice, 'Camera of Carol');
+  await openChat(alice);
+  await openChat(carol);
+  await say(alice, 'Still here');
+  await heard(carol, 'Still here');
+  proxy.refuse(false);
+  for (const page of pages) await page.getByText('you are still connected to each other').waitFor({ state: 'hidden' });
+  expect(await alice.getByRole('listitem').count()).toBe(4);
+});
+
+test('why it is so fast is shown in numbers, and addresses only when asked for', async () => {
+  const [alice] = await meet('Alice', 'Bob');
+  if (!alice) throw new Error('nobody');
+  await alice.getByRole('button', { name: 'Why so fast?' }).click();
+  const panel = alice.getByRole('region', { name: 'Measurements' });
+  for (const step of ['Offer', 'Answer', 'ICE', 'DTLS', 'Channel'])
+    await panel.getByRole('rowheader', { name: step }).waitFor();
+  await panel.getByText(/idle for \d+ s/).waitFor();
+  await panel.getByText('Way: the same network').waitFor();
+  await panel.getByText(/[1-9]\d*\.\d\d Mbit\/s|0\.[0-9]*[1-9]\d* Mbit\/s/).waitFor();
+  expect(await panel.textContent()).not.toMatch(/:\d+ udp/);
+  await panel.getByRole('button', { name: 'Show addresses' }).click();
+  await panel.getByText(/:\d+ udp to .*:\d+ udp/).waitFor();
+});
+
+test.each(['a+b&c=d', 'living room', '50% off'])('a room may be called %j', async (room) => {
+  const alice = await enter(room, 'Alice');
+  const link = await alice.getByLabel('Link to this room').first().inputValue();
+  expect(await alice.getByRole('heading', { name: room, exact: true }).count()).toBe(1);
+  const bob = await newPage(link);
+  expect(await bob.getByText(`Room: ${room}`, { exact: true }).count()).toBe(1);
+  await bob.getByRole('button', { name: 'Join the call' }).click();
+  await alice.getByText('You are the first one here').waitFor({ state: 'hidden' });
 });
 
 test('the demo runs under a policy that lets in no script, style or frame but its own', async () => {

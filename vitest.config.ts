@@ -24,7 +24,14 @@ export default defineConfig({
       // Real sockets against a real server process.
       { test: { name: 'server', include: ['test/server/**/*.test.ts'], ...PATIENT } },
       // The npm package, packed and installed elsewhere.
-      { test: { name: 'package', include: ['test/package/**/*.test.ts'], ...PATIENT } },
+      {
+        test: {
+          name: 'package',
+          include: ['test/package/*.test.ts'],
+          globalSetup: 'test/support/pack.ts',
+          ...PATIENT,
+        },
+      },
       // Real Chromium pages, real WebRTC between them.
       { test: { name: 'browser', include: ['test/browser/**/*.test.ts'], ...PATIENT } },
     ],

@@ -1,22 +1,33 @@
-/** `npm run build`: the npm package, into dist/. */
+/** `npm run build`: the npm package, into dist/, and the two folders by which old resolvers find its other entries. */
 import { execFileSync } from 'node:child_process';
-import { glob, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
+import manifest from '../package.json' with { type: 'json' };
 
-// What runs in browsers of the last two years: private fields, ??=, findLast.
-const common: BuildOptions = { bundle: true, minify: true, sourcemap: true, target: 'es2022' };
+const ENTRIES = {
+  index: 'src/client/index.ts',
+  signaling: 'src/client/signaling.ts',
+  protocol: 'src/protocol/index.ts',
+};
+
+const common: BuildOptions = {
+  bundle: true,
+  minify: true,
+  sourcemap: true,
+  // 'chrome >= 100' is chrome100 to esbuild.
+  target: manifest.browserslist.map((oldest) => oldest.replace(' >= ', '')),
+};
 
 await rm('dist', { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   ...common,
-  entryPoints: {
-    index: 'src/client/index.ts',
-    signaling: 'src/client/signaling.ts',
-    protocol: 'src/protocol/index.ts',
-  },
+  entryPoints: ENTRIES,
   format: 'esm',
   outdir: 'dist',
+  metafile: true,
 });
+await build({ ...common, entryPoints: ENTRIES, format: 'cjs', outdir: 'dist/cjs' });
 await build({
   ...common,
   stdin: { contents: `export { P2PCF as default } from './src/client/index.ts';`, resolveDir: '.' },
@@ -25,8 +36,50 @@ await build({
   footer: { js: 'P2PCF=P2PCF.default;' },
   outfile: 'dist/p2pcf-ws.script.js',
 });
-execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
-// A program that uses the package looks for x.d.ts where it reads './x.js', not where it reads './x.ts'.
-for await (const file of glob('dist/types/**/*.d.ts')) {
-  await writeFile(file, (await readFile(file, 'utf8')).replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'"));
+await writeFile('dist/LICENSES.txt', await licensesOf(Object.keys(metafile.inputs)));
+await declareTypes();
+await cp('dist/types', 'dist/cjs/types', { recursive: true });
+await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
+for (const entry of ['signaling', 'protocol'] as const) await writeStub(entry);
+
+/** The licences of other packages that are in the bundles. */
+async function licensesOf(inputs: string[]): Promise<string> {
+  const folders = new Set(inputs.flatMap((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []));
+  const texts = [...folders].map(async (folder) => {
+    const { name, version }: { name: string; version: string } = JSON.parse(
+      await readFile(join(folder, 'package.json'), 'utf8'),
+    );
+    return `The files here contain parts of ${name} ${version}:\n\n${await readFile(join(folder, 'LICENSE'), 'utf8')}`;
+  });
+  return (await Promise.all(texts)).join('\n');
+}
+
+/** The declarations that an entry leads to; the others are of no use to anybody. */
+async function declareTypes(): Promise<void> {
+  execFileSync('tsc', ['-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+  const needed = new Set(Object.values(ENTRIES).map((path) => resolve(path.replace('src', 'dist/types'))));
+  for (const path of needed) {
+    const file = path.replace(/\.ts$/, '.d.ts');
+    const declared = await readFile(file, 'utf8');
+    for (const [, imported = ''] of declared.matchAll(/from '(\.[^']+)'/g))
+      needed.add(resolve(dirname(path), imported));
+    const published = declared
+      // A program that uses the package looks for x.d.ts where it reads './x.js', not where it reads './x.ts'.
+      .replaceAll(/(from '\.[^']+)\.ts'/g, "$1.js'")
+      // TypeScript before 5.7 has no type parameter here; this is the same type in both.
+      .replaceAll('Uint8Array<ArrayBuffer>', "ReturnType<Uint8Array['slice']>");
+    await writeFile(file, published);
+  }
+  for await (const file of glob('dist/types/**/*.d.ts')) {
+    if (!needed.has(resolve(file.replace(/\.d\.ts$/, '.ts')))) await rm(file);
+  }
+}
+
+/** For what does not read `exports`: Parcel, older Metro, TypeScript's node10. */
+async function writeStub(entry: 'signaling' | 'protocol'): Promise<void> {
+  const { import: esm, require: cjs } = manifest.exports[`./${entry}`];
+  await mkdir(entry, { recursive: true });
+  const paths = { main: cjs.default, module: esm.default, types: esm.types };
+  const stub = Object.fromEntries(Object.entries(paths).map(([field, path]) => [field, `.${path}`]));
+  await writeFile(join(entry, 'package.json'), `${JSON.stringify({ ...stub, sideEffects: false }, null, 2)}\n`);
 }

@@ -73,7 +73,7 @@ function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Res
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
-  if (!mayUseId(join)) return refused(request, NOT_OWNER);
+  if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
   return withJoin(request, join).then((upgrade) => env.SIGNALING_ROOM.getByName(join.roomId).fetch(upgrade));
 }
 

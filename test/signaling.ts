@@ -43,12 +43,19 @@ export function describeSignaling(name: string, place: Place): void {
       const response = await place.fetch('/');
       expect(response.status).toBe(200);
       expect(response.headers.get('Content-Type')).toContain('application/json');
+      expect(response.headers.get('Vary')).toBe('Accept');
       expect(JSON.parse(await response.text())).toEqual({
         name: 'P2PCF-WS Signaling Server',
         version: packageJson.version,
         description: packageJson.description,
         endpoints: { websocket: '/ws/room/:roomId?clientId=xxx', poll: 'POST /', health: '/health' },
       });
+    });
+
+    test('GET / shows a browser a page', async () => {
+      const response = await place.fetch('/', { headers: { Accept: 'text/html,*/*;q=0.8' } });
+      expect([response.status, response.headers.get('Content-Type')]).toEqual([200, 'text/html; charset=utf-8']);
+      expect(await response.text()).toContain('P2PCF-WS is running');
     });
 
     test('GET /health says OK', async () => {
@@ -68,6 +75,9 @@ export function describeSignaling(name: string, place: Place): void {
       ['GET', '/ws/room/a/b', 404, {}],
       ['GET', '/ws/room/', 400, {}],
       ['GET', '/ws/room/%', 400, {}],
+      ['GET', '/ws/room-base64url/%', 400, {}],
+      ['GET', '/ws/room-base64url/a/b', 404, {}],
+      ['GET', '/ws/room-base64url/bG9iYnk', 426, {}],
       ['GET', '/ws/room/%zz', 400, {}],
       ['GET', '/ws/room/%ff', 400, {}],
       ['GET', '/ws/room/a%00b', 400, {}],
@@ -265,6 +275,41 @@ export function describeSignaling(name: string, place: Place): void {
       const carol = await Client.connect(place, room, 'carol', { ahead: '1' });
       expect(await carol.next()).not.toHaveProperty('offers');
     });
+
+    test('an answer brought along goes to the first of those whose offers the joiner gets, and to nobody else', async () => {
+      const room = newRoom();
+      const answer = { type: 'answer', sdp: 'v=0 ü', candidates: [{ candidate: 'candidate:1' }] };
+      const join = (id: string): Promise<Client> =>
+        Client.connect(place, room, id, { ahead: '1', answer: JSON.stringify(answer) });
+      const [alice, bob] = [await join('alice'), await join('bob')];
+      expect(await alice.next()).not.toHaveProperty('answered');
+      expect(await bob.next()).not.toHaveProperty('answered');
+      await alice.next(); // bob's coming, and no answer after it
+      await alice.send({ type: 'ahead', offer: { type: 'offer', attempt: 'a' } });
+      await bob.send({ type: 'ahead', offer: { type: 'offer', attempt: 'b' } });
+      await expectSilence(alice, bob, 'bob');
+      await expectSilence(bob, alice, 'alice');
+      const carol = await join('carol');
+      expect(await carol.next()).toMatchObject({ answered: 'alice', offers: { alice: {}, bob: {} } });
+      expect(await alice.next()).toMatchObject({ type: 'peer_join', offerTaken: true });
+      expect(await alice.next()).toEqual({ type: 'signal', fromId: 'carol', signal: { ...answer, attempt: 'a' } });
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', offerTaken: true });
+      await expectSilence(carol, bob, 'bob');
+      const dora = await join('dora');
+      expect(await dora.next()).not.toHaveProperty('answered'); // both offers are taken
+      expect(await alice.next()).toEqual({ type: 'peer_join', clientId: 'dora', timestamp: aTimestamp });
+      await expectSilence(dora, alice, 'alice');
+    });
+
+    test.each([
+      ['not JSON', '{', 'not JSON'],
+      ['an offer', '{"type":"offer","sdp":"v=0"}', 'description of an answer'],
+      ['candidates alone', '{"candidates":[]}', 'description of an answer'],
+      ['too long', JSON.stringify({ type: 'answer', sdp: 'x'.repeat(8192) }), 'longer than 8192'],
+    ])('an answer that will not do gets 400: %s', async (_name, answer, complaint) => {
+      const response = await place.fetch(`/ws/room/lobby?ahead=1&answer=${encodeURIComponent(answer)}`);
+      expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(complaint)]);
+    });
   });
 
   describe(`bad input, ${name}`, () => {
@@ -433,7 +478,7 @@ export function describeSignaling(name: string, place: Place): void {
       const eve = async (resume?: string): Promise<void> => {
         const socket = await Client.connect(place, room, id, resume === undefined ? {} : { resume });
         expect(await socket.closed).toMatchObject(NOT_OWNER);
-        expect(socket.received).toEqual([]);
+        expect(socket.received).toEqual(resume === undefined ? [] : [closing(NOT_OWNER)]);
       };
       const tryAll = async (): Promise<void> => {
         await eve();
@@ -568,6 +613,10 @@ export function describeSignaling(name: string, place: Place): void {
         const second = await Client.connect(place, room, 'alice', extensions);
         const { code, reason } = await second.closed;
         expect([code, reason]).toEqual([4009, expect.stringMatching(/^Id is held for ([12]?[0-9]|30) s$/)]);
+        // Who has a token is told before, too: a bare client would not understand.
+        const knows = 'resume' in extensions;
+        expect(thief.received).toEqual(knows ? [closing({ code: 4009, reason: 'Id is taken' })] : []);
+        expect(second.received).toEqual(knows ? [closing({ code, reason })] : []);
         const returned = await back(room, token);
         expect(await returned.next()).toMatchObject({ resumed: true });
         await expectSilence(returned, bob, 'bob');
@@ -593,6 +642,14 @@ async function three(place: Place): Promise<[alice: Client, bob: Client, carol: 
   for (const client of [alice, alice, bob]) expect(await client.next()).toMatchObject({ type: 'peer_join' });
   return [alice, bob, carol];
 }
+
+/** What a client with a token is told before a close frame. */
+const closing = (close: { code: number; reason: string }) => ({
+  type: 'error',
+  code: 'closing',
+  message: `The server closes the connection: ${close.reason} (${close.code}).`,
+  close,
+});
 
 /** That `listener` has received nothing more: what `sender` tells it now is the next it hears. */
 async function expectSilence(sender: Client, listener: Client, listenerId: string): Promise<void> {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { markSignal, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+import { MAX_DATA_BYTES, MAX_HELD_BYTES } from './limits.ts';
 
 const MAGIC_BYTES = [0xb9, 0x1f];
 const MARK_BYTES = [0xab, 0x82, 0xcd, 0x81, 0x95, 0x12, 0xcb, 0xa1];
@@ -116,4 +117,34 @@ test.each([10, 15_000, 17_000, 100_000])('a signal of %i bytes arrives as one', 
   const reassembly = new Reassembly();
   const wholes = [...signalFrames(signal, 1)].flatMap((frame) => reassembly.take(frame) ?? []);
   expect(wholes.map(unmarkSignal)).toEqual([signal]);
+});
+
+test('all peers together have a page hold 512 MiB of unfinished messages; then the peer with most of it is told, and let go', () => {
+  const told: string[] = [];
+  const peer = (name: string): Reassembly => new Reassembly((reason) => told.push(`${name}: ${reason}`));
+  // All frames are the same bytes in memory: what is counted is what they would be.
+  const frame = new Uint8Array(16_000);
+  const header = new DataView(frame.buffer);
+  header.setUint16(0, 8121, true);
+  header.setUint32(8, MAX_DATA_BYTES, true);
+  const fill = (reassembly: Reassembly, id: number, count: number): void => {
+    header.setUint16(2, id, true);
+    for (let index = 0; index < count; index++) {
+      header.setUint16(4, index, true);
+      expect(reassembly.take(frame)).toBeUndefined();
+    }
+  };
+  const [alice, mallory, bob] = [peer('alice'), peer('mallory'), peer('bob')];
+  const most = Math.floor(MAX_HELD_BYTES / 15_988); // frames with this much of a message each
+  fill(alice, 1, 5);
+  for (let id = 0; id < 4; id++) fill(mallory, id, Math.floor((most - 10) / 4));
+  expect(told).toEqual([]);
+  fill(bob, 1, 20);
+  expect(told).toEqual([expect.stringMatching(/^mallory: It has sent \d{9} bytes of messages that are not whole/)]);
+  // What others are in the middle of is untouched, and there is room again.
+  const rest = [...toFrames(ofLength(100_000), 2)];
+  expect(arriving(alice, rest)).toEqual([ofLength(100_000)]);
+  fill(bob, 2, 1000);
+  expect(told).toHaveLength(1);
+  for (const reassembly of [alice, mallory, bob]) reassembly.clear();
 });

@@ -150,11 +150,12 @@ export function unmarkSignal({ message, wasFramed }: Whole): unknown {
   if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return undefined;
   // A signal this short comes without frames: framed, it is an app's message that happens to begin like one.
   if (wasFramed && message.length <= MAX_FRAME_BYTES) return undefined;
-  const json = new TextDecoder().decode(message.subarray(SIGNAL_MARK_BYTES)).replace(/\0$/, '');
+  // Not by TextDecoder, which React Native lacks.
+  const escaped = Array.from(message.subarray(SIGNAL_MARK_BYTES), (byte) => `%${byte.toString(16).padStart(2, '0')}`);
   try {
-    return JSON.parse(json);
+    return JSON.parse(decodeURIComponent(escaped.join('')).replace(/\0$/, ''));
   } catch {
-    return undefined; // not JSON: the app's, though no app of ours can have sent it unframed
+    return undefined; // not UTF-8 or not JSON: the app's, though no app of ours can have sent it unframed
   }
 }
 

@@ -27,8 +27,9 @@ export class Emitter<Events extends EventMap<Events>> {
 
   /** Undoes the newest `on` or `once` of this listener. Returns this object. */
   off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
-    const entry = this.#listeners[name]?.findLast((each) => each.listener === listener);
-    this.#listeners[name] = this.#listeners[name]?.filter((each) => each !== entry);
+    const entries = this.#listeners[name] ?? [];
+    const newest = entries.map((each) => each.listener).lastIndexOf(listener);
+    this.#listeners[name] = entries.filter((_, index) => index !== newest);
     return this;
   }
 

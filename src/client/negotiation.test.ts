@@ -19,6 +19,7 @@ const fresh: Situation = {
   isTheirsFirefox: false,
   signalingState: 'stable',
   isMakingOffer: false,
+  hasAnsweredAhead: false,
   hasRemote: false,
   theirSdp: undefined,
   isPolite: true,

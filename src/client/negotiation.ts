@@ -17,6 +17,8 @@ export interface Situation {
   signalingState: RTCSignalingState;
   /** We are making an offer; the signaling state does not show it yet. */
   isMakingOffer: boolean;
+  /** An answer of ours was made before its offer was here. */
+  hasAnsweredAhead: boolean;
   /** The present connection has had a description of the other's. */
   hasRemote: boolean;
   /** The last description of the other's that we took. */
@@ -34,7 +36,7 @@ export interface Situation {
 }
 
 /**
- * `take` an answer; `answer` an offer; `renew`: answer it on a new connection; `ignore` an offer, and the candidates that
+ * `take` an answer; `answer` an offer; `pair` it with the answer that was made ahead; `renew`: answer it on a new connection; `ignore` an offer, and the candidates that
  * belong to it, for our own offer's sake, and `resend offer`: the same, and send ours again; `resend answer` to an offer
  * that we have answered; `start over` with an offer of ours on a new connection; `drop` what is about none of ours;
  * `refuse` what is not from the other, but from a stranger that has come under its id.
@@ -42,6 +44,7 @@ export interface Situation {
 export type Step =
   | 'take'
   | 'answer'
+  | 'pair'
   | 'renew'
   | 'ignore'
   | 'resend offer'
@@ -54,6 +57,7 @@ export type Step =
 export function stepFor({ type, sdp }: Description, attempt: string, ours: Situation): Step {
   const [fingerprint, another] = fingerprintsOf(sdp);
   if (another !== undefined) return 'drop'; // no browser makes such a thing
+  if (type === 'offer' && ours.hasAnsweredAhead) return 'pair';
   const isKnown = ours.fingerprint !== undefined && (ours.hasRemote || ours.isPinned);
   const isStranger = isKnown && fingerprint !== ours.fingerprint;
   if (isStranger && ours.isPinned) return 'refuse';
@@ -134,4 +138,13 @@ export function restartsIce(before: { sdp: string } | null, after: { sdp: string
 
 function iceUfrag({ sdp }: { sdp: string }): string | undefined {
   return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
+}
+
+/** A connection's state: that of ICE where the browser knows no other (Firefox before 113). */
+export function stateOf(pc: {
+  connectionState?: RTCPeerConnectionState;
+  iceConnectionState: RTCIceConnectionState;
+}): RTCPeerConnectionState | RTCIceConnectionState {
+  const { connectionState = pc.iceConnectionState } = pc;
+  return connectionState === 'completed' ? 'connected' : connectionState;
 }

@@ -55,6 +55,8 @@ export interface RoomSettings {
   /** What the room is told, but for who we are in it. */
   signaling: SignalingOptions;
   offersAhead: boolean;
+  /** Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions. */
+  answersAhead: boolean;
   maxConnections: number;
 }
 
@@ -92,6 +94,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
       ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
     },
     offersAhead,
+    answersAhead: offersAhead && !options.wrtc && !options.sdpTransform,
     maxConnections,
   };
 }

@@ -1,7 +1,7 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
 import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
-import { parseSignal } from '../protocol/signal.ts';
+import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
@@ -118,7 +118,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     this.#isWanted = true;
     const started = this.#signaling.start();
-    this.#withCertificate(() => this.state !== 'closed' && this.#spare.prepare());
+    if (!this.#settings.answersAhead) this.#withCertificate(() => this.state !== 'closed' && this.#spare.prepare());
     if (!this.#certificate) return started;
     const ready = started.then(() => this.#certificate);
     ready.catch(() => undefined); // whoever waits for start() hears of it there
@@ -168,7 +168,12 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   #newSignaling(): SignalingClient {
     const { id, token } = this.#identity;
-    const signaling = new SignalingClient({ ...this.#settings.signaling, clientId: id, resumeToken: token });
+    const signaling = new SignalingClient({
+      ...this.#settings.signaling,
+      clientId: id,
+      resumeToken: token,
+      ...(this.#settings.answersAhead && { prepare: () => this.#answerAhead() }),
+    });
     return signaling
       .on('state', (state, reason) => {
         if (state === 'open') this.#enteredAt = Date.now();
@@ -187,6 +192,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         this.#peers.get(targetId ?? '')?.markOfferLost();
       })
       .on('signal', (fromId, signal) => this.#withCertificate(() => this.#receive(fromId, signal)));
+  }
+
+  async #answerAhead(): Promise<Signal | undefined> {
+    await this.#certificate;
+    return this.state === 'closed' ? undefined : this.#spare.answerAhead();
   }
 
   /**
@@ -210,6 +220,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     peers,
     metadata = {},
     offers = {},
+    answered,
     polling = [],
     resumed,
     graceSeconds = 0,
@@ -226,7 +237,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
-      for (const [id, { isListed }] of this.#members) if (!isListed) this.#forget(id);
+      for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.#forget(id);
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.state !== 'open') return;
@@ -238,7 +249,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         known.signalAgain();
         continue;
       }
-      const peer = this.#peer(id, polling.includes(id), this.#spare.takeUnpublished());
+      const peer = this.#peer(id, polling.includes(id), this.#spare.take(id === answered ? 'resident' : 'any'));
       if (peer.state === 'waiting') continue;
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
@@ -251,7 +262,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const member = this.#members.note(clientId);
     member.isListed = true;
     member.brought = metadata;
-    const taken = offerTaken && this.#spare.takePublished();
+    const taken = offerTaken && this.#spare.take('joiner');
     if (isLive(this.#peers.get(clientId))) {
       member.rejoined ??= 'perhaps itself';
       if (taken) taken.destroy();

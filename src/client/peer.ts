@@ -47,6 +47,7 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Label of the data channel. */
   channelName = randomHex(20);
 
+  /** @internal */
   protected readonly media = new Media(() => this._pc, {
     track: (...args) => this.emit('track', ...args),
     stream: (...args) => this.emit('stream', ...args),
@@ -57,9 +58,12 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
+  /** @internal For P2PCF's apps that reach for it, as for the next two. */
   abstract get _pc(): RTCPeerConnection;
+  /** @internal */
   abstract get _channel(): RTCDataChannel | null;
 
+  /** @internal */
   get _senderMap(): Media['senders'] {
     return this.media.senders;
   }

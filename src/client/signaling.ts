@@ -54,6 +54,11 @@ export interface SignalingOptions {
    * owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string;
+  /**
+   * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead
+   * the room will give us, to be sent along.
+   */
+  prepare?: () => Promise<unknown>;
   /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
   WebSocket?: WebSocketClass;
 }
@@ -71,7 +76,7 @@ export interface SignalingEvents {
   broadcast: [fromId: string, data: unknown];
   /** The server refused a message. */
   error: [message: ErrorMessage];
-  /** The server refused us for good, and the state is about to be `closed`: why, by its close frame. */
+  /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
   refused: [close: Close];
 }
 
@@ -107,7 +112,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /**
    * Connects, and reconnects whenever the connection is lost. Resolves when the room has answered for the first time;
-   * rejects with Error only if it refuses for good (4000, 4003, 4009) or `stop` is called before it answers.
+   * rejects with Error only if it refuses for good (4000, 4003, 4009), which is then the error's `code`, or if `stop` is
+   * called before it answers.
    */
   start(): Promise<void> {
     this.#started ??= this.#begin();
@@ -151,23 +157,27 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const started = newStarted();
     this.#listen('addEventListener');
     this.#setState('connecting');
-    // A microtask later, so that a start that is undone at once, as by React's StrictMode, asks nothing of the server.
-    queueMicrotask(() => {
-      if (this.#started !== started || this.#socket) return;
-      try {
-        this.#connect();
-      } catch (error) {
-        this.#end(error); // a page on https may not open ws://
-      }
-    });
+    void this.#enter(started);
     return started;
   }
 
-  #connect(): void {
+  async #enter(started: Started): Promise<void> {
+    // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
+    // server.
+    const answer = await this.#options.prepare?.();
+    if (this.#started !== started || this.#socket) return;
+    try {
+      this.#connect(answer);
+    } catch (error) {
+      this.#end(error); // a page on https may not open ws://
+    }
+  }
+
+  #connect(answer?: unknown): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
-    const join = this.#join;
+    const join = { ...this.#join, ...(answer !== undefined && { answer: JSON.stringify(answer) }) };
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
@@ -210,7 +220,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         this.emit('broadcast', message.fromId, message.data);
         return;
       case 'error':
-        this.emit('error', message);
+        if (message.close) this.#lost(message.close);
+        else this.emit('error', message);
         return;
       default:
         message satisfies undefined; // a newer server may say more
@@ -222,6 +233,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
+    this.#ping(); // the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
     this.#started?.resolve();
@@ -236,7 +248,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #lost(close: Close): void {
     if (isFinal(close)) {
       this.emit('refused', { code: close.code, reason: close.reason });
-      this.#end(new Error(`The room refused: ${close.reason} (${close.code}).`));
+      const error = new Error(`The room refused: ${close.reason} (${close.code}).`);
+      this.#end(Object.assign(error, { code: close.code }));
       return;
     }
     this.#leaveSocket(COMING_BACK);

@@ -5,11 +5,15 @@ import type { SupervisedPeer } from './supervised-peer.ts';
 /** A connection that has just begun gets the processor to itself for this long before the next offer is made, in ms. */
 const AFTER_ANOTHER_MS = 250;
 
+/** How long the join waits for an answer made ahead, in ms. */
+const ANSWER_WITHIN_MS = 100;
+
 export class Spare {
   readonly #make: () => SupervisedPeer;
   readonly #publish: ((offer: Signal) => void) | undefined;
   #peer: SupervisedPeer | undefined;
-  #isPublished = false;
+  /** What it is for: nothing yet; whoever joins and gets its offer; whoever gets the answer that came with our join. */
+  #use: 'any' | 'joiner' | 'resident' = 'any';
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -34,14 +38,27 @@ export class Spare {
     if (!this.#publish) void peer.initiate();
   }
 
-  /** Hands over the spare, for a peer that we found in the room. Undefined if it is published: a joiner may have it. */
-  takeUnpublished(): SupervisedPeer | undefined {
-    return this.#isPublished ? undefined : this.#take();
+  /** Makes an answer, for the peer in the room whose offer we are going to get. Undefined if it is not there in time. */
+  async answerAhead(): Promise<Signal | undefined> {
+    if (this.#peer) return undefined;
+    const peer = this.#make();
+    if (!peer.open()) return undefined;
+    this.#peer = peer;
+    this.#use = 'resident';
+    const answer = await Promise.race([
+      peer.answerAhead(),
+      new Promise<undefined>((resolve) => setTimeout(resolve, ANSWER_WITHIN_MS)),
+    ]);
+    if (!answer && peer === this.#peer) {
+      this.discard();
+      this.prepare();
+    }
+    return answer;
   }
 
-  /** Hands over the spare whose offer a joiner has. */
-  takePublished(): SupervisedPeer | undefined {
-    return this.#isPublished ? this.#take() : undefined;
+  /** Hands over the spare if it is for this: `any` for a peer in the room that is to get an answer or offer of ours. */
+  take(use: 'any' | 'joiner' | 'resident'): SupervisedPeer | undefined {
+    return this.#use === use ? this.#take() : undefined;
   }
 
   /** Publishes the spare's complete offer; a little later if `isBusy` with another connection. */
@@ -61,11 +78,12 @@ export class Spare {
   }
 
   async #publishNow(): Promise<void> {
-    if (this.#isPublished) return;
+    if (this.#use === 'joiner') return;
+    if (this.#use === 'resident') this.discard(); // nobody has got its answer, and as an offer it would be a slow one
     this.prepare();
     const peer = this.#peer;
     if (!peer) return;
-    this.#isPublished = true;
+    this.#use = 'joiner';
     void peer.initiate();
     const offer = await peer.completeOffer();
     if (offer && peer === this.#peer) this.#publish?.(offer);
@@ -74,7 +92,7 @@ export class Spare {
   #take(): SupervisedPeer | undefined {
     const peer = this.#peer;
     this.#peer = undefined;
-    this.#isPublished = false;
+    this.#use = 'any';
     return peer;
   }
 }

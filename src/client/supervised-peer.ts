@@ -10,6 +10,7 @@ import {
   isFirefox,
   type Situation,
   type Step,
+  stateOf,
   stepFor,
   stepForNeededOffer,
   stepForRestart,
@@ -124,6 +125,16 @@ export class SupervisedPeer extends Peer {
     return 'type' in offer ? { ...offer, attempt: this.#connection.attempt } : undefined;
   }
 
+  /** An answer to an offer that we have not seen, to be sent with the join. Undefined if this WebRTC cannot make one. */
+  async answerAhead(): Promise<Signal | undefined> {
+    try {
+      await this.#connection.answerAhead();
+      return this.#outgoing.take();
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Says who the other is. It may have our complete offer already. */
   introduce(other: Introduction): void {
     this.#other = other;
@@ -209,7 +220,7 @@ export class SupervisedPeer extends Peer {
       if (this.#outgoing.hasDescribed) this.#outgoing.sendAgain();
       else void this.initiate();
       // Where only the other may restart ICE it has to be asked again.
-      if (this._pc.connectionState === 'failed') this.restart();
+      if (stateOf(this._pc) === 'failed') this.restart();
       this.#outgoing.repeat();
     });
   }
@@ -261,7 +272,7 @@ export class SupervisedPeer extends Peer {
   #restart(): void {
     this.#restartTimer = undefined;
     this.#connection.markRestart();
-    const hasFailed = this._pc.connectionState === 'failed';
+    const hasFailed = stateOf(this._pc) === 'failed';
     const step = stepForRestart(this.#situation, isFirefox(this._pc.localDescription), hasFailed);
     if (step === 'start over') this.#startOver();
     if (step === 'ask the other') this.#other?.send({ restart: true });
@@ -283,7 +294,7 @@ export class SupervisedPeer extends Peer {
       polls: this.#polls,
       isPolite: this.#isPolite,
       isConnected: this.connected,
-      isAlive: this.connected && this._pc.connectionState === 'connected',
+      isAlive: this.connected && stateOf(this._pc) === 'connected',
       fingerprint: this.fingerprint,
       isPinned: this.#isPinned,
     };
@@ -303,7 +314,7 @@ export class SupervisedPeer extends Peer {
 
   get #isUp(): boolean {
     if (!this.connected || this.#polls) return this.connected;
-    return this._pc.connectionState === 'connected' && this._pc.signalingState === 'stable';
+    return stateOf(this._pc) === 'connected' && this._pc.signalingState === 'stable';
   }
 
   /**
@@ -339,6 +350,10 @@ export class SupervisedPeer extends Peer {
       case 'take':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
         await this.#connection.setRemote(description);
+        break;
+      case 'pair':
+        this.fingerprint = fingerprintsOf(description.sdp)[0];
+        await this.#connection.pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -388,7 +403,7 @@ export class SupervisedPeer extends Peer {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
-    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && connection.pc.connectionState === 'connected';
+    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && stateOf(connection.pc) === 'connected';
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;
@@ -434,7 +449,7 @@ export class SupervisedPeer extends Peer {
   }
 
   #followConnection(): void {
-    const state = this._pc.connectionState;
+    const state = stateOf(this._pc);
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {

@@ -1,4 +1,4 @@
-/** Why the server refused a message. PROTOCOL.md says of each what a client should do. */
+/** Why the server refused a message, or is about to close. PROTOCOL.md says of each what a client should do. */
 export type ErrorCode =
   | 'bad_json'
   | 'bad_message'
@@ -7,7 +7,8 @@ export type ErrorCode =
   | 'too_large'
   | 'unknown_peer'
   | 'peer_away'
-  | 'rate_limited';
+  | 'rate_limited'
+  | 'closing';
 
 /** Input from outside that breaks the protocol: a code for programs, a sentence for people. */
 export class ProtocolError extends Error {

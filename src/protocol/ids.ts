@@ -6,11 +6,11 @@ const MAX_ID_CHARACTERS = 128;
 /** Longest room or client id, in UTF-8 bytes: a client id is its socket's tag, and a tag holds no more (2026-11). */
 const MAX_ID_BYTES = 256;
 
-/**
- * Line and paragraph separators, and format characters, by which two ids could look the same; but for the two joiners,
- * U+200C and U+200D, which Persian, Indic scripts and emoji are written with.
- */
-const INVISIBLE = /[\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/u;
+/** Line and paragraph separators, and format characters, by which two ids could look the same. */
+const INVISIBLE = /[\p{Zl}\p{Zp}\p{Cf}]/u;
+
+/** Two format characters that are allowed: Persian, Indic scripts and emoji are written with them. */
+const JOINERS = /\u200c|\u200d/g;
 
 /**
  * What is wrong with a room or client id, as the end of a sentence that begins with its name, or undefined for a good
@@ -20,7 +20,8 @@ export function idFault(id: string): string | undefined {
   if (typeof id !== 'string') return `is ${JSON.stringify(id)}, not a string`;
   if (id === '') return 'is empty';
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
-  if (INVISIBLE.test(id)) return 'has an invisible character in it, or one that turns the direction of text';
+  if (INVISIBLE.test(id.replace(JOINERS, '')))
+    return 'has an invisible character in it, or one that turns the direction of text';
   // Each byte that is not a plain character becomes a % and two digits: what is left is one character a byte.
   if (encodeURIComponent(id).replace(/%../g, '-').length > MAX_ID_BYTES)
     return `is longer than ${MAX_ID_BYTES} UTF-8 bytes`;

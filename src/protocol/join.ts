@@ -4,16 +4,26 @@ import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
 import { parseJson } from './json.ts';
 import { isOwnedId, ownedId } from './owned-id.ts';
+import { type Description, type IceCandidate, parseSignal } from './signal.ts';
 import { utf8Length } from './utf8.ts';
 
 /** A room's WebSocket is here, followed by its percent-encoded id. */
 export const ROOM_PATH = '/ws/room/';
+
+/** Or here, followed by its id as base64url: proxies decode a path, merge slashes in it and take steps out of it. */
+const ENCODED_ROOM_PATH = '/ws/room-base64url/';
+
+/** An id that every proxy leaves as it is. */
+const PLAIN_ID = /^[\w-][\w.-]*$/;
 
 /**
  * Longest metadata of a join, in UTF-8 bytes of JSON. The library promises an app 2,048 and needs some for its own
  * envelope; with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
  */
 export const MAX_JOIN_METADATA_BYTES = 2560;
+
+/** Longest answer of a join, in UTF-8 bytes of JSON: a data channel and a dozen candidates have some 2,000. */
+export const MAX_JOIN_ANSWER_BYTES = 8192;
 
 /** As `resume`: give me a token by which to get my place back. Later the token itself stands there. */
 export const RESUME_NEXT_TIME = '1';
@@ -35,7 +45,12 @@ export interface Join {
   resume?: string;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
+  /** An answer, as JSON, to whichever offer published ahead the room gives it. */
+  answer?: string;
 }
+
+/** The description and the candidates that are known by then. */
+export type JoinAnswer = Description & { candidates: IceCandidate[] };
 
 /** A join that the Worker has let through: the room trusts it. */
 export interface CheckedJoin {
@@ -45,6 +60,8 @@ export interface CheckedJoin {
   /** What the client proves by that its place is its own. */
   readonly token?: string;
   readonly ahead: boolean;
+  /** Its answer to whichever offer it is given first. */
+  readonly answer?: JoinAnswer;
 }
 
 /**
@@ -64,23 +81,25 @@ export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string
 
 /** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
 export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
-  // A URL parser takes these two for steps in a path, even as %2E and %2E%2E.
-  const roomFault = /^\.\.?$/.test(roomId) ? 'is a step in a path, which no URL can carry' : idFault(roomId);
+  const roomFault = idFault(roomId);
   if (roomFault) throw new Error(`The room id ${roomFault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
-  return serverUrl(workerUrl, 'ws', ROOM_PATH + encodeURIComponent(roomId), [
-    ...(clientId ? [`clientId=${encodeURIComponent(clientId)}`] : []),
+  const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
+  return serverUrl(workerUrl, 'ws', path, [
+    ...(clientId && PLAIN_ID.test(clientId) ? [`clientId=${clientId}`] : []),
     ...(ahead ? ['ahead=1'] : []),
   ]);
 }
 
-/** The subprotocols to connect with: what of a join does not belong into a URL. */
-export function joinSubprotocols({ metadata, resume }: Join): string[] {
+/** The subprotocols to connect with: what of a join does not belong into a URL, or might not come through in one. */
+export function joinSubprotocols({ clientId, metadata, resume, answer }: Join): string[] {
   return [
     SUBPROTOCOL,
+    ...(!clientId || PLAIN_ID.test(clientId) ? [] : [`${SUBPROTOCOL}.clientId.${toBase64Url(clientId)}`]),
     ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
     ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
+    ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
   ];
 }
 
@@ -93,7 +112,16 @@ interface ParsedUrl {
 
 /** Whether an address is a room's, be the room's id a good one or not. */
 export function isRoomPath(pathname: string): boolean {
-  return pathname.startsWith(ROOM_PATH) && !pathname.slice(ROOM_PATH.length).includes('/');
+  return [ROOM_PATH, ENCODED_ROOM_PATH].some(
+    (path) => pathname.startsWith(path) && !pathname.slice(path.length).includes('/'),
+  );
+}
+
+function roomIdIn(pathname: string): string {
+  if (!pathname.startsWith(ENCODED_ROOM_PATH)) return percentDecoded(pathname.slice(ROOM_PATH.length));
+  const id = fromBase64Url(pathname.slice(ENCODED_ROOM_PATH.length));
+  if (id === undefined) throw fault(`What follows ${ENCODED_ROOM_PATH} must be base64url of UTF-8 text.`);
+  return id;
 }
 
 /**
@@ -105,21 +133,20 @@ export function parseJoin(
   subprotocols: string | null,
   makeToken: () => string,
 ): CheckedJoin {
-  const roomId = percentDecoded(pathname.slice(ROOM_PATH.length));
-  // The search parameters are read leniently: %zz would pass for the text "%zz".
-  if (roomId === undefined || percentDecoded(search) === undefined)
-    throw fault('The URL has a % that does not begin a percent-encoded UTF-8 character. Use encodeURIComponent.');
+  const roomId = roomIdIn(pathname);
+  percentDecoded(search); // the search parameters are read leniently: %zz would pass for the text "%zz"
   const parameter = (name: string): string | null => offered(name, subprotocols) ?? searchParams.get(name);
   const roomFault = idFault(roomId);
   if (roomFault) throw fault(`The room id ${roomFault}.`);
   const metadata = parameter('metadata');
   if (metadata !== null) checkMetadata(metadata);
+  const answer = parameter('answer');
   const resume = parameter('resume');
   if (resume !== null && resume !== RESUME_NEXT_TIME && !isRandomToken(resume))
     throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
   const token = resume === RESUME_NEXT_TIME ? makeToken() : resume;
   // Whoever has a token and names no id gets the one that nobody else can have.
-  const clientId = searchParams.get('clientId') || (token === null ? makeToken() : ownedId(token));
+  const clientId = parameter('clientId') || (token === null ? makeToken() : ownedId(token));
   const clientFault = idFault(clientId);
   if (clientFault) throw fault(`The client id ${clientFault}.`);
   return {
@@ -128,6 +155,7 @@ export function parseJoin(
     ...(metadata !== null && { metadata }),
     ...(token !== null && { token }),
     ahead: parameter('ahead') === '1',
+    ...(answer !== null && { answer: readAnswer(answer) }),
   };
 }
 
@@ -170,11 +198,21 @@ function checkMetadata(json: string): void {
   parseJson(json, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
 }
 
-function percentDecoded(text: string): string | undefined {
+function readAnswer(json: string): JoinAnswer {
+  if (utf8Length(json) > MAX_JOIN_ANSWER_BYTES)
+    throw fault(`The answer is longer than ${MAX_JOIN_ANSWER_BYTES} UTF-8 bytes of JSON.`);
+  const answer = parseSignal(parseJson(json, 'The answer is not JSON.'));
+  if (answer?.description?.type !== 'answer')
+    throw fault('The answer must be a signal with the description of an answer.');
+  return { ...answer.description, candidates: answer.candidates };
+}
+
+function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    return undefined; // a URIError, the one thing it throws
+    // A URIError, the one thing it throws.
+    throw fault('The URL has a % that does not begin a percent-encoded UTF-8 character. Use encodeURIComponent.');
   }
 }
 

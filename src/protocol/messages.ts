@@ -2,6 +2,7 @@
  * Every message on the WebSocket, both directions. PROTOCOL.md tells the same as a conversation.
  * All are JSON text frames but for the keep-alive, which is the bare text `ping` and its answer `pong`.
  */
+import type { Close } from './close.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
 import { asciiJson, isObject, parseJson } from './json.ts';
 
@@ -49,6 +50,8 @@ export interface Peers {
   metadata?: Record<string, unknown>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
+  /** The one of `offers` that has been given the answer you brought: it needs no other. Absent if none has. */
+  answered?: string;
   /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
   polling?: string[];
   /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the three below. */
@@ -102,7 +105,10 @@ export interface BroadcastDelivery {
   data: unknown;
 }
 
-/** The client's last message was refused. `message` is a sentence for people; the other fields depend on `code`. */
+/**
+ * The client's last message was refused, or for `closing`, the client is. `message` is a sentence for people; the other
+ * fields depend on `code`.
+ */
 export interface ErrorMessage {
   type: 'error';
   code: ErrorCode;
@@ -113,6 +119,17 @@ export interface ErrorMessage {
   maxBytes?: number;
   /** rate_limited: when the same message would pass, in ms from now. */
   retryAfterMs?: number;
+  /** closing: the close frame that follows. */
+  close?: Close;
+}
+
+/**
+ * Tells a client that has a token of a close frame that follows. Node's WebSocket tells of that only when the server has
+ * ended TCP, too, which local workerd does up to ten seconds later (2026-11).
+ */
+export function closing(close: Close): ErrorMessage {
+  const message = `The server closes the connection: ${close.reason} (${close.code}).`;
+  return { type: 'error', code: 'closing', message, close };
 }
 
 /** All that the server sends, besides PONG. */
@@ -176,6 +193,7 @@ function parseObject(text: string): Record<string, unknown> {
 
 type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
+const isClose: Check = (value) => isObject(value) && Number.isInteger(value['code']) && isText(value['reason']);
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
 const isMaybe =
   (check: Check): Check =>
@@ -189,6 +207,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     yourId: isText,
     metadata: isMaybe(isObject),
     offers: isMaybe(isObject),
+    answered: isMaybe(isText),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),
@@ -197,7 +216,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
   peer_leave: { clientId: isText },
   signal: { fromId: isText },
   broadcast: { fromId: isText },
-  error: { code: isText, message: isText },
+  error: { code: isText, message: isText, close: isMaybe(isClose) },
 };
 
 /**

@@ -137,7 +137,7 @@ describe('pollers', () => {
     const room = new Pollers();
     room.post('a', 'alice');
     room.world.join('sue');
-    room.world.drop(room.world.join('dropped', { token: 't1' }));
+    room.world.drop(room.world.join('dropped', { token: 't1' }), true);
     expect(() => room.listen('m', 'alice')).toThrow(/^409 Taken: /);
     expect(() => room.post('m', 'alice')).toThrow(/^409 /);
     expect(() => room.listen('m', 'sue')).toThrow(/^409 /);

@@ -5,7 +5,8 @@ import type { ServerMessage } from '../protocol/messages.ts';
 
 type Step =
   | { do: 'join'; id: string; with: 'nothing' | 'a new token' | 'the last token' | 'a wrong token' }
-  | { do: 'leave' | 'drop' | 'ping' | 'broadcast'; who: number }
+  | { do: 'leave' | 'ping' | 'broadcast'; who: number }
+  | { do: 'drop'; who: number; saysSo: boolean }
   | { do: 'wait'; seconds: number }
   | { do: 'lapse' }
   | { do: 'signal'; who: number; targetId: string }
@@ -17,7 +18,7 @@ const token = fc.constantFrom('nothing', 'a new token', 'the last token', 'a wro
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('join'), id, with: token }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('leave'), who }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('drop'), who }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('drop'), who, saysSo: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('ping'), who }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), seconds: fc.constantFrom(1, 29, 31, 100, 149, 151) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lapse') }) },
@@ -76,7 +77,7 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           world.poll(...step.ids.filter((id) => !taken.includes(id)).slice(0, free));
         }
         if (member && step.do === 'leave') world.leave(member);
-        if (member && step.do === 'drop') world.drop(member);
+        if (member && step.do === 'drop') world.drop(member, step.saysSo);
         if (member && step.do === 'ping') world.ping(member);
         if (member && step.do === 'signal')
           world.receive(member, { type: 'signal', targetId: step.targetId, signal: n });
@@ -118,7 +119,7 @@ test('a member that drops and is back within the grace was never away, for the o
   const bob = world.join('bob', { token: 't1', metadata: 7 });
   const heard = alice.heard.length;
   world.pass(5);
-  world.drop(bob);
+  world.drop(bob, true);
   expect(world.held).toEqual([
     { id: 'bob', token: 't1', metadata: 7, metadataLength: 1, offers: [], until: world.now + 25_000 },
   ]);
@@ -143,11 +144,37 @@ test('a member that drops and is back within the grace was never away, for the o
   expect(carol.heard).toHaveLength(1);
 });
 
+test.each([
+  ['has sent nothing', false, () => undefined],
+  ['says that it is coming back', true, (world: World, bob: TestMember) => world.drop(bob, true)],
+  ['has pinged', true, (world: World, bob: TestMember) => world.ping(bob)],
+  ['has sent a message, be it a bad one', true, (world: World, bob: TestMember) => world.receive(bob, '')],
+  [
+    'has come back by its token, and has sent nothing since',
+    true,
+    (world: World, bob: TestMember) => {
+      world.drop(bob, true);
+      world.join('bob', { token: 't1' });
+    },
+  ],
+])('a member that drops and %s: its place is held, %s', (_what, isHeld, before) => {
+  const world = new World();
+  const alice = world.join('alice');
+  before(world, world.join('bob', { token: 't1' }));
+  const bob = world.find('bob');
+  if (bob) world.drop(bob);
+  expect(world.held.map(({ id }) => id)).toEqual(isHeld ? ['bob'] : []);
+  const heard = alice.heard.filter(({ type }) => type === 'peer_leave');
+  expect(heard).toMatchObject(isHeld ? [] : [{ clientId: 'bob', reason: 'timeout' }]);
+  const back = world.join('bob', { token: 't1' });
+  expect(back.heard).toMatchObject([{ type: 'peers', peers: ['alice'], resumed: isHeld }]);
+});
+
 test('a member that does not come back has timed out, a member that says goodbye has left', () => {
   const world = new World();
   const alice = world.join('alice');
   const bob = world.join('bob', { token: 't1' });
-  world.drop(bob);
+  world.drop(bob, true);
   world.pass(31);
   world.lapse();
   expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_leave', clientId: 'bob', reason: 'timeout' });
@@ -166,7 +193,7 @@ test('without a token, or after the grace, a drop is a departure at once', () =>
     [world.join('bobby', { token: 't1' }), 30],
   ] as const) {
     world.pass(seconds);
-    world.drop(bob);
+    world.drop(bob, true);
     expect(world.held).toEqual([]);
     expect(alice.heard.at(-1)).toMatchObject({ type: 'peer_leave', clientId: bob.id, reason: 'timeout' });
   }
@@ -176,7 +203,7 @@ test('held places count towards a full room, and a return is never refused for i
   const world = new World();
   for (const id of ['a', 'b', 'c', 'd']) world.join(id, { token: `token of ${id}` });
   const d = world.find('d');
-  if (d) world.drop(d);
+  if (d) world.drop(d, true);
   expect(world.join('e').closeCode).toBe(4003);
   expect(world.join('d', { token: 'token of d' }).closeCode).toBeUndefined();
   const limits = { ...LIMITS, maxPeers: 1 };
@@ -259,7 +286,7 @@ test('a room takes 256 KiB of metadata, a return aside, and then is full', () =>
   expect(world.join('bare', {}, limits).closeCode).toBeUndefined();
   expect(JSON.stringify(world.find('bare')?.heard).length).toBeLessThan(280 * 1024);
   const [first] = admitted;
-  if (first) world.drop(first);
+  if (first) world.drop(first, true);
   expect(world.join('another', { metadata }, limits).closeCode).toBe(4003);
   expect(world.join('peer 0', { metadata, token: 't0' }, limits).closeCode).toBeUndefined();
 });
@@ -286,7 +313,7 @@ test('members that have never given a sign of life make room in a full room, onc
 test('a place whose row outlived the return of its member counts for nobody and lapses without a word', () => {
   const world = new World();
   const bob = world.join('bob');
-  world.drop(world.join('alice', { token: 't1' }));
+  world.drop(world.join('alice', { token: 't1' }), true);
   const rows = world.held;
   const alice = world.join('alice', { token: 't1' });
   world.held = rows; // it could not be deleted

@@ -1,5 +1,6 @@
 /** Who is in the room: what happens when somebody comes, goes, drops or falls silent, and who hears of it. */
 import { type Close, DUPLICATE, FULL, heldBy, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
+import type { JoinAnswer } from '../protocol/join.ts';
 import type { LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { toSessionId } from './package.ts';
@@ -49,8 +50,8 @@ export interface Refused<M> {
 
 /**
  * `newcomer` has come; nothing is accepted yet. If it is let in, the others hear of it, then it hears who they are, and if
- * it `wantsOffers` gets those that were published ahead. A newcomer that is back with the token of its place goes on as
- * if it had never been away.
+ * it `wantsOffers` gets those that were published ahead, the first of which gets the `answer` that it brought. A newcomer
+ * that is back with the token of its place goes on as if it had never been away.
  */
 export function join<M extends Member>(
   newcomer: Newcomer,
@@ -58,6 +59,7 @@ export function join<M extends Member>(
   limits: Limits,
   now: number,
   wantsOffers = false,
+  answer?: JoinAnswer,
 ): Admission<M> {
   const present = roster.others();
   const twin = present.find(({ id }) => id === newcomer.id);
@@ -113,6 +115,13 @@ export function join<M extends Member>(
     effects.push(send({ ...news, offerTaken: true }, ...givers));
     for (const member of givers) effects.push({ do: 'setAhead', member, offer: undefined });
   }
+  const [first] = givers;
+  if (first && answer) {
+    welcome.answered = first.id;
+    // The joiner cannot know the attempt. With it the answer is told from one to an offer that has been replaced.
+    const { attempt } = Object(first.ahead);
+    effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
+  }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
   return { isAdmitted: true, effects, welcome, offers: [] };
 }
@@ -129,11 +138,22 @@ export function leave<M extends Member>(
   return [...effects, farewell(leaver.id, reason, living, now)];
 }
 
-/** The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. */
-export function drop<M extends Member>(member: M, roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+/**
+ * The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. But not
+ * for a member that has sent nothing at all, unless it `saysSo` that it is coming back: that is a page which went away
+ * while its socket opened, and nobody will come back from it.
+ */
+export function drop<M extends Member>(
+  member: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+  saysSo = false,
+): Effect<M>[] {
   const { id, token, metadata, metadataLength, offers, lastSeen } = member;
   const until = lastSeen + limits.graceSeconds * 1000;
-  if (token === undefined || until <= now) return leave(member, 'timeout', roster, limits, now);
+  if (token === undefined || until <= now || !(saysSo || hasSent(member)))
+    return leave(member, 'timeout', roster, limits, now);
   return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, offers, until }, member }];
 }
 
@@ -189,8 +209,13 @@ export function introductions(pollers: readonly Listing[]): { id: string; metada
 }
 
 /** Whether it has given no sign of life but its join, and had the time to. */
-function isMute({ pings, speaks, lastSeen }: Member, now: number): boolean {
-  return !pings && !speaks && now - lastSeen > MUTE_AFTER_MS;
+function isMute(member: Member, now: number): boolean {
+  return !hasSent(member) && now - member.lastSeen > MUTE_AFTER_MS;
+}
+
+/** Whether it has given a sign of life after its join. */
+function hasSent({ pings, speaks }: Member): boolean {
+  return pings || speaks;
 }
 
 /** A place whose row outlived the return of its member, because it could not be deleted, goes without a word. */

@@ -26,7 +26,7 @@ export interface Member extends Newcomer {
   readonly pings: boolean;
   /** Last sign of life, be it the join, a message or a ping, in ms since the epoch. */
   readonly lastSeen: number;
-  /** Whether it has ever sent a message. */
+  /** Whether it has ever sent a message, on this socket or on one before it under the same token. */
   readonly speaks: boolean;
   /** What it has sent lately, in tokens. */
   readonly outbox: Bucket;

@@ -91,9 +91,10 @@ export class SocketMember implements Member {
     return this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
   }
 
-  /** It has joined. Returns false if that cannot be kept. */
-  introduce(metadata: string | undefined, token: string | undefined, now: number): boolean {
+  /** It has joined, or come back to its place. Returns false if that cannot be kept. */
+  introduce(metadata: string | undefined, token: string | undefined, isBack: boolean, now: number): boolean {
     this.#attachment.seenAt = now;
+    if (isBack) this.#attachment.speaks = true;
     if (metadata !== undefined) this.#attachment.metadata = metadata;
     if (token !== undefined) this.#attachment.token = token;
     return this.#save();

@@ -2,6 +2,11 @@ import type { Place, Posting, Roster } from '../room/room.ts';
 import { SocketMember } from './member.ts';
 import type { Rows } from './rows.ts';
 
+/** The tag of sockets from one address: what no client can have as its id. */
+export function addressTag(address: string): string {
+  return `\u0000${address}`;
+}
+
 /** The open sockets are the roster, with what is in the rows: nothing here but what can be read off them again. */
 export class SocketRoster implements Roster<SocketMember> {
   readonly #ctx: DurableObjectState;
@@ -35,9 +40,14 @@ export class SocketRoster implements Roster<SocketMember> {
     // A replaced socket stays listed under its id until its close handshake ends.
     for (const socket of this.#ctx.getWebSockets(id)) {
       const member = this.#present(socket);
-      if (member) return member;
+      if (member?.id === id) return member; // and not one that has it for the tag of its address
     }
     return undefined;
+  }
+
+  /** How many sockets there are from an address. */
+  countFrom(address: string): number {
+    return this.#ctx.getWebSockets(addressTag(address)).length;
   }
 
   others(than?: SocketMember): readonly SocketMember[] {

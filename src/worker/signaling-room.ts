@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
-import { PING, PONG } from '../protocol/messages.ts';
+import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { JoinRate } from '../room/join-rate.ts';
 import { PollRate } from '../room/poll-rate.ts';
@@ -11,7 +11,7 @@ import { receive } from '../room/relay.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
 import type { SocketMember } from './member.ts';
-import { SocketRoster } from './roster.ts';
+import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
 import { accepted, joinOf } from './upgrade.ts';
@@ -54,9 +54,10 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, ahead, address } = joinOf(request);
+    const { clientId, metadata: json, token, ahead, answer, address } = joinOf(request);
     const now = Date.now();
-    const waitMs = this.#joinRate.join(address, now);
+    const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
+    const waitMs = this.#joinRate.join(address, countOpen, now);
     if (waitMs > 0) return tooManyJoins(waitMs);
     const metadata = json === undefined ? undefined : escapeNonAscii(json);
     const newcomer: Newcomer = {
@@ -66,18 +67,18 @@ export class SignalingRoom extends DurableObject<Settings> {
       metadataLength: metadata?.length ?? 0,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    const admission = join(newcomer, this.#roster, this.#limits, now, ahead);
+    const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
     const { 0: client, 1: server } = new WebSocketPair();
     if (!admission.isAdmitted) {
       // A browser hides the status of a refused upgrade from its page, so it is accepted, and has left already.
       this.ctx.acceptWebSocket(server);
-      this.#close(this.#roster.member(server), admission.close);
+      this.#close(this.#roster.member(server), admission.close, token);
       this.#apply(admission.effects);
     } else {
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
-      this.ctx.acceptWebSocket(server, [clientId]);
+      this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(metadata, token, now)) this.#welcome(joiner, admission);
+      if (joiner.introduce(metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);
@@ -109,7 +110,7 @@ export class SignalingRoom extends DurableObject<Settings> {
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {
     const member = this.#roster.member(socket);
     // 1006: no close frame came. Everything else is a goodbye, a browser's bare close() too.
-    if (code === 1006 || code === COMING_BACK) this.#lose(member);
+    if (code === 1006 || code === COMING_BACK) this.#lose(member, code === COMING_BACK);
     else this.#depart(member, () => leave(member, 'left', this.#roster, this.#limits, Date.now()));
     completeClose(socket, code, reason);
   }
@@ -186,9 +187,10 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** From then on it is no member. */
-  #close(member: SocketMember, close: Close): void {
+  #close(member: SocketMember, close: Close, token = member.token): void {
     this.#roster.changed();
     member.markLeft();
+    if (token !== undefined) member.send(JSON.stringify(closing(close)));
     member.close(close);
   }
 
@@ -196,8 +198,8 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
   }
 
-  #lose(member: SocketMember): void {
-    this.#depart(member, () => drop(member, this.#roster, this.#limits, Date.now()));
+  #lose(member: SocketMember, saysSo = false): void {
+    this.#depart(member, () => drop(member, this.#roster, this.#limits, Date.now(), saysSo));
   }
 
   /** Past the day's free writes there is no place to hold: then a loss is a departure. */

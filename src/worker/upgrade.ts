@@ -2,6 +2,7 @@
 import type { Close } from '../protocol/close.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
+import { closing } from '../protocol/messages.ts';
 import { hashedAddress } from './address.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
@@ -37,9 +38,10 @@ export function accepted({ headers }: Request, webSocket: WebSocket): Response {
 }
 
 /** Says no to an upgrade by a close frame: a browser hides the status of a refused one from its page. */
-export function refused(request: Request, { code, reason }: Close): Response {
+export function refused(request: Request, { token }: CheckedJoin, close: Close): Response {
   const { 0: client, 1: server } = new WebSocketPair();
   server.accept();
-  server.close(code, reason);
+  if (token !== undefined) server.send(JSON.stringify(closing(close)));
+  server.close(close.code, close.reason);
   return accepted(request, client);
 }

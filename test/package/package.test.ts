@@ -1,75 +1,76 @@
-/** The npm package as its users get it: packed, installed elsewhere, used from TypeScript and plain JavaScript. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+/** The npm package as it is packed: what is in it, and how it is found. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { type App, newApp, newest, oldest } from '../support/app.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-const bin = (name: string): string => join(root, 'node_modules/.bin', name);
-let folder: string;
-let tarball: string;
-
-const run = (command: string, args: string[], cwd = folder): string =>
-  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-
+let app: App;
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'p2pcf-ws-'));
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--silent', '--pack-destination', folder], root));
-  tarball = join(folder, packed.filename);
-  writeFileSync(join(folder, 'package.json'), '{"name":"app","private":true,"type":"module"}');
-  run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball]);
+  app = newApp();
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => app.remove());
+
+const packed = (path: string): string => readFileSync(join(app.folder, 'node_modules/p2pcf-ws', path), 'utf8');
 
 test('it brings no dependency', () => {
-  expect(run('ls', ['node_modules']).trim()).toBe('p2pcf-ws');
+  expect(app.run('ls', ['node_modules']).trim()).toBe('p2pcf-ws');
 });
 
-test('plain JavaScript imports all three entries', () => {
-  writeFileSync(
-    join(folder, 'app.js'),
-    `import P2PCF, { P2PCF as named } from 'p2pcf-ws';
-     import { SignalingClient } from 'p2pcf-ws/signaling';
-     import { parseSignal } from 'p2pcf-ws/protocol';
-     console.log(P2PCF === named, typeof SignalingClient, typeof parseSignal);
-     try { new P2PCF('name', 'room', {}); } catch (error) { console.log(error.message); }
-     try { new P2PCF('me', 'room', {}); } catch (error) { console.log(error.message); }`,
-  );
-  const [imported, noUrl, shortName] = run('node', ['app.js']).trim().split('\n');
-  expect(imported).toBe('true function function');
-  expect(noUrl).toMatch(/^workerUrl is missing/);
-  expect(shortName).toBe('Client ID must be at least four characters');
-});
+const USE = `console.log(P2PCF === named, typeof SignalingClient, typeof parseSignal);
+  try { new P2PCF('name', 'room', {}); } catch (error) { console.log(error.message); }
+  try { new P2PCF('me', 'room', {}); } catch (error) { console.log(error.message); }
+  try { new P2PCF('name', 'room', { workerUrl: 'https://example.com' }); } catch (error) { console.log(error.message); }`;
+const IMPORT = `import P2PCF, { P2PCF as named } from 'p2pcf-ws';
+  import { SignalingClient } from 'p2pcf-ws/signaling';
+  import { parseSignal } from 'p2pcf-ws/protocol';`;
+const REQUIRE = `const { default: P2PCF, P2PCF: named } = require('p2pcf-ws');
+  const { SignalingClient } = require('p2pcf-ws/signaling');
+  const { parseSignal } = require('p2pcf-ws/protocol');`;
 
-test('TypeScript, strict and checking the library too, knows the events', () => {
-  writeFileSync(
-    join(folder, 'app.ts'),
-    `import P2PCF, { type Peer } from 'p2pcf-ws';
-     import { SignalingClient } from 'p2pcf-ws/signaling';
-     import type { ServerMessage } from 'p2pcf-ws/protocol';
-     const room = new P2PCF('name', 'room', { workerUrl: 'https://example.com' });
-     room.on('msg', (peer: Peer, data: ArrayBuffer) => console.log(peer.client_id, data.byteLength));
-     const client = new SignalingClient({ workerUrl: 'https://example.com', roomId: 'room' });
-     client.on('leave', ({ clientId, timestamp }) => console.log(clientId, timestamp.toFixed()));
-     // @ts-expect-error: the event is called peerconnect
-     room.on('peer_connect', () => undefined);
-     // @ts-expect-error: a message has no such type
-     const message: ServerMessage = { type: 'hello' };
-     console.log(message);`,
-  );
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--lib', 'es2024,dom', '--types', ''];
-  expect(run(bin('tsc'), [...options, 'app.ts'])).toBe('');
+// As a server does that renders pages: there is no window, and nothing is missed before a room is made.
+test.each([
+  ['Node 20', oldest('node')],
+  ['the newest Node', newest('node')],
+])('%s imports and requires all three entries, and a room says what it needs', (_name, node) => {
+  app.write('app.mjs', IMPORT + USE);
+  app.write('app.cjs', REQUIRE + USE);
+  for (const file of ['app.mjs', 'app.cjs']) {
+    const [imported, noUrl, shortName, noWebRtc] = app.run(node, [file]).trim().split('\n');
+    expect(imported).toBe('true function function');
+    expect(noUrl).toMatch(/workerUrl|WebRTC/);
+    expect(shortName).toBe('Client ID must be at least four characters');
+    expect(noWebRtc).toMatch(/^There is no WebRTC here: pass one as the option wrtc/);
+  }
 });
 
 test('the file for a script tag makes one global', () => {
-  const script = readFileSync(join(folder, 'node_modules/p2pcf-ws/dist/p2pcf-ws.script.js'), 'utf8');
-  expect(runInNewContext(`${script}; P2PCF.name && typeof P2PCF`)).toBe('function');
+  expect(runInNewContext(`${packed('dist/p2pcf-ws.script.js')}; P2PCF.name && typeof P2PCF`)).toBe('function');
+});
+
+test.each(['index.js', 'signaling.js', 'protocol.js', 'p2pcf-ws.script.js', 'cjs/index.js'])(
+  'the source map of %s has the sources in it',
+  (file) => {
+    expect(packed(`dist/${file}`)).toMatch(/\/\/# sourceMappingURL=\S+\.map\s*$/);
+    const { sources, sourcesContent }: { sources: string[]; sourcesContent: (string | null)[] } = JSON.parse(
+      packed(`dist/${file}.map`),
+    );
+    expect(sources.some((source) => source.includes('src/'))).toBe(true);
+    expect(sourcesContent.map(Boolean)).toEqual(sources.map(() => true));
+  },
+);
+
+test('it has its licence, and those of what is bundled', () => {
+  expect(packed('LICENSE')).toContain('MIT License');
+  const { sources }: { sources: string[] } = JSON.parse(packed('dist/index.js.map'));
+  const bundled = sources.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []);
+  expect(bundled).toContain('ohash');
+  for (const name of bundled) expect(packed('dist/LICENSES.txt')).toContain(`parts of ${name} `);
+  expect(packed('dist/LICENSES.txt')).toContain('Permission is hereby granted');
 });
 
 test('publint and arethetypeswrong have nothing to say', () => {
-  expect(run(bin('publint'), [tarball, '--strict'])).toContain('All good!');
-  expect(() => run(bin('attw'), [tarball, '--profile', 'esm-only']), 'it exits with 1 for a problem').not.toThrow();
+  const tarball = inject('tarball');
+  expect(app.run(newest('publint'), [tarball, '--strict'])).toContain('All good!');
+  expect(() => app.run(newest('attw'), [tarball]), 'it exits with 1 for a problem').not.toThrow();
 });

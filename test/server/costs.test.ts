@@ -1,4 +1,7 @@
-/** What one message, join or poll can cost at most, counted in a real server process: the table in SECURITY.md. */
+/**
+ * What one message, join or poll can cost at most, counted in a real server process: the table in SECURITY.md. On Linux
+ * alone, which tells the memory of another process.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { anonymousBytes } from '../../bench/process.ts';

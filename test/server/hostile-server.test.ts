@@ -39,6 +39,8 @@ function* oddFrames(): Generator<string> {
       const ids = { peers: ['someone'], yourId: 'me', clientId: 'someone', fromId: 'someone' };
       yield JSON.stringify({ type, ...ids, metadata: value, offers: value, polling: value, graceSeconds: value });
       yield JSON.stringify({ type, ...ids, signal: value, data: value, code: value, message: value, targetId: value });
+      yield JSON.stringify({ type, ...ids, code: 'closing', message: '', close: value });
+      yield JSON.stringify({ type, ...ids, code: 'closing', message: '', close: { code: value, reason: value } });
       yield JSON.stringify({ type, peers: value, yourId: value, clientId: value, fromId: value });
       yield JSON.stringify({ type, ...ids, metadata: { someone: value }, offers: { someone: value } });
     }

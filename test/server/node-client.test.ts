@@ -1,10 +1,13 @@
 /** The library in Node, with an injected WebRTC. */
 import wrtc from 'node-datachannel/polyfill';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { WebSocket as WsWebSocket } from 'ws';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
-import { SignalingClient } from '../../src/client/signaling.ts';
+import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
+import { ownedId } from '../../src/protocol/owned-id.ts';
+import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
-import { PromptWebSocket } from '../support/place.ts';
+import { placeOf } from '../support/place.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 
 let server: Server;
@@ -80,13 +83,90 @@ test('signaling alone: who is here, signals, broadcasts and refusals', async () 
   const left = new Promise((resolve) => alice.once('leave', resolve));
   bob.stop();
   expect(await left).toMatchObject({ clientId: 'bob' });
-  const twin = new SignalingClient({ workerUrl: server.url, roomId, clientId: 'alice', WebSocket: PromptWebSocket });
-  await expect(twin.start()).rejects.toThrow('Id is taken (4009)');
-  expect(twin.state).toBe('closed');
   expect(log).toEqual(['connecting', 'open']);
   alice.stop();
   expect(log).toEqual(['connecting', 'open', 'closed']);
 });
+
+/** Both wait for the server to end TCP before they tell of a close frame: Node's own three seconds, ws thirty. */
+const NODE_SOCKETS = [
+  ['of Node', globalThis.WebSocket],
+  ['of ws', WsWebSocket],
+] as const;
+
+describe.each(NODE_SOCKETS)(
+  'with the WebSocket %s, a refusal is acted on before its close event',
+  (_whose, WebSocket) => {
+    /** What the library hears of the end of its sockets: nothing. */
+    class WithoutEnd extends WebSocket {
+      constructor(url: string, subprotocols: string[]) {
+        super(url, subprotocols);
+        Object.defineProperty(this, 'onclose', { set: () => undefined });
+      }
+    }
+    const client = (workerUrl: string, roomId: string, options: Partial<SignalingOptions>): SignalingClient =>
+      new SignalingClient({ workerUrl, roomId, WebSocket: WithoutEnd, ...options });
+
+    test('where the id is taken, or belongs to another token', async () => {
+      const roomId = newRoom();
+      const alice = client(server.url, roomId, { clientId: 'alice' });
+      await alice.start();
+      for (const [clientId, reason] of [
+        ['alice', 'Id is taken'],
+        [ownedId(crypto.randomUUID()), 'Id belongs to another token'],
+      ] as const) {
+        const twin = client(server.url, roomId, { clientId });
+        const refused = new Promise((resolve) => twin.once('refused', resolve));
+        await expect(twin.start()).rejects.toMatchObject({
+          message: `The room refused: ${reason} (4009).`,
+          code: 4009,
+        });
+        expect(await refused).toEqual({ code: 4009, reason });
+        expect(twin.state).toBe('closed');
+      }
+      expect(alice.state).toBe('open');
+      alice.stop();
+    });
+
+    test('where the room is full', async () => {
+      const small = await startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 1 } });
+      const roomId = newRoom();
+      const alice = client(small.url, roomId, {});
+      await alice.start();
+      const listening = new Set<unknown>(); // as a page would have it
+      vi.stubGlobal('addEventListener', (_event: string, listener: unknown) => listening.add(listener));
+      vi.stubGlobal('removeEventListener', (_event: string, listener: unknown) => listening.delete(listener));
+      const room = new P2PCF('Bobby', roomId, {
+        workerUrl: small.url,
+        stunIceServers: [],
+        wrtc,
+        WebSocket: WithoutEnd,
+      });
+      const started = room.start();
+      expect(listening.size).toBeGreaterThan(2);
+      await expect(started).rejects.toMatchObject({
+        message: 'The room refused: Room is full (4003).',
+        code: 4003,
+      });
+      expect([room.state, listening.size]).toEqual(['closed', 0]);
+      vi.unstubAllGlobals();
+      alice.stop();
+      await small.stop();
+    });
+
+    test('and where another takes over, it is back at once', async () => {
+      const roomId = newRoom();
+      const resumeToken = crypto.randomUUID();
+      const alice = client(server.url, roomId, { clientId: 'alice', resumeToken });
+      await alice.start();
+      const back = new Promise((resolve) => alice.once('peers', resolve));
+      const late = await Client.connect(placeOf(server), roomId, 'alice', { resume: resumeToken });
+      expect(await late.next()).toMatchObject({ resumed: true });
+      expect(await back).toMatchObject({ resumed: true });
+      alice.stop();
+    });
+  },
+);
 
 test.each([
   ['name', 'room', undefined, /^workerUrl is missing/],

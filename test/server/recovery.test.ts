@@ -5,7 +5,7 @@ import type { Peers } from '../../src/protocol/messages.ts';
 import { Client } from '../support/client.ts';
 import { type FaultyProxy, startFaultyProxy } from '../support/faults.ts';
 import { newRoom } from '../support/new-room.ts';
-import { PromptWebSocket, placeOf } from '../support/place.ts';
+import { placeOf } from '../support/place.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
@@ -39,9 +39,19 @@ async function enter(roomId: string, options: Partial<SignalingOptions> = {}): P
       log.push({ peers, resumed });
       tokens.set(client, resumeToken ?? '');
     })
-    .on('signal', (from, signal) => log.push({ from, signal }));
+    .on('signal', (from, signal) => signal === KNOWN || log.push({ from, signal }));
   await client.start();
+  await known(client);
   return [client, log];
+}
+
+const KNOWN = 'the room knows that we have heard it';
+
+/** Waits until the room has heard of the client after its join: from then on it holds its place. */
+async function known(client: SignalingClient): Promise<void> {
+  const heard = new Promise((resolve) => client.once('signal', resolve));
+  client.send(client.clientId ?? '', KNOWN);
+  await heard;
 }
 
 describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
@@ -86,10 +96,52 @@ test('one whose join was answered into a dead connection comes back as itself', 
   expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'here' });
 });
 
+test('a client that goes while its socket opens leaves no ghost; one that stays is in again', async () => {
+  const slow = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 3600 } });
+  const way = await startFaultyProxy(slow.url);
+  try {
+    const room = newRoom();
+    const bob = await Client.join(placeOf(slow), room, 'bob');
+    way.delay(100);
+    for (const [reason, go] of [
+      ['left', (client: SignalingClient) => client.stop()],
+      ['timeout', () => way.drop()],
+    ] as const) {
+      const alice = new SignalingClient({ workerUrl: way.url, roomId: room, clientId: 'alice' });
+      clients.push(alice);
+      alice.start().catch(() => undefined); // it is stopped
+      expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+      go(alice);
+      expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason });
+    }
+    expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  } finally {
+    await way.stop();
+    await slow.stop();
+  }
+});
+
+test('a client that is alone and has nothing to say keeps its place', async () => {
+  let pongs = 0;
+  class Counted extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      this.addEventListener('message', ({ data }) => data === 'pong' && pongs++);
+    }
+  }
+  const options = { workerUrl: proxy.url, roomId: newRoom(), clientId: 'alice', WebSocket: Counted };
+  const client = new SignalingClient(options);
+  clients.push(client);
+  await client.start();
+  await expect.poll(() => pongs, WAIT).toBe(1);
+  proxy.drop();
+  expect(await new Promise((resolve) => client.once('peers', resolve))).toMatchObject({ resumed: true });
+});
+
 test('a connection that the client had given up and that arrives late does not end it', async () => {
   const room = newRoom();
   const bob = await Client.join(placeOf(server), room, 'bob');
-  const [alice, log] = await enter(room, { WebSocket: PromptWebSocket });
+  const [alice, log] = await enter(room);
   expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
   const back = new Promise<Peers>((resolve) => alice.once('peers', resolve));
   const late = await Client.connect(placeOf(server), room, 'alice', { resume: token(alice) });
@@ -104,6 +156,7 @@ test('an id the server has made up is kept', async () => {
   const client = new SignalingClient({ workerUrl: proxy.url, roomId: newRoom() });
   clients.push(client);
   await client.start();
+  await known(client);
   const { clientId } = client;
   proxy.drop();
   const again = await new Promise((resolve) => client.once('peers', resolve));
@@ -114,7 +167,7 @@ test('an id that is held for another is waited for, one that is taken is not', a
   const hasty = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 2 } });
   try {
     const [alice] = await Client.settle(placeOf(hasty), 'room', 'alice');
-    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice', WebSocket: PromptWebSocket };
+    const options = { workerUrl: hasty.url, roomId: 'room', clientId: 'alice' };
     const tooEarly = new SignalingClient(options);
     await expect(tooEarly.start()).rejects.toThrow('The room refused: Id is taken (4009).');
     const log: string[] = [];

@@ -9,13 +9,6 @@ const OPTIONS: ClientOptions & { closeTimeout: number } = {
   closeTimeout: 500,
 };
 
-/** For clients under test: Node's own tells of an end only when the server has ended TCP. */
-export class PromptWebSocket extends WebSocket {
-  constructor(url: string, subprotocols: string[]) {
-    super(url, subprotocols, OPTIONS);
-  }
-}
-
 /** A server process, over real TCP. */
 export function placeOf(server: Server): Place {
   return {

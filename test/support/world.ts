@@ -107,6 +107,7 @@ export class World implements Roster<TestMember> {
     const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
     if (admission.isAdmitted) {
       joiner.offers = admission.offers;
+      joiner.speaks = admission.welcome.resumed === true;
       this.members.push(joiner);
       this.apply([...admission.effects, send(admission.welcome, joiner)]);
     } else {
@@ -120,9 +121,10 @@ export class World implements Roster<TestMember> {
     this.apply(leave(member, 'left', this, LIMITS, this.now));
   }
 
-  drop(member: TestMember): void {
+  /** `saysSo`: by its close code. */
+  drop(member: TestMember, saysSo = false): void {
     this.members = this.members.filter((other) => other !== member);
-    this.apply(drop(member, this, LIMITS, this.now));
+    this.apply(drop(member, this, LIMITS, this.now, saysSo));
   }
 
   ping(member: TestMember): void {

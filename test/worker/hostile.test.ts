@@ -3,6 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
+import { idFault } from '../../src/protocol/ids.ts';
 import { Client } from '../support/client.ts';
 import { JSON_TYPE, Poller, send } from '../support/poller.ts';
 import { meter, pass } from '../support/within-room.ts';
@@ -288,6 +289,32 @@ describe('polls', () => {
   });
 });
 
+describe('rows', () => {
+  test('a drop writes its place and an alarm, and both go at its end', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const [alice] = await Client.settle(workerd, room, 'alice');
+    const written = await meter(stub());
+    await alice.close(4010);
+    await vi.waitFor(() => expect(written()).toBe(2));
+    pass(31);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(2 + 2);
+  });
+
+  test('a posting writes itself and an alarm; when it lapses its name and an alarm, which go in the end', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const written = await meter(stub());
+    await new Poller(room, 'polly').post();
+    expect(written()).toBe(2);
+    pass(130);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(2 + 2);
+    pass(16 * 60);
+    await runDurableObjectAlarm(stub());
+    expect(written()).toBe(4 + 2);
+  });
+});
+
 describe('joins', () => {
   const statusOf = async (id: string, headers: Record<string, string> = {}) => {
     const response = await exports.default.fetch(`http://p2pcf-ws.test/ws/room/${room}?clientId=${id}`, {
@@ -317,6 +344,38 @@ describe('joins', () => {
     expect(answers.at(-1)).toMatchObject({ status: 429 });
     expect(await statusOf('alice', { 'CF-Connecting-IP': '2001:db8:0:2::1' })).toMatchObject({ status: 101 });
     expect(await statusOf('bob', { 'CF-Connecting-IP': '192.0.2.1' })).toMatchObject({ status: 101 });
+  });
+
+  test('an address that has sixty sockets open does not open more at once by letting the room sleep', async () => {
+    const open: WebSocket[] = [];
+    const enter = async (ip: string): Promise<number> => {
+      const url = `http://p2pcf-ws.test/ws/room/${room}?clientId=m${open.length}`;
+      const headers = { Upgrade: 'websocket', 'CF-Connecting-IP': ip };
+      const { status, webSocket } = await exports.default.fetch(url, { headers });
+      webSocket?.accept();
+      if (webSocket) open.push(webSocket);
+      return status;
+    };
+    for (let n = 0; n < 60; n++) expect(await enter('192.0.2.1')).toBe(101);
+    await sleep();
+    expect(await enter('192.0.2.1')).toBe(429);
+    expect(await enter('192.0.2.2')).toBe(101);
+    for (const socket of open) socket.close(1000);
+  });
+
+  test('the tag of an address is nobody’s id', async () => {
+    const headers = { Upgrade: 'websocket', 'CF-Connecting-IP': '192.0.2.1' };
+    const url = `http://p2pcf-ws.test/ws/room/${room}?clientId=victim`;
+    const { webSocket } = await exports.default.fetch(url, { headers });
+    webSocket?.accept();
+    const tags = await runInDurableObject(stub(), (_room, ctx) =>
+      ctx.getWebSockets('victim').map((socket) => ctx.getTags(socket)),
+    );
+    expect(tags).toEqual([['victim', expect.toSatisfy((tag) => tag !== '' && idFault(tag) !== undefined, 'no id')]]);
+    const mallory = await join('mallory');
+    await mallory.signal(String(tags[0]?.[1]), 'whoever you are');
+    expect(await mallory.next()).toMatchObject({ code: 'unknown_peer' });
+    webSocket?.close(1000);
   });
 
   test('nobody says where it comes from but the Worker', async () => {

@@ -193,6 +193,8 @@ describe('with sockets in the room', () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });
     const [sue] = await Client.settle(workerd, room, 'sue');
+    await sue.sendFrame('ping');
+    expect(await sue.next()).toBe('pong');
     const alice = new Poller(room, 'alice');
     await alice.post([], 300_000);
     await runInDurableObject(stub(), (object, ctx) => {

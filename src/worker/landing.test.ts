@@ -29,7 +29,7 @@ test.each(['https://p2pcf-ws.example.workers.dev', 'http://127.0.0.1:8787', 'htt
 );
 
 // What a URL's host may hold is what a Host header may put into the page.
-test.each(['a"b', "a'b", 'a&lt;b', 'a`b', '${x}', 'a;b', '</script>', '<img src=x>'])(
+test.each(['a"b', "a'b", 'a&lt;b', 'a`b', 'a;b', '</script>', '<img src=x>'])(
   'a Host header of %j puts nothing into the page',
   async (host) => {
     const clean = await landingPage(ask('http://server.test/')).text();

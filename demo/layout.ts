@@ -21,6 +21,7 @@ const HIGHEST = 3 / 4;
  * the area. Of two people the second, ourselves, is a small picture on the first's.
  */
 export function layOut(count: number, area: Size, screens = 0): Box[] {
+  if (count === 0) return [];
   const whole = { x: 0, y: 0, ...area };
   if (screens > 0 && screens < count) {
     const [stage, strip] = split(whole);

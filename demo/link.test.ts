@@ -14,6 +14,8 @@ test.each(['lobby', 'a+b&c=d', 'living room', '50% off', 'a/b?c#d', 'Größe �
 test.each([
   ['#a+b&c=d', '', 'a+b&c=d'],
   ['#50% off', '', '50% off'],
+  ['#50%%20off', '', '50% off'],
+  ['#%ff', '', '%ff'],
   ['', '?room=living+room', 'living room'],
   ['#hash', '?room=query', 'hash'],
   ['', '', undefined],

@@ -21,9 +21,11 @@ export function newRoom(): string {
 
 /** A `%` that was typed, rather than made by a browser, stands for itself. */
 function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return text.replace(/(%[\da-f]{2})+/gi, (escapes) => {
+    try {
+      return decodeURIComponent(escapes);
+    } catch {
+      return escapes; // not UTF-8
+    }
+  });
 }

@@ -12,14 +12,14 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       // Pure: plain Node, milliseconds.
-      { test: { name: 'pure', include: ['{src,demo}/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 20_000 } },
+      { test: { name: 'pure', include: ['{src,demo}/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 60_000 } },
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
         plugins: [
           // The bucket is for P2PCF's own worker, which ours is compared with.
           cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { r2Buckets: ['BUCKET'] } }),
         ],
-        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 20_000 },
+        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], ...PATIENT },
       },
       // Real sockets against a real server process.
       { test: { name: 'server', include: ['test/server/**/*.test.ts'], ...PATIENT } },

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
 import manifest from '../package.json' with { type: 'json' };
 
 const ENTRIES = {
@@ -19,18 +19,36 @@ const common: BuildOptions = {
   target: manifest.browserslist.map((oldest) => oldest.replace(' >= ', '')),
 };
 
+/** Loaded when it is used, by a script tag's file and from CommonJS, too; all load the one module. */
+const sealedAt = (path: string): Plugin => ({
+  name: 'sealed.js stands by itself',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/sealed\/index\.ts$/ }, ({ kind }) =>
+      kind === 'dynamic-import' ? { path, external: true } : undefined,
+    );
+  },
+});
+
 await rm('dist', { recursive: true, force: true });
 const { metafile } = await build({
   ...common,
-  entryPoints: ENTRIES,
+  entryPoints: { ...ENTRIES, sealed: 'src/client/sealed/index.ts' },
+  plugins: [sealedAt('./sealed.js')],
   format: 'esm',
   outdir: 'dist',
   metafile: true,
 });
-await build({ ...common, entryPoints: ENTRIES, format: 'cjs', outdir: 'dist/cjs' });
+await build({
+  ...common,
+  entryPoints: ENTRIES,
+  plugins: [sealedAt('../sealed.js')],
+  format: 'cjs',
+  outdir: 'dist/cjs',
+});
 await build({
   ...common,
   stdin: { contents: `export { P2PCF as default } from './src/client/index.ts';`, resolveDir: '.' },
+  plugins: [sealedAt('./sealed.js')],
   format: 'iife',
   globalName: 'P2PCF',
   footer: { js: 'P2PCF=P2PCF.default;' },

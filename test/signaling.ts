@@ -301,6 +301,17 @@ export function describeSignaling(name: string, place: Place): void {
       await expectSilence(dora, alice, 'alice');
     });
 
+    test('a sealed answer is carried as it is, with the attempt of the offer', async () => {
+      const room = newRoom();
+      const [alice] = await Client.settle(place, room, 'alice');
+      await alice.send({ type: 'ahead', offer: { sealed: 1, data: 'x', attempt: 'a' } });
+      const answer = { sealed: 1, kind: 'answer', data: 'ü' };
+      const bob = await Client.connect(place, room, 'bob', { ahead: '1', answer: JSON.stringify(answer) });
+      expect(await bob.next()).toMatchObject({ answered: 'alice' });
+      expect(await alice.next()).toMatchObject({ type: 'peer_join', offerTaken: true });
+      expect(await alice.next()).toEqual({ type: 'signal', fromId: 'bob', signal: { ...answer, attempt: 'a' } });
+    });
+
     test.each([
       ['not JSON', '{', 'not JSON'],
       ['an offer', '{"type":"offer","sdp":"v=0"}', 'description of an answer'],

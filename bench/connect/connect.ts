@@ -30,6 +30,8 @@ interface Stack {
   start(): Promise<SignalingServer>;
   /** How long the room has to itself, in ms; SETTLE_MS, if not given. */
   settleMs?: () => number;
+  /** What it is compared with; BASELINE, if not given. */
+  baseline?: string;
   /** For one that takes so long that it gets fewer rounds than the others. */
   maxRounds?: number;
 }
@@ -75,6 +77,29 @@ const STACKS: Stack[] = [
   { id: 'bare', name: 'no library, bare', pages: ['bare', 'bare'], start: startBareRelay },
   { id: 'overlap', name: 'no library, overlapped', pages: ['overlap', 'overlap'], start: startBareRelay },
   { id: 'ours', name: 'P2PCF-WS', pages: ['ours', 'ours'], start: startOurs },
+  {
+    id: 'p2pcf-media',
+    name: 'p2pcf 1.3.14, a camera shown',
+    pages: ['p2pcf-media', 'p2pcf-media'],
+    start: startP2pcf,
+    baseline: 'bare-media',
+    maxRounds: 3,
+  },
+  {
+    id: 'bare-media',
+    name: 'no library, bare, a camera shown',
+    pages: ['bare-media', 'bare-media'],
+    start: startBareRelay,
+    baseline: 'bare-media',
+  },
+  {
+    id: 'ours-media',
+    name: 'P2PCF-WS, a camera shown',
+    pages: ['ours-media', 'ours-media'],
+    start: startOurs,
+    baseline: 'bare-media',
+  },
+  { id: 'sealed', name: 'P2PCF-WS with a key', pages: ['sealed', 'sealed'], start: startOurs },
 ];
 
 /** What the others are compared with. */
@@ -245,7 +270,7 @@ function table(tracks: Track[]): string {
   ];
   const rows = stacks.map((stack) => {
     const [near = [], far = []] = connectionsOf(tracks, stack.id);
-    const [bareNear = [], bareFar = []] = connectionsOf(tracks, BASELINE);
+    const [bareNear = [], bareFar = []] = connectionsOf(tracks, stack.baseline ?? BASELINE);
     const messages = new Set([near, far].map((connections) => median(connections.map(({ messages }) => messages))));
     return [
       stack.name,

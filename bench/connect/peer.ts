@@ -49,6 +49,13 @@ export function expose(join: Join): void {
   };
 }
 
+/** What stands for a camera. */
+export function camera(): MediaStream {
+  shown ??= document.createElement('canvas').captureStream();
+  return shown;
+}
+let shown: MediaStream | undefined;
+
 /** Calls `sent` for everything that goes to a server: WebSocket messages and HTTP requests. */
 function onSend(sent: () => void): void {
   WebSocket.prototype.send = new Proxy(WebSocket.prototype.send, {

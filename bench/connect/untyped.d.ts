@@ -7,8 +7,12 @@ declare module 'p2pcf' {
       roomId: string,
       options: { workerUrl: string; stunIceServers: RTCIceServer[]; turnIceServers: RTCIceServer[] },
     );
-    on(event: 'peerconnect', listener: () => void): this;
+    on(event: 'peerconnect', listener: (peer: Peer) => void): this;
     start(): Promise<void>;
+  }
+  interface Peer {
+    on(event: 'stream', listener: () => void): this;
+    addStream(stream: MediaStream): void;
   }
 }
 

@@ -7,7 +7,10 @@ import { MAX_DATA_BYTES } from './limits.ts';
 const MAX_BUFFERED_BYTES = 1_048_576;
 
 /** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
-export type Data = string | ArrayBuffer | ArrayBufferView;
+export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
+
+/** The bytes of a message, or what they are read from in its turn. */
+export type Message = Uint8Array | Blob;
 
 /** Told after each part of a message that has gone into the channel, in bytes. */
 export type Progress = (sentBytes: number, totalBytes: number) => void;
@@ -19,6 +22,8 @@ export interface ChannelListener {
   opened(): void;
   closed(): void;
   message(bytes: Uint8Array<ArrayBuffer>): void;
+  /** So much of a message that comes in parts is here. */
+  progress(receivedBytes: number, totalBytes: number): void;
   signal(signal: unknown): void;
   /** The other makes us hold too much; `reason` is a sentence. */
   exceeded(reason: string): void;
@@ -39,7 +44,10 @@ export class Channel {
   constructor(rtc: RTCDataChannel, listener: ChannelListener) {
     this.rtc = rtc;
     this.#listener = listener;
-    this.#reassembly = new Reassembly((reason) => listener.exceeded(reason));
+    this.#reassembly = new Reassembly(
+      (reason) => listener.exceeded(reason),
+      (receivedBytes, totalBytes) => listener.progress(receivedBytes, totalBytes),
+    );
     rtc.binaryType = 'arraybuffer';
     rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
     rtc.onbufferedamountlow = () => this.#wake?.();
@@ -49,11 +57,17 @@ export class Channel {
     else rtc.onopen = () => this.#opened();
   }
 
-  /** Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before. */
-  async send(message: Uint8Array, onProgress?: Progress): Promise<void> {
+  /**
+   * Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before, or
+   * if the message is too long.
+   */
+  async send(message: Message, onProgress?: Progress): Promise<void> {
+    const length = message instanceof Uint8Array ? message.length : message.size;
+    if (length > MAX_DATA_BYTES)
+      throw new Error(`The message has ${length} bytes; ${MAX_DATA_BYTES} is the most. Send it in parts.`);
     const isFirst = this.#sendsUnderWay++ === 0;
-    // What cannot go into the channel now is copied: the app may use its buffer again.
-    const own = isFirst && this.#hasRoom(message) ? message : message.slice();
+    // What cannot go into the channel now is copied: the app may use its buffer again. A Blob never changes.
+    const own = isFirst && this.#hasRoom(length) ? message : message.slice();
     if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
     else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
     await this.#sending;
@@ -87,18 +101,19 @@ export class Channel {
   #receive(data: unknown): void {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
-    if (!whole) return;
+    if (!whole || this.#isClosed) return; // a listener of its progress may have closed it
     const signal = unmarkSignal(whole);
     if (signal === undefined) this.#listener.message(whole.message);
     else this.#listener.signal(signal);
   }
 
-  async #sendFrames(message: Uint8Array, onProgress: Progress | undefined): Promise<void> {
+  async #sendFrames(given: Message, onProgress: Progress | undefined): Promise<void> {
     try {
+      const message = given instanceof Uint8Array ? given : new Uint8Array(await given.arrayBuffer());
       let sent = 0;
       for (const frame of toFrames(message, this.#nextMessageId())) {
         // Of one that is closed there is nothing to wait for.
-        while (!this.#isClosed && !this.#hasRoom(frame)) {
+        while (!this.#isClosed && !this.#hasRoom(frame.length)) {
           await new Promise<void>((resolve) => {
             this.#wake = resolve;
           });
@@ -113,8 +128,8 @@ export class Channel {
     }
   }
 
-  #hasRoom(frame: Uint8Array): boolean {
-    return this.rtc.bufferedAmount + frame.length <= MAX_BUFFERED_BYTES;
+  #hasRoom(bytes: number): boolean {
+    return this.rtc.bufferedAmount + bytes <= MAX_BUFFERED_BYTES;
   }
 
   #nextMessageId(): number {
@@ -128,13 +143,15 @@ export function notConnected(peerId: string): Error {
   return new Error(`The peer ${peerId} is not connected.`);
 }
 
-/** The bytes of a message. Throws TypeError for what is neither bytes nor a string, and Error for too many of them. */
-export function toBytes(data: Data): Uint8Array {
+/** What is sent of a message. Throws TypeError for what cannot be. */
+export function toMessage(data: Data): Message {
+  if (globalThis.Blob && data instanceof Blob) return data;
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
-  if (!bytes) throw new TypeError('Only strings, ArrayBuffers and typed arrays can be sent.');
-  if (bytes.length > MAX_DATA_BYTES)
-    throw new Error(`The message has ${bytes.length} bytes; ${MAX_DATA_BYTES} is the most. Send it in parts.`);
-  return bytes;
+  if (bytes) return bytes;
+  const kind = Object.prototype.toString.call(data).slice(8, -1);
+  throw new TypeError(
+    `${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer, view of one or Blob.`,
+  );
 }
 
 function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {

@@ -119,6 +119,22 @@ test.each([10, 15_000, 17_000, 100_000])('a signal of %i bytes arrives as one', 
   expect(wholes.map(unmarkSignal)).toEqual([signal]);
 });
 
+test('the parts of a message are told of as they come, those of a signal are not', () => {
+  const told: number[][] = [];
+  const reassembly = new Reassembly(undefined, (...bytes) => told.push(bytes));
+  arriving(reassembly, [
+    ...toFrames(ofLength(16_000), 1),
+    ...signalFrames({ type: 'offer', sdp: 'x'.repeat(40_000) }, 2),
+  ]);
+  expect(told).toEqual([]);
+  arriving(reassembly, toFrames(ofLength(40_000), 3));
+  expect(told).toEqual([
+    [15_988, 40_000],
+    [31_976, 40_000],
+    [40_000, 40_000],
+  ]);
+});
+
 test('all peers together have a page hold 512 MiB of unfinished messages; then the peer with most of it is told, and let go', () => {
   const told: string[] = [];
   const peer = (name: string): Reassembly => new Reassembly((reason) => told.push(`${name}: ${reason}`));

@@ -56,11 +56,19 @@ let heldBytes = 0;
 export class Reassembly {
   readonly #parts = new Map<number, { parts: Uint8Array<ArrayBuffer>[]; length: number; held: number }>();
   readonly #onExcess: (reason: string) => void;
+  readonly #onProgress: (receivedBytes: number, totalBytes: number) => void;
   #held = 0;
 
-  /** `onExcess` is told of a message that is too long, or of too much that is not whole. It may be another that is told. */
-  constructor(onExcess: (reason: string) => void = () => undefined) {
+  /**
+   * `onExcess` is told of a message that is too long, or of too much that is not whole. It may be another that is told.
+   * `onProgress` is told after each frame of an app's message.
+   */
+  constructor(
+    onExcess: (reason: string) => void = () => undefined,
+    onProgress: (receivedBytes: number, totalBytes: number) => void = () => undefined,
+  ) {
     this.#onExcess = onExcess;
+    this.#onProgress = onProgress;
   }
 
   /**
@@ -89,13 +97,13 @@ export class Reassembly {
     heldBytes += payload.length;
     this.#parts.set(id, begun);
     holders.add(this);
-    if (!isLast) {
-      if (payload.length !== PAYLOAD_BYTES || begun.held >= length) this.#forget(id);
-      else if (heldBytes > MAX_HELD_BYTES) Reassembly.#dropLargest();
-      return undefined;
-    }
-    this.#forget(id);
-    if (begun.held !== length) return undefined;
+    if (!isLast && (payload.length !== PAYLOAD_BYTES || begun.held >= length)) return this.#forget(id);
+    if (!isLast && heldBytes > MAX_HELD_BYTES) Reassembly.#dropLargest();
+    const isWhole = isLast && begun.held === length;
+    if (isLast) this.#forget(id);
+    const isUnderWay = this.#parts.get(id) === begun;
+    if ((isWhole || isUnderWay) && !isSignal(begun.parts[0] ?? payload)) this.#onProgress(begun.held, length);
+    if (!isWhole) return undefined;
     const message = new Uint8Array(length);
     let at = 0;
     for (const part of begun.parts) {

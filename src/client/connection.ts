@@ -1,6 +1,7 @@
 /** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
 import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
+import type { Attempt, ServerError } from './ice-failure.ts';
 import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing.ts';
@@ -63,6 +64,7 @@ export class Connection {
   hasRestarted = false;
   readonly #listener: ConnectionListener;
   readonly #outgoing: Outgoing;
+  readonly #iceServers: RTCIceServer[];
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
   #isMakingOffer = false;
   #hasAnsweredAhead = false;
@@ -73,14 +75,21 @@ export class Connection {
   /** How many candidates have come for the other's present description, by family of addresses. */
   readonly #candidates = new Map<string, number>();
 
+  /** What STUN and TURN servers said in place of a candidate, the newest last. */
+  #errors: ServerError[] = [];
+
   /** Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws. */
   constructor(settings: ConnectionSettings, outgoing: Outgoing, listener: ConnectionListener) {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform } = settings;
     this.#listener = listener;
     this.#outgoing = outgoing;
     this.#sdpTransform = sdpTransform;
+    this.#iceServers = rtcConfiguration.iceServers ?? [];
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
+    pc.onicecandidateerror = (error) => {
+      this.#errors = [...this.#errors.slice(1 - MAX_CANDIDATES), error];
+    };
     pc.ondatachannel = ({ channel }) => {
       if (!this.channel) listener.channel(channel); // another could only take its place
     };
@@ -114,6 +123,13 @@ export class Connection {
       theirSdp: this.#theirSdp,
       isOfferLost: this.isOfferLost,
     };
+  }
+
+  /** How far it has come, should it have failed. */
+  get evidence(): Attempt {
+    const { localDescription, remoteDescription, iceConnectionState } = this.pc;
+    const servers = this.#iceServers.flatMap(({ urls }) => urls);
+    return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
   }
 
   /** Makes an offer. */
@@ -230,7 +246,7 @@ export class Connection {
   close(): void {
     const { pc } = this;
     this.channel?.release();
-    pc.onnegotiationneeded = pc.onicecandidate = pc.ondatachannel = pc.ontrack = null;
+    pc.onnegotiationneeded = pc.onicecandidate = pc.onicecandidateerror = pc.ondatachannel = pc.ontrack = null;
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
     pc.close();
   }

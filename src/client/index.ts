@@ -4,4 +4,6 @@ export type { WebRTC } from './connection.ts';
 export type { P2PCFOptions } from './options.ts';
 export { P2PCF, P2PCF as default, type P2PCFEvents } from './p2pcf.ts';
 export type { Peer, PeerEvents, PeerState } from './peer.ts';
+export type { Sas } from './sealed/sas.ts';
+export type { Claimed } from './sealed-options.ts';
 export type { SignalingState } from './signaling.ts';

@@ -1,5 +1,13 @@
 /** What is known of the members of the room, beside their connections. */
+import { retryDelay } from './backoff.ts';
 import { type Allowance, newConnectionAllowance } from './limits.ts';
+
+/**
+ * How long after the end of a connection we offer another, in ms: longer than the news takes that the member has left. The
+ * polite one of the two leaves it to the other for some time more.
+ */
+const MEET_AGAIN_AFTER_MS = 1_000;
+const POLITE_AFTER_MS = 4_000;
 
 export interface Member {
   /** What it brought when it joined: it may come back without being announced. */
@@ -14,6 +22,11 @@ export interface Member {
   rejoined: 'perhaps itself' | 'a stranger' | undefined;
   /** New connections on its demand: a peer that was closed has no say in how many come after it. */
   readonly connections: Allowance;
+  /** Connections to it that have ended soon, in a row, and when the first of them did. */
+  endings: number;
+  endingSince: number;
+  /** Runs until we meet again a member whose connection has ended. */
+  meetTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** By session id. */
@@ -25,8 +38,27 @@ export class Members extends Map<string, Member> {
       isListed: true,
       rejoined: undefined,
       connections: newConnectionAllowance(),
+      endings: 0,
+      endingSince: 0,
+      meetTimer: undefined,
     };
     this.set(id, member);
     return member;
   }
+}
+
+/** Counts the end of a connection, which `wasGood` if it had lasted: how long to wait before the next, in ms. */
+export function meetingDelay(
+  member: Pick<Member, 'endings' | 'endingSince'>,
+  wasGood: boolean,
+  isPolite: boolean,
+  now: number,
+  random: number,
+): number {
+  if (wasGood || member.endings === 0) {
+    member.endings = 0;
+    member.endingSince = now;
+  }
+  const pause = retryDelay(member.endings++, now - member.endingSince, random);
+  return (isPolite ? POLITE_AFTER_MS : MEET_AGAIN_AFTER_MS) + pause;
 }

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import {
-  failureReason,
   fingerprintsOf,
   isFirefox,
   restartsIce,
@@ -32,6 +31,7 @@ const fresh: Situation = {
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
 const answered: Situation = { ...fresh, hasRemote: true, theirSdp: 'taken' };
+const worded: Situation = { ...answered, theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
 const connected: Situation = { ...silent, isAlive: true };
 const renegotiating: Situation = { ...connected, signalingState: 'have-local-offer' };
@@ -45,6 +45,7 @@ describe('an offer', () => {
   test.each<Case>([
     ['the first', fresh, 'new', 'theirs', 'answer'],
     ['the first, unmarked', fresh, 'new', 'ours', 'answer'],
+    ['the one that is to get the answer made ahead', { ...offered, hasAnsweredAhead: true }, 'new', 'theirs', 'pair'],
     ['the next, when connected', connected, 'new', 'ours', 'answer'],
     ['the next, when only answered', answered, 'new', 'ours', 'answer'],
 
@@ -98,6 +99,8 @@ describe('an answer', () => {
     ['to an offer we know nothing of, unmarked', fresh, 'new', 'ours', 'start over'],
     ['to an offer that we gave up for theirs', answered, 'new', 'theirs', 'start over'],
     ['that we have had, from another connection', answered, 'taken', 'theirs', 'drop'],
+    ['again, in other words', worded, 'v=1\r\na=ice-ufrag:abcd\r\n', 'ours', 'drop'],
+    ['again, from a new connection of the other', worded, 'v=0\r\na=ice-ufrag:efgh\r\n', 'ours', 'start over'],
   ])('%s', (_name, ours, sdp, attempt, step) => {
     expect(stepFor({ type: 'answer', sdp }, attempt, ours)).toBe(step);
   });
@@ -167,16 +170,6 @@ test.each<[string, Situation, boolean, boolean, string]>([
   ['with a peer that polls, failed', { ...connected, polls: true }, false, true, 'start over'],
 ])('a restart %s', (_name, ours, isOursFirefox, hasFailed, step) => {
   expect(stepForRestart(ours, isOursFirefox, hasFailed)).toBe(step);
-});
-
-test.each<[RTCIceConnectionState, boolean, string]>([
-  ['connected', false, 'ICE connected, but'],
-  ['completed', true, 'ICE connected, but'],
-  ['checking', false, 'TURN server'],
-  ['new', true, 'It polls'],
-])('why it failed with ICE %s, polls: %s', (iceConnectionState, polls, words) => {
-  expect(failureReason({ remoteDescription: {}, iceConnectionState }, polls)).toContain(words);
-  expect(failureReason({ remoteDescription: null, iceConnectionState }, polls)).toContain('not answered');
 });
 
 test('Firefox and a restart of ICE are told by the description', () => {

@@ -66,7 +66,10 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   if (type === 'answer') {
     if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
     // It is about a connection that one of us has given up without the other's knowledge.
-    return isOffering || ours.isConnected || sdp === ours.theirSdp ? 'drop' : 'start over';
+    // Or it comes twice: a client that is not the library answers an offer that is repeated once more, in other words.
+    const before = ours.theirSdp !== undefined ? { sdp: ours.theirSdp } : null;
+    const isRepeated = !isNew && before !== null && !restartsIce(before, { sdp });
+    return isOffering || ours.isConnected || isRepeated || sdp === ours.theirSdp ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
   // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall silent.
@@ -100,19 +103,6 @@ export function stepForRestart(
   // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
   // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
   return ours.isTheirsFirefox && !isOursFirefox ? 'ask the other' : 'restart ICE';
-}
-
-/** Why there is no connection in time, for people. */
-export function failureReason(
-  pc: { remoteDescription: object | null; iceConnectionState: RTCIceConnectionState },
-  polls: boolean,
-): string {
-  if (!pc.remoteDescription) return 'The other has not answered.';
-  if (pc.iceConnectionState === 'connected' || pc.iceConnectionState === 'completed')
-    return 'ICE connected, but the data channel did not open.';
-  return polls
-    ? 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.'
-    : 'ICE found no way to the other: perhaps one of the two needs a TURN server.';
 }
 
 /**

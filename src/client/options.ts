@@ -1,9 +1,11 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
+import { serverUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
-import type { SignalingOptions, WebSocketClass } from './signaling.ts';
+import type { SealedOptions } from './sealed-options.ts';
+import type { SignalingOptions } from './signaling.ts';
 
-export interface P2PCFOptions {
+export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
   workerUrl: string;
   /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
@@ -26,8 +28,8 @@ export interface P2PCFOptions {
   pingEveryMs?: number;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
-  /** WebSocket, for places without it. */
-  WebSocket?: WebSocketClass;
+  /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
+  identity?: RTCCertificate;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
   networkChangePollIntervalMs?: number;
   stateExpirationIntervalMs?: number;
@@ -60,10 +62,20 @@ export interface RoomSettings {
   maxConnections: number;
 }
 
-/** Throws Error with a sentence for what cannot work. */
+/** The address of a STUN or TURN server, and its port. */
+const ICE_ADDRESS =
+  /^(?:stuns?:(?!.*\?)|turns?:)(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
+
+/** What the browsers take, by the specification (https://www.w3.org/TR/webrtc/#rtcconfiguration-dictionary). */
+const POLICIES = {
+  iceTransportPolicy: ['all', 'relay'],
+  bundlePolicy: ['balanced', 'max-compat', 'max-bundle'],
+};
+
+/** Throws Error with a sentence for what cannot work: which option it is, what was given, and how it should look. */
 export function settingsOf(clientId: string, roomId: string, options: P2PCFOptions): RoomSettings {
-  if (!clientId || clientId.length < 4) throw new Error('Client ID must be at least four characters');
-  if (!roomId || roomId.length < 4) throw new Error('Room ID must be at least four characters');
+  checkName('clientId', clientId);
+  checkName('roomId', roomId);
   const {
     workerUrl,
     metadata,
@@ -71,22 +83,42 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     maxConnections = 100,
     stunIceServers = STUN_ICE_SERVERS,
     turnIceServers = [],
-  } = options ?? {};
+    rtcPeerConnectionOptions = {},
+    rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
+    sdpTransform = (sdp) => sdp,
+    wrtc = globalThis,
+    identity,
+  }: Partial<P2PCFOptions> = options ?? {};
+  serverUrl(workerUrl ?? '', 'ws', '');
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
-  const { RTCPeerConnection }: Partial<WebRTC> = options?.wrtc ?? globalThis;
+  checkIceServers('stunIceServers', stunIceServers);
+  checkIceServers('turnIceServers', turnIceServers);
+  checkIceServers('rtcPeerConnectionOptions.iceServers', rtcPeerConnectionOptions.iceServers ?? []);
+  for (const [policy, values] of Object.entries(POLICIES)) {
+    const given = Reflect.get(rtcPeerConnectionOptions, policy) ?? values[0];
+    if (!values.includes(given)) throw fault(`rtcPeerConnectionOptions.${policy}`, given, values.join(' or '));
+  }
+  const { RTCPeerConnection }: Partial<WebRTC> = wrtc;
   if (!RTCPeerConnection) {
-    throw new Error('There is no WebRTC here: pass one as the option wrtc, e.g. node-datachannel/polyfill.');
+    throw new Error(
+      'There is no WebRTC here. Construct P2PCF in the browser, not where a page is rendered on a server; in Node pass ' +
+        'the option wrtc, e.g. node-datachannel/polyfill.',
+    );
   }
   return {
     connection: {
-      rtcConfiguration: { iceServers: [...stunIceServers, ...turnIceServers], ...options.rtcPeerConnectionOptions },
-      proprietaryConstraints: options.rtcPeerConnectionProprietaryConstraints,
+      rtcConfiguration: {
+        iceServers: [...stunIceServers, ...turnIceServers],
+        ...(identity && { certificates: [identity] }),
+        ...rtcPeerConnectionOptions,
+      },
+      proprietaryConstraints,
       RTCPeerConnection,
-      sdpTransform: options.sdpTransform ?? ((sdp) => sdp),
+      sdpTransform,
     },
     signaling: {
-      workerUrl,
+      workerUrl: workerUrl ?? '',
       roomId,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
@@ -99,7 +131,38 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
   };
 }
 
+/**
+ * Throws Error for what no browser takes as servers for ICE: a browser says so only when a connection is made, which is
+ * when we have joined. `option` names them.
+ */
+export function checkIceServers(option: string, servers: unknown): void {
+  if (!Array.isArray(servers)) throw fault(option, servers, 'an array like [{ urls: "stun:host:3478" }]');
+  for (const [n, server] of servers.entries()) {
+    const { urls, username, credential } = Object(server);
+    const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
+    const isRelay = addresses.some((url) => /^turns?:/i.test(String(url)));
+    for (const url of addresses) {
+      const [address, port = '1'] = ICE_ADDRESS.exec(String(url)) ?? [];
+      if (!address || Number(port) < 1 || Number(port) > 65_535)
+        throw fault(`${option}[${n}].urls`, url, 'like stun:host:3478 or turn:host:3478?transport=udp');
+    }
+    // The credential is a secret: not even to be shown to who has it.
+    if (isRelay && !(typeof username === 'string' && typeof credential === 'string'))
+      throw new Error(`${option}[${n}] is a TURN server: it must have username and credential, two strings.`);
+  }
+}
+
+function checkName(option: string, given: unknown): void {
+  if (typeof given !== 'string' || given.length < 4) throw fault(option, given, 'a string of at least four characters');
+}
+
 function checkLength(what: string, value: unknown, most: number): void {
   const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
+}
+
+function fault(option: string, given: unknown, wanted: string): Error {
+  // An object may have credentials in it.
+  const shown = given && typeof given === 'object' ? 'an object' : JSON.stringify(given);
+  return new Error(`${option} is ${shown}: it must be ${wanted}.`);
 }

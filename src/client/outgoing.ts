@@ -112,7 +112,10 @@ export class Outgoing {
     return this.#last !== undefined;
   }
 
-  /** Sends the last description again for as long as it is needed; `isFresh`: counts from now. */
+  /**
+   * Sends our last offer again for as long as it is needed; `isFresh`: counts from now. An answer is sent again to an
+   * offer that comes again, and only then: a client that is not the library has one use for it, and throws at a second.
+   */
   repeat(isFresh = true): void {
     if (isFresh || this.#repeatTimer === undefined) this.#repeatAfter(REPEAT_AFTER_MS);
   }
@@ -122,7 +125,7 @@ export class Outgoing {
     this.#repeatTimer = setTimeout(() => {
       this.#repeatTimer = undefined;
       if (!this.#sender.needsRepeats()) return;
-      this.sendAgain();
+      if (this.#last?.description.type === 'offer') this.sendAgain();
       this.#repeatAfter(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
   }

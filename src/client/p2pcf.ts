@@ -3,15 +3,16 @@ import { FULL } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
-import type { Data, Progress } from './channel.ts';
+import { type Data, type Progress, toMessage } from './channel.ts';
 import { Emitter } from './events.ts';
 import { newIdentity } from './identity.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
-import { Members } from './members.ts';
+import { type Member, Members, meetingDelay } from './members.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import { Page } from './page.ts';
 import type { Peer, PeerState } from './peer.ts';
-import { randomHex } from './random.ts';
+import { randomHex, randomKey } from './random.ts';
+import { loadSealed, sealedWebSocket } from './sealed-socket.ts';
 import { SignalingClient, type SignalingState } from './signaling.ts';
 import { Spare } from './spare.ts';
 import { SupervisedPeer } from './supervised-peer.ts';
@@ -26,6 +27,8 @@ export interface P2PCFEvents {
   peerclose: [peer: Peer];
   /** A message from a peer. */
   msg: [peer: Peer, data: ArrayBuffer];
+  /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
+  progress: [peer: Peer, receivedBytes: number, totalBytes: number];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
@@ -37,10 +40,21 @@ export interface P2PCFEvents {
   sessionchange: [sessionId: string];
 }
 
-/** A place that was ours for this long, in ms, was a good one: the next that is taken from us is replaced at once. */
+/** A place or a connection that was ours for this long, in ms, was a good one: what follows it has no need to wait. */
 const GOOD_AFTER_MS = 10_000;
 
 export class P2PCF extends Emitter<P2PCFEvents> {
+  /** A new key for a room, for the option `key`: 128 random bits in base64url. */
+  static readonly newKey: () => string = randomKey;
+
+  /**
+   * This device's certificate of that name, for the option `identity`: made once, and kept in IndexedDB for a year, so
+   * that others know it again by `peer.fingerprint`. Rejects with Error where there is no IndexedDB.
+   */
+  static identity(name: string): Promise<RTCCertificate> {
+    return loadSealed().then(({ identity }) => identity(name));
+  }
+
   /** What we call ourselves; others in the room may use the same. */
   readonly clientId: string;
   readonly roomId: string;
@@ -89,6 +103,18 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const { connection, offersAhead, maxConnections } = this.#settings;
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
+    const { key, password, hideRoom, trust } = options;
+    if (key ?? password ?? hideRoom ?? trust) {
+      this.#settings.signaling.WebSocket = sealedWebSocket(
+        roomId,
+        options,
+        (id, reason) => this.#refuse(id, reason),
+        (error) => {
+          this.#signaling.stop(error);
+          this.destroy();
+        },
+      );
+    }
     this.#signaling = this.#newSignaling();
     this.#spare = new Spare(
       () => new SupervisedPeer(connection),
@@ -129,19 +155,26 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   destroy(): void {
     this.#page.unwatch();
     this.#suspend();
+    this.#signaling.stop();
   }
 
   /**
    * Sends to one peer; it gets an ArrayBuffer. Resolves when all of it is in the channel, whose buffer is kept below
-   * 1 MiB; rejects with Error if the peer is not connected.
+   * 1 MiB; rejects with Error if the peer is not connected. Throws TypeError for what cannot be sent.
    */
   send(peer: Peer, data: Data, onProgress?: Progress): Promise<void> {
     return peer.send(data, onProgress);
   }
 
-  /** Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. */
+  /**
+   * Sends to every peer that is connected. Resolves when all have it in their channels; rejects if one fails. Throws
+   * TypeError for what cannot be sent.
+   */
   broadcast(data: Data): Promise<void> {
-    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(data))).then(() => undefined);
+    const message = toMessage(data);
+    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(message))).then(
+      () => undefined,
+    );
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
@@ -295,9 +328,29 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     member.rejoined = undefined;
     peer.destroy();
     if (this.state !== 'open') return;
-    const stranger = this.#peer(peer.id, polls);
-    if (parseSignal(signal)?.description?.type === 'offer') stranger.receive(signal);
-    else if (!polls && stranger.state !== 'waiting') void stranger.initiate();
+    if (parseSignal(signal)?.description?.type === 'offer') this.#peer(peer.id, polls).receive(signal);
+    else this.#meet(peer.id, polls);
+  }
+
+  /** Offers a connection to a member. */
+  #meet(id: string, polls: boolean): void {
+    const peer = this.#peer(id, polls);
+    if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
+  }
+
+  /** The connection to a member has ended, whoever ended it, and the room still lists it. */
+  #meetAgain(id: string, member: Member, polls: boolean, wasGood: boolean): void {
+    clearTimeout(member.meetTimer);
+    const delayMs = meetingDelay(member, wasGood, this.#isPoliteTo(id, polls), Date.now(), Math.random());
+    member.meetTimer = setTimeout(() => {
+      // A room that has been lost is met as a whole when it is back.
+      const isThere = this.state === 'open' && this.#members.get(id) === member && member.isListed;
+      if (isThere && !this.#peers.has(id)) this.#meet(id, polls);
+    }, delayMs);
+  }
+
+  #isPoliteTo(id: string, polls: boolean): boolean {
+    return !polls && this.sessionId < id;
   }
 
   #receive(fromId: string, signal: unknown): void {
@@ -309,6 +362,15 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     else if (this.#members.note(fromId).connections.take()) this.#peer(fromId).receive(signal);
   }
 
+  /** A member is not met, or a signal that is said to be its own is not taken. */
+  #refuse(id: string, reason: string): void {
+    const peer =
+      this.#peers.get(id) ?? Object.assign(new SupervisedPeer(this.#settings.connection), { id, client_id: id });
+    if (peer.connected) return;
+    peer.state = 'failed';
+    this.emit('peerstate', peer, 'failed', reason);
+  }
+
   /** The peer with this session id, made if it is new. */
   #peer(id: string, polls = false, made = this.#peers.get(id)): SupervisedPeer {
     if (made?.id === id) return made;
@@ -317,6 +379,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     const member = this.#members.note(id);
     this.#peers.set(id, peer);
     let isAnnounced = false;
+    let connectedAt = Number.POSITIVE_INFINITY;
     const announce = (): void => {
       if (peer.destroyed || isAnnounced) return;
       isAnnounced = true;
@@ -335,7 +398,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         peer.wait(); // another has not had its turn
         this.#turns.next();
       })
-      .on('connect', () => this.emit('peerconnect', peer))
+      .on('connect', () => {
+        connectedAt = Date.now();
+        this.emit('peerconnect', peer);
+      })
+      .on('progress', (...bytes) => this.emit('progress', peer, ...bytes))
       .on('data', (bytes) => this.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);
@@ -347,10 +414,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         }
         this.#turns.remove(peer);
         this.emit('peerclose', peer);
-        if (isStranger && this.state === 'open' && !this.#peers.has(id)) {
-          const stranger = this.#peer(id, polls);
-          if (!polls && stranger.state !== 'waiting') void stranger.initiate();
-        }
+        if (isStranger && this.state === 'open' && !this.#peers.has(id)) this.#meet(id, polls);
+        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.state !== 'closed') this.#turns.next();
         this.#publishSpare(true);
       });
@@ -358,7 +423,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
       metadata,
-      isPolite: !polls && this.sessionId < id,
+      isPolite: this.#isPoliteTo(id, polls),
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.state === 'open' && this.#signaling.send(id, signal),
@@ -381,7 +446,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   #suspend(): void {
     this.#isWanted = false;
-    this.#signaling.stop();
+    this.#signaling.pause();
     this.#leave();
   }
 
@@ -390,6 +455,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
+    for (const { meetTimer } of this.#members.values()) clearTimeout(meetTimer);
     this.#members.clear();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();

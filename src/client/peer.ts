@@ -2,8 +2,11 @@
 import type { Signal } from '../protocol/signal.ts';
 import type { Data, Progress } from './channel.ts';
 import { Emitter } from './events.ts';
-import { Media, type MediaEvents } from './media.ts';
+import { Media, type Senders } from './media.ts';
 import { randomHex } from './random.ts';
+import { type MediaEvents, Received } from './received.ts';
+import type { Sas } from './sealed/sas.ts';
+import { loadSealed } from './sealed-socket.ts';
 
 /**
  * `waiting` for its turn where the page has as many connections as it should, or as the browser allows; `connecting`
@@ -17,6 +20,8 @@ export interface PeerEvents extends MediaEvents {
   connect: [];
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
+  /** A part of a message over 16,000 bytes is here; the last comes just before the message. */
+  progress: [receivedBytes: number, totalBytes: number];
   /** The state has changed; `reason` says why if it is `failed`, or `waiting` because the browser refused. */
   state: [state: PeerState, reason: string | undefined];
   /** A signal for the other, on its way. */
@@ -48,7 +53,9 @@ export abstract class Peer extends Emitter<PeerEvents> {
   channelName = randomHex(20);
 
   /** @internal */
-  protected readonly media = new Media(() => this._pc, {
+  protected readonly media = new Media(() => this.presentPc);
+  /** @internal */
+  protected readonly received = new Received({
     track: (...args) => this.emit('track', ...args),
     stream: (...args) => this.emit('stream', ...args),
   });
@@ -58,61 +65,83 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.client_id;
   }
 
+  /** @internal The connection, if there is one now. */
+  protected abstract get presentPc(): RTCPeerConnection | undefined;
   /** @internal For P2PCF's apps that reach for it, as for the next two. */
   abstract get _pc(): RTCPeerConnection;
   /** @internal */
   abstract get _channel(): RTCDataChannel | null;
 
+  /**
+   * A short authentication string from both certificates: the same on both sides only if nobody sits between them.
+   * People read it to each other. Rejects with Error before `connect`.
+   */
+  get sas(): Promise<Sas> {
+    return loadSealed().then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
+  }
+
   /** @internal */
-  get _senderMap(): Media['senders'] {
+  get _senderMap(): Senders {
     return this.media.senders;
   }
 
   /**
    * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
-   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB.
+   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB. Throws TypeError
+   * for what cannot be sent.
    */
   abstract send(data: Data, onProgress?: Progress): Promise<void>;
 
   /** Closes the connection for good. */
   abstract destroy(error?: Error): void;
 
-  /** Sends all tracks of a stream. */
+  /** Sends all tracks of a stream. On a peer that is closed this, and all that follows, has no effect. */
   addStream(stream: MediaStream): void {
     for (const track of stream.getTracks()) this.addTrack(track, stream);
   }
 
-  /** Stops sending the tracks of a stream. */
+  /** Stops sending all that was added as part of a stream. */
   removeStream(stream: MediaStream): void {
-    for (const track of stream.getTracks()) this.removeTrack(track, stream);
-  }
-
-  /** Sends a track as part of a stream. */
-  addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender {
-    return this.media.add(track, stream);
-  }
-
-  /** Stops sending a track. */
-  removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
-    this.media.remove(track, stream);
+    if (!this.destroyed) this.media.removeStream(stream);
   }
 
   /**
-   * Sends another track in the place of one, without negotiating. Either may be named from then on. Throws Error if the
-   * track to be replaced is not being sent.
+   * Sends a track as part of a stream, or of one of its own; what was muted is on again. Undefined if the peer is closed,
+   * or has no connection now: then the track is sent when it has one.
    */
-  replaceTrack(oldTrack: MediaStreamTrack, newTrack: MediaStreamTrack | null, stream?: MediaStream): Promise<void> {
-    return this.media.replace(oldTrack, newTrack, stream);
+  addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender | undefined {
+    return this.destroyed ? undefined : this.media.add(track, stream);
   }
 
-  /** Adds a transceiver. */
-  addTransceiver(trackOrKind: MediaStreamTrack | string, init?: RTCRtpTransceiverInit): RTCRtpTransceiver {
-    return this._pc.addTransceiver(trackOrKind, init);
+  /** Stops sending a track, as part of a stream or, where none is given, of all it is sent in. */
+  removeTrack(track: MediaStreamTrack, stream?: MediaStream): void {
+    if (!this.destroyed) this.media.remove(track, stream);
   }
 
-  /** The connection's statistics; a callback gets them as simple-peer's does, as a list. */
+  /**
+   * Sends another track in the place of one, without negotiating. Either may be named from then on. Null as the new one
+   * mutes; null as the old one stands for one of the new one's kind that is muted. Throws Error if the track to be
+   * replaced is not being sent.
+   */
+  replaceTrack(
+    oldTrack: MediaStreamTrack | null,
+    newTrack: MediaStreamTrack | null,
+    stream?: MediaStream,
+  ): Promise<void> {
+    return this.destroyed ? Promise.resolve() : this.media.replace(oldTrack, newTrack, stream);
+  }
+
+  /** Adds a transceiver. Undefined in the same cases as with `addTrack`. */
+  addTransceiver(
+    trackOrKind: MediaStreamTrack | string,
+    init: RTCRtpTransceiverInit = {},
+  ): RTCRtpTransceiver | undefined {
+    return this.destroyed ? undefined : this.media.addTransceiver(trackOrKind, init);
+  }
+
+  /** The connection's statistics, none of a closed peer; a callback gets them as simple-peer's does, as a list. */
   getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
-    const report = this._pc.getStats();
+    const report = this.destroyed ? Promise.resolve<RTCStatsReport>(new Map()) : this._pc.getStats();
     if (callback)
       report.then((entries) => callback(null, [...entries.values()])).catch((error: Error) => callback(error, []));
     return report;

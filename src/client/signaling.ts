@@ -94,6 +94,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #resumeToken: string;
   #socket: WebSocket | undefined;
   #started: Started | undefined;
+  /** Which `start` is entering: one before it, that was undone, does not go on. */
+  #entry: object | undefined;
   #waiting: string[] = [];
   #attempt = 0;
   #openedAt = 0;
@@ -108,6 +110,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#options = options;
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     joinUrl(options.workerUrl, this.#join);
+    if (!(options.WebSocket ?? globalThis.WebSocket))
+      throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
   }
 
   /**
@@ -116,16 +120,23 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * called before it answers.
    */
   start(): Promise<void> {
-    this.#started ??= this.#begin();
+    this.#started ??= newStarted();
+    if (this.state === 'closed') this.#begin();
     return this.#started.promise;
+  }
+
+  /** Leaves the room for now: a `start` that is pending goes on with the next one. */
+  pause(): void {
+    if (this.state === 'connecting') this.#close();
+    else if (this.state !== 'closed') this.stop();
   }
 
   /**
    * Leaves the room. What waits to be sent is dropped, and a `start` that is pending rejects with an Error named
-   * AbortError. `start` may be called again.
+   * AbortError, or with `error`. `start` may be called again.
    */
-  stop(): void {
-    this.#end(Object.assign(new Error('Stopped before the room had answered.'), { name: 'AbortError' }));
+  stop(error = Object.assign(new Error('Stopped before the room had answered.'), { name: 'AbortError' })): void {
+    this.#end(error);
   }
 
   /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */
@@ -153,19 +164,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
   }
 
-  #begin(): Started {
-    const started = newStarted();
+  #begin(): void {
     this.#listen('addEventListener');
     this.#setState('connecting');
-    void this.#enter(started);
-    return started;
+    void this.#enter();
   }
 
-  async #enter(started: Started): Promise<void> {
+  async #enter(): Promise<void> {
+    const entry = {};
+    this.#entry = entry;
     // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
     // server.
     const answer = await this.#options.prepare?.();
-    if (this.#started !== started || this.#socket) return;
+    if (this.#entry !== entry || this.#socket) return;
     try {
       this.#connect(answer);
     } catch (error) {
@@ -293,16 +304,20 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #end(error: unknown): void {
-    if (!this.#started) return;
+    const started = this.#started;
+    this.#started = undefined;
+    started?.reject(error);
+    this.#close();
+  }
+
+  #close(): void {
+    this.#entry = undefined;
     this.#leaveSocket();
     this.#listen('removeEventListener');
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#waiting = [];
     this.#attempt = this.#lostAt = 0;
-    const { reject } = this.#started;
-    this.#started = undefined;
-    reject(error);
     this.#setState('closed');
   }
 

@@ -8,6 +8,12 @@ const AFTER_ANOTHER_MS = 250;
 /** How long the join waits for an answer made ahead, in ms. */
 const ANSWER_WITHIN_MS = 100;
 
+/**
+ * Longest answer that is sent with the join, in characters of JSON: it travels in a header, for which nginx has 8 KiB by
+ * default, beside the metadata.
+ */
+const MAX_ANSWER_LENGTH = 3_000;
+
 export class Spare {
   readonly #make: () => SupervisedPeer;
   readonly #publish: ((offer: Signal) => void) | undefined;
@@ -49,11 +55,12 @@ export class Spare {
       peer.answerAhead(),
       new Promise<undefined>((resolve) => setTimeout(resolve, ANSWER_WITHIN_MS)),
     ]);
-    if (!answer && peer === this.#peer) {
+    if (answer && JSON.stringify(answer).length <= MAX_ANSWER_LENGTH) return answer;
+    if (peer === this.#peer) {
       this.discard();
       this.prepare();
     }
-    return answer;
+    return undefined;
   }
 
   /** Hands over the spare if it is for this: `any` for a peer in the room that is to get an answer or offer of ours. */

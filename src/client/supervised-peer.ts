@@ -1,11 +1,11 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import { Channel, type Data, notConnected, type Progress, toBytes } from './channel.ts';
+import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
 import { Connection, type ConnectionSettings } from './connection.ts';
+import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
-  failureReason,
   fingerprintsOf,
   isFirefox,
   type Situation,
@@ -86,6 +86,10 @@ export class SupervisedPeer extends Peer {
     return this.#connection.pc;
   }
 
+  protected get presentPc(): RTCPeerConnection | undefined {
+    return this.#isWaiting ? undefined : this._pc;
+  }
+
   get _channel(): RTCDataChannel | null {
     return this.#current?.channel?.rtc ?? null;
   }
@@ -96,7 +100,7 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
-      track: (event) => this.media.announce(event),
+      track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
     if (this.destroyed) connection.close();
@@ -200,6 +204,7 @@ export class SupervisedPeer extends Peer {
         this.#other?.onStranger(signal);
         return;
       }
+      this.received.forgetEmpty();
       const connection = this.#connection;
       if (connection.isIgnoring || attempt !== connection.attempt) return;
       for (const candidate of candidates) await connection.add(candidate, this.#polls);
@@ -237,7 +242,7 @@ export class SupervisedPeer extends Peer {
   }
 
   send(data: Data, onProgress?: Progress): Promise<void> {
-    const sent = this.#send(data, onProgress);
+    const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
@@ -318,10 +323,11 @@ export class SupervisedPeer extends Peer {
   }
 
   /**
-   * Makes a new connection in place of the present one. What it returns sends the same tracks there; undefined if the
-   * browser refuses: then it waits.
+   * Makes a new connection in place of the present one. What was sent there is sent here when the channel is open: a peer
+   * that polls takes no media in a first offer, and a first offer without any fits the room. False if the browser
+   * refuses: then it waits.
    */
-  #renew(): (() => void) | undefined {
+  #renew(): boolean {
     this.#giveUp();
     if (this.connected) {
       this.connected = false;
@@ -329,10 +335,12 @@ export class SupervisedPeer extends Peer {
     }
     this.initiator = false;
     this.#outgoing.reset();
-    return this.open() ? this.media.move() : undefined;
+    return this.open();
   }
 
   #giveUp(): void {
+    this.media.detach();
+    this.received.hold();
     this.#current?.close();
     this.#current = undefined;
   }
@@ -386,11 +394,7 @@ export class SupervisedPeer extends Peer {
       this.#setState('failed', 'It starts over too often.');
       return;
     }
-    if (isRenewing) {
-      const sendTracks = this.#renew();
-      if (!sendTracks) return;
-      sendTracks();
-    }
+    if (isRenewing && !this.#renew()) return;
     this.fingerprint = fingerprintsOf(offer.sdp)[0];
     await this.#connection.answer(offer, attempt);
   }
@@ -403,14 +407,16 @@ export class SupervisedPeer extends Peer {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fitsRoom = bytes <= most;
-    const isWayOpen = (!connection.hasRestarted || !fitsRoom) && stateOf(connection.pc) === 'connected';
+    const state = stateOf(connection.pc);
+    // What is too large for the room has no other way, whether or not we have been told by now that ICE is connected.
+    const isWayOpen = fitsRoom ? !connection.hasRestarted && state === 'connected' : state !== 'failed';
     if (this.connected && (isWayOpen || this.#polls)) {
       connection.channel?.signal(signal);
       return;
     }
     if (!fitsRoom) {
       this.#outgoing.reset(); // the room would refuse it each time
-      this.#setState('failed', `Our description has ${bytes} bytes; the room carries ${most}.`);
+      this.#guard(Promise.reject(new Error(`Our description has ${bytes} bytes; the room carries ${most}.`)));
       return;
     }
     if ('type' in signal) {
@@ -429,6 +435,7 @@ export class SupervisedPeer extends Peer {
       opened: () => this.#opened(),
       closed: () => this.destroy(),
       message: (bytes) => this.emit('data', bytes),
+      progress: (...bytes) => this.emit('progress', ...bytes),
       signal: (signal) => {
         connection.hasRestarted = false; // the other finds the channel good enough
         this.#receive(signal, (reason) => this.#exceed(reason));
@@ -444,6 +451,9 @@ export class SupervisedPeer extends Peer {
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
     this.emit('connect');
+    if (this.destroyed) return;
+    this.received.release();
+    this.media.attach();
     const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#connection.isOfferDue;
     if (isOfferDue && !this.destroyed) this.#guard(this.#connection.offer());
   }
@@ -453,7 +463,7 @@ export class SupervisedPeer extends Peer {
     if (state === 'connected' && this.connected) this.#setState('connected');
     if (state === 'disconnected' && this.connected) this.#setState('disconnected');
     if (state === 'failed') {
-      this.#setState('failed', 'ICE or DTLS failed: no way to the other was found, or it was lost.');
+      this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
       // The one time that a peer that polls reads our offer was in vain: it is left to the connect timer.
       if (this.destroyed || this.#isWaiting || (this.#polls && !this.connected)) return;
       this.restart();
@@ -463,7 +473,7 @@ export class SupervisedPeer extends Peer {
 
   /** Not connected in time: says so, and tries again. */
   #reportFailure(): void {
-    this.#setState('failed', failureReason(this._pc, this.#polls));
+    this.#setState('failed', failureReason(this.#connection.evidence, this.#polls));
     if (this.destroyed || this.#isWaiting) return; // a listener has had enough
     if (this.#polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
@@ -479,17 +489,10 @@ export class SupervisedPeer extends Peer {
     // Chromium (156) never settles what was under way on a connection that is closed.
     this.#incoming = Promise.resolve();
     this.#expectConnection();
-    const sendTracks = this.#renew();
-    if (!sendTracks) return undefined;
-    if (!this.#polls) sendTracks();
-    const offered = this.initiate();
-    // A peer that polls takes no media in a first offer, and Firefox (153) puts into it what is added while it is made.
-    if (this.#polls) void offered.then(() => !this.destroyed && sendTracks());
-    return offered;
+    return this.#renew() ? this.initiate() : undefined;
   }
 
-  async #send(data: Data, onProgress?: Progress): Promise<void> {
-    const message = toBytes(data);
+  async #send(message: Message, onProgress?: Progress): Promise<void> {
     const channel = this.#current?.channel;
     if (!channel) throw notConnected(this.id);
     await channel.send(message, onProgress);

@@ -1,6 +1,7 @@
 /** Text as base64url (RFC 4648 section 5, no padding), which every header and every URL carries unchanged. */
 
-const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+/** The 64 digits. */
+export const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
 /** Encodes the UTF-8 bytes of `text`. By hand, as neither btoa nor TextEncoder is everywhere (React Native). */
 export function toBase64Url(text: string): string {

@@ -2,7 +2,7 @@
 import { fromBase64Url, toBase64Url } from './base64url.ts';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { parseJson } from './json.ts';
+import { isObject, parseJson } from './json.ts';
 import { isOwnedId, ownedId } from './owned-id.ts';
 import { type Description, type IceCandidate, parseSignal } from './signal.ts';
 import { utf8Length } from './utf8.ts';
@@ -49,8 +49,8 @@ export interface Join {
   answer?: string;
 }
 
-/** The description and the candidates that are known by then. */
-export type JoinAnswer = Description & { candidates: IceCandidate[] };
+/** The description and the candidates that are known by then; or all of it sealed, for members with the key. */
+export type JoinAnswer = (Description & { candidates: IceCandidate[] }) | { sealed: unknown };
 
 /** A join that the Worker has let through: the room trusts it. */
 export interface CheckedJoin {
@@ -201,7 +201,9 @@ function checkMetadata(json: string): void {
 function readAnswer(json: string): JoinAnswer {
   if (utf8Length(json) > MAX_JOIN_ANSWER_BYTES)
     throw fault(`The answer is longer than ${MAX_JOIN_ANSWER_BYTES} UTF-8 bytes of JSON.`);
-  const answer = parseSignal(parseJson(json, 'The answer is not JSON.'));
+  const brought = parseJson(json, 'The answer is not JSON.');
+  if (isObject(brought) && 'sealed' in brought) return { ...brought, sealed: brought['sealed'] };
+  const answer = parseSignal(brought);
   if (answer?.description?.type !== 'answer')
     throw fault('The answer must be a signal with the description of an answer.');
   return { ...answer.description, candidates: answer.candidates };

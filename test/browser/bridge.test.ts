@@ -57,7 +57,8 @@ async function enter(page: RoomPage, kind: Kind, room: string, name: string, opt
       known.add(peer);
       window.log.push(`connect ${peer.client_id}`);
     });
-    client.on('peerclose', ({ client_id }) => window.log.push(`close ${client_id}`));
+    // Of a peer that was never connected the end is no news here.
+    client.on('peerclose', (peer) => known.has(peer) && window.log.push(`close ${peer.client_id}`));
     client.on('msg', async (peer, data) => {
       const isKnown = known.has(peer) || kind === 'p2pcf'; // which has a message now and then before its peerconnect
       const sum = await globalThis.sha256(data);
@@ -241,6 +242,26 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     }
   });
 
+  test.for<Kind>(['p2pcf', 'ours'])(
+    '%s destroys its peer, both stay, and they meet again',
+    { timeout: 120_000 },
+    async (ender, { expect }) => {
+      const old = await join('p2pcf', `${ender}-ends`, 'old name');
+      const ours = await join('ours', `${ender}-ends`, 'our name');
+      await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+      await inPage(ender === 'ours' ? ours : old, () => {
+        for (const peer of window.client.peers?.values() ?? []) peer.destroy();
+      });
+      await Promise.all([
+        logged(old, 'close our name', 'connect our name'),
+        logged(ours, 'close old name', 'connect old name'),
+      ]);
+      await exchange(old, ours, [1000]);
+      await exchange(ours, old, [1000]);
+      expect([...old.errors, ...ours.errors]).toEqual([]);
+    },
+  );
+
   test.for<[Kind, Kind]>([
     ['ours', 'p2pcf'],
     ['p2pcf', 'ours'],
@@ -361,21 +382,18 @@ test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', 
     const alice = await join('ours', 'strict', 'Alice', strict);
     const failed = alice.evaluate(
       () =>
-        new Promise<[string | undefined, number]>((resolve) => {
-          const start = performance.now();
+        new Promise<string | undefined>((resolve) => {
           const { client } = window;
           if (client instanceof clients.ours) {
             client.on('peerstate', ({ client_id }, state, reason) => {
-              if (client_id === 'old name' && state === 'failed') resolve([reason, performance.now() - start]);
+              if (client_id === 'old name' && state === 'failed') resolve(reason);
             });
           }
         }),
     );
     const bob = await join('ours', 'strict', 'Bobby', strict);
     await Promise.all([logged(alice, 'connect Bobby'), logged(bob, 'connect Alice')]);
-    const [reason, afterMs] = await failed;
-    expect(reason).toMatch(/P2PCF/);
-    expect(afterMs).toBeLessThan(20_000);
+    expect(await failed).toMatch(/P2PCF/);
     expect(await old.evaluate(() => window.log.filter((entry) => entry.startsWith('connect')))).toEqual([]);
   } finally {
     await strict.close();

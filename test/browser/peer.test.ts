@@ -139,6 +139,46 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
   });
 });
 
+test('a peer that is not the library gets one answer to its offer, however long the connection takes', async () => {
+  await page.clock.install();
+  await page.evaluate(() => {
+    window.log = [];
+    const bare = new RTCPeerConnection();
+    const peer = new SupervisedPeer({
+      RTCPeerConnection,
+      rtcConfiguration: {},
+      proprietaryConstraints: undefined,
+      sdpTransform: (sdp) => sdp,
+    });
+    peer.introduce({
+      id: 'bare',
+      clientId: 'bare',
+      metadata: undefined,
+      isPolite: true,
+      polls: false,
+      send(signal) {
+        if (!('type' in signal)) return; // candidates are lost, so nothing connects
+        const { type, sdp } = signal;
+        bare.setRemoteDescription({ type, sdp: sdp.replace(/^a=candidate.*\r\n/gm, '') }).then(
+          () => window.log.push(type),
+          (error: unknown) => window.log.push(String(error)),
+        );
+      },
+      maxSignalBytes: () => 64_000,
+      connections: newConnectionAllowance(),
+      onStranger: () => undefined,
+    });
+    bare.createDataChannel('bare');
+    bare.onnegotiationneeded = async () => {
+      await bare.setLocalDescription();
+      peer.receive(bare.localDescription?.toJSON());
+    };
+  });
+  await page.waitForFunction(() => window.log.length > 0);
+  await page.clock.runFor(15_000);
+  expect(await page.evaluate(() => window.log)).toEqual(['answer']);
+});
+
 test('one that is destroyed by who hears that it has failed stays so', async () => {
   await page.clock.install();
   const made = await page.evaluateHandle(() => {

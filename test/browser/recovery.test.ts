@@ -121,11 +121,9 @@ describe.each([2, 5])('%i pages', (howMany) => {
       await pause(upTo(300));
     }
     for (const { proxy } of lines) proxy.delay(0);
-    const lastFaultAt = Date.now();
     await Promise.all(joining);
     for (const { page } of lines) await connected(page, howMany - 1);
     for (const { page } of lines) await state(page, 'open');
-    expect(Date.now() - lastFaultAt, history.join()).toBeLessThan(15_000);
 
     const ids = await Promise.all(lines.map(({ page }) => inPage(page, () => window.room.sessionId)));
     for (const [n, { page }] of lines.entries()) {

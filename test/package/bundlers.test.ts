@@ -58,7 +58,8 @@ const BUNDLERS: Record<string, (name: string) => Promise<string>> = {
   },
   async rollup(name) {
     const bundle = await rollup({ input: join(app.folder, 'app.js'), plugins: [nodeResolve({ browser: true })] });
-    await bundle.write({ file: join(app.folder, name, 'app.js'), format: 'iife' });
+    // In one file: what is loaded when it is used has to be in it, too.
+    await bundle.write({ file: join(app.folder, name, 'app.js'), format: 'iife', inlineDynamicImports: true });
     return plainPage(name);
   },
   async webpack(name) {
@@ -99,7 +100,7 @@ test.each(Object.keys(BUNDLERS))('%s: a page that it built meets one with a scri
   expect(await built.evaluate(() => Reflect.get(window, 'entries'))).toEqual(['function', 'function', 'function']);
   for (const page of [plain, built]) {
     await page.evaluate(() => Object.assign(window, { sha256: async () => '' })); // enter() asks for it
-    await enter(page, server.url, room);
+    await enter(page, server.url, room, 'MyUsername', { key: 'AAECAwQFBgcICQoLDA0ODw' }); // which loads sealed.js
   }
   for (const page of [plain, built]) await connected(page, 1);
   await say(built, 'from the one that was built');

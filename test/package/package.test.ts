@@ -39,8 +39,8 @@ test.each([
     const [imported, noUrl, shortName, noWebRtc] = app.run(node, [file]).trim().split('\n');
     expect(imported).toBe('true function function');
     expect(noUrl).toMatch(/workerUrl|WebRTC/);
-    expect(shortName).toBe('Client ID must be at least four characters');
-    expect(noWebRtc).toMatch(/^There is no WebRTC here: pass one as the option wrtc/);
+    expect(shortName).toMatch(/^clientId is "me": it must be a string of at least four characters/);
+    expect(noWebRtc).toMatch(/^There is no WebRTC here\. Construct P2PCF in the browser/);
   }
 });
 

@@ -171,8 +171,6 @@ describe.each(NODE_SOCKETS)(
 test.each([
   ['name', 'room', undefined, /^workerUrl is missing/],
   ['name', 'room', { workerUrl: 'example.com' }, /must begin with https/],
-  ['me', 'room', { workerUrl: 'https://example.com' }, /^Client ID must be at least four characters$/],
-  ['name', 'lab', { workerUrl: 'https://example.com' }, /^Room ID must be at least four characters$/],
   ['name', 'x'.repeat(129), { workerUrl: 'https://example.com' }, /^The room id is longer than 128 characters/],
   ['name', 'room', { workerUrl: 'https://example.com', metadata: 'x'.repeat(2047) }, /^The metadata has 2049 bytes/],
   ['name', 'room', { workerUrl: 'https://example.com' }, /^There is no WebRTC here/],

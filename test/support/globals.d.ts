@@ -47,6 +47,7 @@ interface PollingPeer {
   readonly client_id: string;
   readonly _pc: RTCPeerConnection;
   addStream(stream: MediaStream): void;
+  destroy(): void;
 }
 declare const pollingClients: Record<
   'p2pcf' | 'p2pcf.rn',
@@ -65,3 +66,32 @@ declare const clients: {
   ours: typeof import('../../src/client/index.ts').P2PCF;
   p2pcf: (typeof pollingClients)['p2pcf'];
 };
+/** Two peers of two clients in one page, each the way to the other. */
+interface Both {
+  a: import('../../src/client/index.ts').Peer;
+  b: import('../../src/client/index.ts').Peer;
+}
+/** What media.test.ts has in its page. */
+interface MediaPage {
+  /** What those that are listened to have told, in order, with the names of streams. */
+  heard: string[];
+  /** A stream of this name with tracks of these kinds. */
+  stream(name: string, ...kinds: ('audio' | 'video')[]): MediaStream;
+  track(kind: 'audio' | 'video'): MediaStreamTrack;
+  enter(
+    name: string,
+    beforeStart?: (client: import('../../src/client/index.ts').P2PCF) => void,
+    options?: object,
+  ): Promise<import('../../src/client/index.ts').P2PCF>;
+  /** Two that are connected; what `b` tells is heard. */
+  meet(): Promise<Both>;
+  listen(peer: import('../../src/client/index.ts').Peer): void;
+  /** Waits until this has been heard so often. */
+  told(what: string, times?: number): Promise<void>;
+  until(isTrue: () => boolean): Promise<void>;
+  /** How many tracks a peer receives. */
+  receives(peer: import('../../src/client/index.ts').Peer): number;
+}
+interface Window {
+  media: MediaPage;
+}

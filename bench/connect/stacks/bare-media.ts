@@ -1,0 +1,4 @@
+import { joinBare } from '../bare.ts';
+import { expose } from '../peer.ts';
+
+expose(joinBare(true));

@@ -1,0 +1,58 @@
+/** Why there is no connection, in a sentence for people: "it hangs and says nothing" helps nobody. */
+
+/** What is known of an attempt that has failed: an RTCPeerConnection has it all but the errors. */
+export interface Attempt {
+  localDescription: { sdp: string } | null;
+  remoteDescription: { sdp: string } | null;
+  iceConnectionState: RTCIceConnectionState;
+  /** Addresses of the STUN and TURN servers that were to be asked. */
+  servers: readonly string[];
+  /** What they answered, by `icecandidateerror`, e.g. 401 for a wrong credential. 701: they did not answer. */
+  errors: readonly ServerError[];
+}
+
+export type ServerError = Pick<RTCPeerConnectionIceErrorEvent, 'url' | 'errorCode' | 'errorText'>;
+
+/** Why there is no connection; `polls`: to a peer with P2PCF. */
+export function failureReason(attempt: Attempt, polls: boolean): string {
+  const { remoteDescription, iceConnectionState } = attempt;
+  if (!remoteDescription) return `${['The other has not answered', ...refusals(attempt)].join(', ')}.`;
+  if (iceConnectionState === 'connected' || iceConnectionState === 'completed')
+    return 'ICE connected, but the data channel did not open.';
+  if (polls) return 'No way to the other was found. It polls, as P2PCF does, which not every browser lets connect.';
+  return `ICE found no way to the other: ${missing(attempt).join(', ') || 'a firewall may be between'}.`;
+}
+
+/** What was missing, each as a part of a sentence. */
+function missing(attempt: Attempt): string[] {
+  const { localDescription: ours, remoteDescription: theirs, servers } = attempt;
+  const isStunAsked = servers.some((url) => /^stun/i.test(url));
+  return [
+    ...refusals(attempt),
+    isStunAsked && !has(ours, '.* typ (srflx|relay)') && 'no STUN answer',
+    has(ours) && !has(ours, '.* udp ') && 'no UDP',
+    fewCandidates(ours, 'ours'),
+    fewCandidates(theirs, 'the other'),
+    !servers.some((url) => /^turn/i.test(url)) && 'no TURN server',
+  ].filter((part) => part !== false);
+}
+
+/** What TURN servers said that gave us no relay, each once. */
+function refusals({ localDescription, errors }: Attempt): string[] {
+  if (has(localDescription, '.* typ relay')) return [];
+  const parts = errors
+    .filter(({ url }) => /^turn/i.test(url))
+    .map(({ url, errorCode, errorText }) => `${url} answered ${errorCode} ${errorText}`.trim());
+  return [...new Set(parts)];
+}
+
+/** A name in place of an address is for mDNS, which does not leave the network of its owner. */
+function fewCandidates(description: Attempt['localDescription'], whose: string): string | false {
+  if (!has(description)) return `no candidates of ${whose}`;
+  return !has(description, String.raw`(\S+ ){4}(?!\S+\.local )`) && `only mDNS candidates of ${whose}`;
+}
+
+/** Whether a description has a candidate of a kind. */
+function has(description: Attempt['localDescription'], kind = ''): boolean {
+  return new RegExp(`^a=candidate:${kind}`, 'im').test(description?.sdp ?? '');
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { settingsOf } from './options.ts';
+
+const RTCPeerConnection = class {};
+const good = { workerUrl: 'https://a.dev', wrtc: { RTCPeerConnection } };
+const make = (clientId: unknown, roomId: unknown, options: unknown): unknown =>
+  Reflect.apply(settingsOf, undefined, [clientId, roomId, options]);
+
+describe('says which option cannot work, what was given, and how it should look', () => {
+  test.each<[unknown, unknown, unknown, string]>([
+    ['me', 'room', good, 'clientId is "me": it must be a string of at least four characters'],
+    [undefined, 'room', good, 'clientId is undefined: it must be a string'],
+    [12_345, 'room', good, 'clientId is 12345: it must be a string'],
+    ['name', 'lab', good, 'roomId is "lab": it must be a string of at least four characters'],
+    ['name', 12_345, good, 'roomId is 12345: it must be a string'],
+    ['name', { workerUrl: 'https://a.dev' }, undefined, 'roomId is an object: it must be a string'],
+    ['name', 'room', undefined, 'workerUrl is missing'],
+    [
+      'name',
+      'room',
+      { workerUrl: 'https://p2pcf-ws.<your-subdomain>.workers.dev' },
+      'put your own address in place of',
+    ],
+    [
+      'name',
+      'room',
+      { workerUrl: 'https://a.dev' },
+      'Construct P2PCF in the browser, not where a page is rendered on a server',
+    ],
+    ['name', 'room', { ...good, metadata: 'x'.repeat(2047) }, 'The metadata has 2049 bytes'],
+  ])('%j, %j, %j', (clientId, roomId, options, sentence) => {
+    expect(() => make(clientId, roomId, options)).toThrow(sentence);
+  });
+
+  const urls = 'turn:a.dev:3478';
+  test.each<[object, string]>([
+    [{ turnIceServers: [{ urls }] }, 'turnIceServers[0] is a TURN server: it must have username and credential'],
+    [{ turnIceServers: [{ urls, username: 'me' }] }, 'turnIceServers[0] is a TURN server'],
+    [{ turnIceServers: [{ urls, credential: 'secret' }] }, 'turnIceServers[0] is a TURN server'],
+    [
+      { stunIceServers: [{ urls: 'stun:a.dev' }, { urls: ['stun:b.dev', 'TURNS:c.dev'] }] },
+      'stunIceServers[1] is a TURN',
+    ],
+    [{ turnIceServers: [{ urls: 'a.dev:3478' }] }, 'turnIceServers[0].urls is "a.dev:3478": it must be like stun:host'],
+    [{ turnIceServers: [{ urls: 'turn://a.dev' }] }, 'turnIceServers[0].urls is "turn://a.dev"'],
+    [
+      { turnIceServers: [{ urls: 'turn:a.dev?transport=tls' }] },
+      'turnIceServers[0].urls is "turn:a.dev?transport=tls"',
+    ],
+    [{ turnIceServers: [{ urls: 'turn:a.dev:0' }] }, 'turnIceServers[0].urls is "turn:a.dev:0"'],
+    [{ turnIceServers: [{ urls: 'turn:a.dev:65536' }] }, 'turnIceServers[0].urls is "turn:a.dev:65536"'],
+    [
+      { stunIceServers: [{ urls: 'stun:a.dev?transport=udp' }] },
+      'stunIceServers[0].urls is "stun:a.dev?transport=udp"',
+    ],
+    [{ stunIceServers: [{ urls: 'https://a.dev' }] }, 'stunIceServers[0].urls is "https://a.dev"'],
+    [{ stunIceServers: [{ urls: '' }] }, 'stunIceServers[0].urls is ""'],
+    [{ stunIceServers: [{ urls: [] }] }, 'stunIceServers[0].urls is an object'],
+    [
+      { stunIceServers: [{ url: 'stun:a.dev' }] },
+      'stunIceServers[0].urls is undefined: it must be like stun:host:3478',
+    ],
+    [{ stunIceServers: ['stun:a.dev'] }, 'stunIceServers[0].urls is undefined'],
+    [{ stunIceServers: { urls: 'stun:a.dev' } }, 'stunIceServers is an object: it must be an array'],
+    [{ turnIceServers: null }, 'turnIceServers is null: it must be an array'],
+    [
+      { rtcPeerConnectionOptions: { iceServers: [{ urls }] } },
+      'rtcPeerConnectionOptions.iceServers[0] is a TURN server: it must have username and credential',
+    ],
+    [
+      { rtcPeerConnectionOptions: { iceTransportPolicy: 'relayed' } },
+      'rtcPeerConnectionOptions.iceTransportPolicy is "relayed": it must be all or relay.',
+    ],
+    [{ rtcPeerConnectionOptions: { bundlePolicy: 'max' } }, 'it must be balanced or max-compat or max-bundle.'],
+  ])('%j', (options, sentence) => {
+    expect(() => make('name', 'room', { ...good, ...options })).toThrow(sentence);
+  });
+
+  test.each<unknown>([
+    [{ urls, credential: 'a secret' }],
+    [{ credential: 'a secret' }],
+    { urls, credential: 'a secret' },
+  ])('a credential is shown to nobody: %j', (turnIceServers) => {
+    const isSilent = (error: unknown): boolean => error instanceof Error && !error.message.includes('a secret');
+    expect(() => make('name', 'room', { ...good, turnIceServers })).toThrow(expect.toSatisfy(isSilent));
+    expect(() => make('name', { turnIceServers }, undefined)).toThrow(expect.toSatisfy(isSilent));
+  });
+});
+
+test.each<object>([
+  {},
+  { stunIceServers: [], turnIceServers: [] },
+  { stunIceServers: [{ urls: ['stun:a.dev', 'stuns:a.dev:5349', 'STUN:[2001:db8::1]:3478', 'stun:192.0.2.1'] }] },
+  { turnIceServers: [{ urls: 'turn:a.dev?transport=tcp', username: 'me', credential: '' }] },
+  { turnIceServers: [{ urls: 'turns:a_b.dev.:443?transport=TCP', username: '', credential: 'x' }] },
+  { rtcPeerConnectionOptions: { iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle', iceCandidatePoolSize: 2 } },
+])('%j can work', (options) => {
+  expect(make('name', 'room', { ...good, ...options })).toMatchObject({ maxConnections: 100 });
+});

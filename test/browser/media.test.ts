@@ -1,0 +1,469 @@
+/** Streams and tracks between two clients in one page: what users of simple-peer expect of them, and hours of them. */
+import type { Browser as Chromium } from 'playwright-core';
+import type { Browser as Firefox } from 'puppeteer-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { launchFirefox, openInFirefox } from '../support/firefox.ts';
+import { newRoom } from '../support/new-room.ts';
+import { inPage, type RoomPage } from '../support/room-page.ts';
+import { type Server, startWorkerd } from '../support/server.ts';
+
+let server: Server;
+let pages: PageServer;
+let chromium: Chromium;
+let firefox: Firefox;
+let page: RoomPage & { errors: string[]; close(): Promise<void> };
+beforeAll(async () => {
+  [server, pages, chromium, firefox] = await Promise.all([
+    startWorkerd(),
+    servePage(),
+    launchChromium(),
+    launchFirefox(),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([chromium?.close(), firefox?.close(), server?.stop(), pages?.stop()]);
+});
+
+/** Makes `window.media`. */
+function prepare({ workerUrl, room }: { workerUrl: string; room: string }): void {
+  const names = new Map<string, string>();
+  const media: MediaPage = {
+    heard: [],
+    stream(name, ...kinds) {
+      const stream = new MediaStream(kinds.map((kind) => media.track(kind)));
+      names.set(stream.id, name);
+      return stream;
+    },
+    track(kind) {
+      const canvas = document.createElement('canvas');
+      canvas.getContext('2d'); // Firefox has no stream of a canvas without
+      const source =
+        kind === 'audio' ? new AudioContext().createMediaStreamDestination().stream : canvas.captureStream();
+      const [track] = source.getTracks();
+      if (!track) throw new Error('a source without a track');
+      return track;
+    },
+    async enter(name, beforeStart = () => undefined, options = {}) {
+      const client = new P2PCF(name, room, { workerUrl, stunIceServers: [], ...options });
+      beforeStart(client);
+      await client.start();
+      return client;
+    },
+    async meet() {
+      const clients = [await media.enter('Alice'), await media.enter('Bobby')];
+      await media.until(() => clients.every(({ connectedSessions }) => connectedSessions.length === 1));
+      const [a, b] = clients.flatMap(({ peers }) => [...peers.values()]);
+      if (!a || !b) throw new Error('no peers');
+      media.listen(b);
+      return { a, b };
+    },
+    listen(peer) {
+      const nameOf = ({ id }: MediaStream): string => names.get(id) ?? 'its own';
+      peer
+        .on('connect', () => media.heard.push('connect'))
+        .on('track', ({ kind }, stream) => media.heard.push(`${kind} of ${nameOf(stream)}`))
+        .on('stream', (stream) => media.heard.push(`stream ${nameOf(stream)}`));
+    },
+    told: (what, times = 1) => media.until(() => media.heard.filter((each) => each === what).length >= times),
+    async until(isTrue) {
+      const giveUpAt = performance.now() + 60_000;
+      while (!isTrue()) {
+        if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}. Heard: ${media.heard.join(', ')}`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    },
+    receives: ({ _pc }) => _pc.getTransceivers().filter((each) => each.currentDirection?.includes('recv')).length,
+  };
+  window.media = media;
+}
+
+/** What has been heard of a stream by the one that gets it, up to a stream that is added last. */
+const heardBy = (work: (both: Both) => Promise<void>): Promise<unknown> =>
+  inPage(
+    page,
+    async (work) => {
+      const { media } = window;
+      const both = await media.meet();
+      await Object(globalThis).eval(`(${work})`)(both);
+      both.a.addStream(media.stream('the last', 'audio'));
+      await media.told('stream the last');
+      return media.heard.filter((each) => !each.includes('the last')).sort();
+    },
+    String(work),
+  );
+
+describe.each(['Chromium', 'Firefox'])('%s', (name) => {
+  beforeEach(async () => {
+    page = name === 'Firefox' ? await openInFirefox(firefox, pages.url) : await openPage(chromium, pages.url);
+    await inPage(page, prepare, { workerUrl: server.url, room: newRoom() });
+  });
+  afterEach(async () => {
+    await page.close();
+    expect(page.errors).toEqual([]);
+  });
+
+  describe('what the other hears', () => {
+    const rows: [string, (both: Both) => Promise<void>, string[]][] = [
+      [
+        'a stream that is added',
+        async ({ a }) => a.addStream(window.media.stream('s', 'audio', 'video')),
+        ['audio of s', 'video of s', 'stream s'],
+      ],
+      [
+        'its tracks, one by one',
+        async ({ a }) => {
+          const stream = window.media.stream('s', 'audio', 'video');
+          for (const track of stream.getTracks()) {
+            a.addTrack(track, stream);
+            await window.media.told(`${track.kind} of s`);
+          }
+        },
+        ['audio of s', 'stream s', 'video of s'],
+      ],
+      [
+        'a track that is added twice',
+        async ({ a }) => {
+          const stream = window.media.stream('s', 'video');
+          a.addStream(stream);
+          a.addStream(stream);
+        },
+        ['video of s', 'stream s'],
+      ],
+      [
+        'a stream that is removed, and added again',
+        async ({ a, b }) => {
+          const stream = window.media.stream('s', 'audio', 'video');
+          for (let round = 1; round <= 3; round++) {
+            a.addStream(stream);
+            await window.media.told('stream s', round);
+            await window.media.until(() => window.media.receives(b) === 2);
+            a.removeStream(stream);
+            await window.media.until(() => window.media.receives(b) === 0 && a._pc.signalingState === 'stable');
+          }
+        },
+        Array.from({ length: 3 }, () => ['audio of s', 'video of s', 'stream s']).flat(),
+      ],
+      [
+        'another stream in the place of one',
+        async ({ a }) => {
+          const before = window.media.stream('before', 'video');
+          a.addStream(before);
+          await window.media.told('stream before');
+          a.removeStream(before);
+          a.addStream(window.media.stream('after', 'video'));
+          await window.media.told('stream after');
+        },
+        ['video of before', 'stream before', 'video of after', 'stream after'],
+      ],
+      [
+        'a track that is added and removed at once',
+        async ({ a }) => {
+          const stream = window.media.stream('s', 'video');
+          a.addStream(stream);
+          a.removeStream(stream);
+        },
+        [],
+      ],
+      [
+        'a track that is added without a stream, and again',
+        async ({ a, b }) => {
+          const track = window.media.track('video');
+          for (let round = 1; round <= 2; round++) {
+            a.addTrack(track);
+            await window.media.told('stream its own', round);
+            a.removeTrack(track);
+            await window.media.until(() => window.media.receives(b) === 0);
+          }
+        },
+        ['video of its own', 'stream its own', 'video of its own', 'stream its own'],
+      ],
+      [
+        'a track that is in two streams',
+        async ({ a, b }) => {
+          const first = window.media.stream('first', 'video');
+          const second = window.media.stream('second');
+          for (const track of first.getTracks()) second.addTrack(track);
+          a.addStream(first);
+          await window.media.told('stream first');
+          a.addStream(second);
+          await window.media.told('stream second');
+          a.removeStream(first);
+          await window.media.until(() => window.media.receives(b) === 1);
+        },
+        ['video of first', 'stream first', 'video of second', 'stream second'],
+      ],
+      [
+        'ten streams, added at once',
+        async ({ a }) => {
+          for (let n = 0; n < 10; n++) a.addStream(window.media.stream(`${n}`, 'video'));
+        },
+        Array.from({ length: 10 }, (_, n) => [`stream ${n}`, `video of ${n}`]).flat(),
+      ],
+      [
+        'a stream whose track was exchanged by the app, and removed',
+        async ({ a, b }) => {
+          const stream = window.media.stream('s', 'video');
+          a.addStream(stream);
+          await window.media.told('stream s');
+          for (const track of stream.getTracks()) stream.removeTrack(track);
+          stream.addTrack(window.media.track('video'));
+          a.removeStream(stream);
+          await window.media.until(() => window.media.receives(b) === 0);
+        },
+        ['video of s', 'stream s'],
+      ],
+      [
+        'a track that is removed without naming its stream',
+        async ({ a, b }) => {
+          const stream = window.media.stream('s', 'video');
+          a.addStream(stream);
+          await window.media.told('stream s');
+          for (const track of stream.getTracks()) a.removeTrack(track);
+          await window.media.until(() => window.media.receives(b) === 0);
+        },
+        ['video of s', 'stream s'],
+      ],
+      [
+        'tracks that are replaced, muted and turned on',
+        async ({ a }) => {
+          const stream = window.media.stream('s', 'video');
+          const [camera] = stream.getVideoTracks();
+          const screen = window.media.track('video');
+          const isSent = (track: MediaStreamTrack | null): Promise<void> =>
+            window.media.until(() => a._pc.getSenders().every((sender) => sender.track === track));
+          if (!camera) throw new Error('no camera');
+          a.addStream(stream);
+          await window.media.told('stream s');
+          await a.replaceTrack(camera, screen); // without naming the stream
+          await isSent(screen);
+          await a.replaceTrack(camera, null, stream); // by the name it had
+          await isSent(null);
+          await a.replaceTrack(null, screen);
+          await isSent(screen);
+          await a.replaceTrack(screen, null);
+          await isSent(null);
+          await a.replaceTrack(camera, camera, stream);
+          await isSent(camera);
+          await a.replaceTrack(camera, null);
+          a.addStream(stream);
+          await isSent(camera);
+        },
+        ['video of s', 'stream s'],
+      ],
+    ];
+    test.each(rows)('%s', async (_what, work, expected) => {
+      expect(await heardBy(work)).toEqual(expected.sort());
+    });
+  });
+
+  test('what is not sent is removed without a word, and replaced with an error that says why', async () => {
+    const errors = await inPage(page, async () => {
+      const { a } = await window.media.meet();
+      const [stream, other] = [window.media.stream('s', 'video'), window.media.stream('other', 'video')];
+      const tracks = [...stream.getTracks(), ...other.getTracks()];
+      a.addStream(stream);
+      a.removeStream(other);
+      const errorOf = (...args: Parameters<typeof a.replaceTrack>): string => {
+        try {
+          a.replaceTrack(...args);
+          return 'none';
+        } catch (error) {
+          return String(error);
+        }
+      };
+      const [sent = null, notSent = null] = tracks;
+      return [errorOf(notSent, sent), errorOf(sent, notSent, other), errorOf(null, notSent)];
+    });
+    expect(errors).toEqual([
+      'Error: The track to be replaced is not being sent to this peer. Use addTrack.',
+      'Error: The track to be replaced is being sent to this peer, but not as part of this stream.',
+      'Error: No track of this kind is muted that another could take the place of. Use addTrack.',
+    ]);
+  });
+
+  test('on a peer that is closed nothing has an effect', async () => {
+    const results = await inPage(page, async () => {
+      const { a } = await window.media.meet();
+      const stream = window.media.stream('s', 'video');
+      const [track = null] = stream.getTracks();
+      a.addStream(stream);
+      const results = new Promise<unknown[]>((resolve, reject) => {
+        a.on('close', () => {
+          const use = async (): Promise<unknown[]> => {
+            a.removeStream(stream);
+            a.addStream(stream);
+            if (track) a.removeTrack(track, stream);
+            const sent = track && [a.addTrack(track, stream), await a.replaceTrack(track, null, stream)];
+            return [sent, a.addTransceiver('audio'), (await a.getStats()).size >= 0];
+          };
+          use().then(resolve, reject);
+        });
+      });
+      a.destroy();
+      return await results;
+    });
+    expect(results).toEqual([[undefined, undefined], undefined, true]);
+  });
+
+  test('four that come at once hear of each stream once, after the connection', async () => {
+    for (let round = 0; round < 3; round++) {
+      const told = await inPage(page, async () => {
+        const { media } = window;
+        const told: string[][] = [];
+        const join = (name: string): Promise<InstanceType<typeof P2PCF>> =>
+          media.enter(name, (client) => {
+            const stream = media.stream(name, 'audio', 'video');
+            client.on('peerjoin', (peer) => peer.addStream(stream));
+            client.on('peerconnect', (peer) => {
+              const heard: string[] = [];
+              told.push(heard);
+              peer.on('track', ({ kind }) => heard.push(kind)).on('stream', () => heard.push('stream'));
+            });
+          });
+        const clients = await Promise.all(['peer 1', 'peer 2', 'peer 3', 'peer 4'].map(join));
+        await media.until(
+          () => told.length === 12 && told.every((heard) => heard.filter((e) => e !== 'stream').length === 2),
+        );
+        await media.until(() => told.every((heard) => heard.includes('stream')));
+        for (const client of clients) client.destroy();
+        return told.map((heard) => heard.sort());
+      });
+      expect(told).toEqual(Array.from({ length: 12 }, () => ['audio', 'stream', 'video']));
+    }
+  });
+
+  test('a screen that is shared and stopped again and again leaves descriptions as they were; newcomers see it', async () => {
+    const most = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const sizes: number[] = [];
+      for (let round = 0; round < 14; round++) {
+        const screen = media.stream('screen', 'video', 'audio');
+        a.addStream(screen);
+        await media.told('stream screen', round + 1);
+        sizes.push(a._pc.currentLocalDescription?.sdp.split('\nm=').length ?? 0);
+        a.removeStream(screen);
+        await media.until(() => media.receives(b) === 0);
+      }
+      const ufrag = (): string | undefined => /a=ice-ufrag:\S+/.exec(a._pc.currentRemoteDescription?.sdp ?? '')?.[0];
+      const before = ufrag();
+      window.dispatchEvent(new Event('online'));
+      await media.until(() => ufrag() !== before);
+      await media.enter('Carol', (client) => client.on('peerjoin', media.listen));
+      await media.told('connect', 2);
+      return Math.max(...sizes);
+    });
+    // Of twice what is shown at a time, and the channel: what is stopped is free when the other has answered.
+    expect(most).toBeLessThanOrEqual(6);
+  });
+
+  test('what does not fit the room goes by the channel, or on a connection that is begun without it', async () => {
+    const events = await inPage(page, async () => {
+      const { media } = window;
+      const shown = Array.from({ length: 16 }, (_, n) => media.stream(`${n}`, 'video'));
+      const events: Record<string, string[]> = { Bobby: [], Carol: [] };
+      const show = (client: InstanceType<typeof P2PCF>): void => {
+        client.on('peerjoin', (peer) => {
+          for (const stream of shown) peer.addStream(stream);
+        });
+      };
+      const watch = (name: string, client: InstanceType<typeof P2PCF>): void => {
+        client.on('peerjoin', (peer) => {
+          if (peer.client_id !== 'Alice') return;
+          peer.on('connect', () => events[name]?.push('connect')).on('stream', () => events[name]?.push('stream'));
+        });
+      };
+      const isShown = (name: string): boolean => events[name]?.filter((each) => each === 'stream').length === 16;
+      const alice = await media.enter('Alice', show);
+      await media.enter('Bobby', (client) => watch('Bobby', client));
+      await media.until(() => isShown('Bobby'));
+      const [a] = alice.peers.values();
+      const ufrag = (): string | undefined => /a=ice-ufrag:\S+/.exec(a?._pc.currentRemoteDescription?.sdp ?? '')?.[0];
+      const before = ufrag();
+      window.dispatchEvent(new Event('online'));
+      await media.until(() => ufrag() !== before);
+      // One whose first offer has everything in it, too.
+      const join = (client: InstanceType<typeof P2PCF>): void => {
+        watch('Carol', client);
+        show(client);
+      };
+      await media.enter('Carol', join, { offersAhead: false });
+      await media.until(() => isShown('Carol'));
+      return events;
+    });
+    const once = ['connect', ...Array.from({ length: 16 }, () => 'stream')];
+    expect(events).toEqual({ Bobby: once, Carol: once });
+  });
+
+  test('media survives a new connection: shown, muted, and transceivers', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const theirs = media.stream('theirs', 'video');
+      const alice = await media.enter('Alice', (client) => client.on('peerjoin', media.listen));
+      await media.enter('Bobby', (client) => {
+        client.on('peerjoin', media.listen).on('peerconnect', (peer) => peer.addStream(theirs));
+      });
+      await media.told('stream theirs');
+      const [a] = alice.peers.values();
+      if (!a) throw new Error('no peer');
+      const muted = media.stream('muted', 'audio');
+      const [microphone = null] = muted.getTracks();
+      a.addStream(media.stream('shown', 'video'));
+      a.addStream(muted);
+      a.addTransceiver('video', { direction: 'recvonly' });
+      for (const name of ['shown', 'muted']) await media.told(`stream ${name}`);
+      await a.replaceTrack(microphone, null);
+      await media.until(() => a._pc.signalingState === 'stable');
+      const before = a._pc;
+      const heardBefore = media.heard.length;
+      // The next negotiation fails.
+      before.setLocalDescription = () => Promise.reject(new Error('no'));
+      a.addStream(media.stream('later', 'audio'));
+      await media.until(() => a._pc !== before && a.connected);
+      for (const name of ['shown', 'muted', 'theirs']) await media.told(`stream ${name}`, 2);
+      await media.told('stream later');
+      await a.replaceTrack(null, microphone);
+      const senders = a._pc.getSenders();
+      await media.until(() => senders.some(({ track }) => track === microphone));
+      return {
+        heard: media.heard.slice(heardBefore).sort(),
+        sent: senders.flatMap(({ track }) => track?.kind ?? []).sort(),
+        asks: a._pc.getTransceivers().some(({ direction }) => direction === 'recvonly'),
+      };
+    });
+    expect(outcome).toEqual({
+      heard: [
+        ...['audio of later', 'audio of muted', 'connect', 'connect', 'stream later', 'stream muted', 'stream shown'],
+        ...['stream theirs', 'video of shown', 'video of theirs'],
+      ],
+      sent: ['audio', 'audio', 'video'],
+      asks: true,
+    });
+  });
+
+  test('both hear how much of a message is here', async () => {
+    const heard = await inPage(page, async () => {
+      const { media } = window;
+      const heard: unknown[] = [];
+      const alice = await media.enter('Alice');
+      await media.enter('Bobby', (client) => {
+        client.on('peerconnect', (peer) => {
+          peer.on('progress', (...bytes) => heard.push(bytes));
+          client.on('progress', (of, ...bytes) => heard.push([of === peer, ...bytes]));
+        });
+        client.on('msg', (_peer, { byteLength }) => heard.push(byteLength));
+      });
+      await media.until(() => alice.connectedSessions.length === 1);
+      await alice.broadcast(new Uint8Array(16_000));
+      await alice.broadcast(new Uint8Array(20_000));
+      await media.until(() => heard.includes(20_000));
+      return heard;
+    });
+    const [first, last] = [
+      [15_988, 20_000],
+      [20_000, 20_000],
+    ] as const;
+    expect(heard).toEqual([16_000, [true, ...first], first, [true, ...last], last, 20_000]);
+  });
+});

@@ -1,15 +1,16 @@
 /** A call: who is in the room, and what goes to and fro. */
-import P2PCF, { type Peer, type SignalingState } from '../src/client/index.ts';
+import P2PCF, { type Peer, type PeerState, type SignalingState } from '../src/client/index.ts';
 import { showMessage, showNote } from './chat.ts';
 import type { Devices } from './devices.ts';
 import { announce } from './dom.ts';
 import { forget, sendFile, takeFile } from './files.ts';
+import type { Place } from './link.ts';
 import { nameOf } from './names.ts';
 import { Person } from './person.ts';
 import { Speaker } from './speaker.ts';
 import { server, TimedConnection, TimedWebSocket } from './stopwatch.ts';
 import type { Tile, Tiles } from './tiles.ts';
-import { refusal, serverTrouble, type Trouble } from './trouble.ts';
+import { refusal, serverTrouble, strangerTrouble, type Trouble } from './trouble.ts';
 import { follow, reached, unfollow } from './why.ts';
 import { decode, encode, type Message } from './wire.ts';
 
@@ -41,11 +42,13 @@ export class Call {
   #hasEntered = false;
 
   /** Throws Error for a room's name that cannot be. */
-  constructor(name: string, room: string, devices: Devices, tiles: Tiles, listener: CallListener) {
+  constructor(name: string, { room, key }: Place, devices: Devices, tiles: Tiles, listener: CallListener) {
     try {
       this.#room = new P2PCF('demo', room, {
         workerUrl: location.origin,
         metadata: { name },
+        // The room's name is not hidden: whoever has another key would be elsewhere, and never hear of it.
+        ...(key && { key }),
         WebSocket: TimedWebSocket,
         wrtc: { RTCPeerConnection: TimedConnection },
       });
@@ -68,7 +71,7 @@ export class Call {
       .on('state', (state, reason) => this.#showServer(state, reason))
       .on('peerjoin', (peer) => this.#meet(peer))
       .on('peerconnect', (peer) => this.#greet(peer))
-      .on('peerstate', (peer, state, reason) => this.#people.get(peer)?.showState(state, reason))
+      .on('peerstate', (peer, state, reason) => this.#showState(peer, state, reason))
       .on('peerclose', (peer) => this.#part(peer))
       .on('msg', (peer, data) => this.#take(peer, decode(data)));
   }
@@ -166,6 +169,12 @@ export class Call {
     }
     person.wasConnected = true;
     this.#listener.counted(this.connected);
+  }
+
+  #showState(peer: Peer, state: PeerState, reason: string | undefined): void {
+    const person = this.#people.get(peer);
+    if (person) person.showState(state, reason);
+    else if (state === 'failed') this.#listener.troubled(strangerTrouble(reason ?? '')); // never met: it has another key
   }
 
   #part(peer: Peer): void {

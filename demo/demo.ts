@@ -1,11 +1,12 @@
 /** The demo: a first screen, a call, and what stands in their place when there is none. */
+import P2PCF from '../src/client/index.ts';
 import { Call } from './call.ts';
 import { clear } from './chat.ts';
 import { fillChoices } from './choices.ts';
 import { Devices } from './devices.ts';
 import { find, findAll, make, setIcon } from './dom.ts';
 import { invitation } from './invite.ts';
-import { linkTo, newRoom, roomIn } from './link.ts';
+import { linkTo, newRoom, type Place, placeIn } from './link.ts';
 import { hue, initials, tidy } from './names.ts';
 import { openPanel } from './panel.ts';
 import { Tiles } from './tiles.ts';
@@ -21,8 +22,10 @@ const preview = find('preview', HTMLVideoElement);
 const face = find('preview-initials', HTMLElement);
 const tiles = new Tiles(find('tiles', HTMLElement));
 const devices = new Devices(showDevices, showDeviceTrouble);
-const invitedTo = roomIn(location);
-const room = invitedTo ?? newRoom();
+const invitedTo = placeIn(location);
+// Encryption in browsers needs a secure context, which is https or localhost.
+const place: Place = invitedTo ?? { room: newRoom(), key: isSecureContext ? P2PCF.newKey() : undefined };
+const { room } = place;
 let call: Call | undefined;
 
 for (const [element, name] of findAll('data-icon')) setIcon(element, name);
@@ -38,7 +41,7 @@ for (const [button] of findAll('data-closes'))
 for (const dialog of document.querySelectorAll('dialog'))
   dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
 
-history.replaceState(null, '', linkTo(room, location.href));
+history.replaceState(null, '', linkTo(place, location.href));
 // The user has put the link of another room into the address bar.
 addEventListener('hashchange', () => location.reload());
 find('join', HTMLButtonElement).textContent = invitedTo ? 'Join the call' : 'Start a call';
@@ -95,7 +98,7 @@ function join(): void {
   clear();
   showCounted(0);
   try {
-    call = new Call(tidy(nameField.value) || 'Guest', room, devices, tiles, {
+    call = new Call(tidy(nameField.value) || 'Guest', place, devices, tiles, {
       counted: showCounted,
       connected: (ms) => {
         const chip = find('speed', HTMLButtonElement);

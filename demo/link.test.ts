@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
-import { linkTo, newRoom, roomIn } from './link.ts';
+import { linkTo, newRoom, placeIn } from './link.ts';
 
 const PAGE = 'https://example.com/demo/?room=before#before';
 
 test.each(['lobby', 'a+b&c=d', 'living room', '50% off', 'a/b?c#d', 'Größe 😀', "it's", '%41'])(
-  'the link to %j leads to it',
+  'the link to %j leads to it, with a key and without',
   (room) => {
-    const { hash, search } = new URL(linkTo(room, PAGE));
-    expect(roomIn({ hash, search })).toBe(room);
+    for (const key of [undefined, 'AAECAwQFBgcICQoLDA0ODw'])
+      expect(placeIn(new URL(linkTo({ room, key }, PAGE)))).toEqual({ room, key });
   },
 );
 
@@ -21,7 +21,13 @@ test.each([
   ['', '', undefined],
   ['#', '?other=1', undefined],
 ])('%j with %j names %j', (hash, search, room) => {
-  expect(roomIn({ hash, search })).toBe(room);
+  expect(placeIn({ hash, search })?.room).toBe(room);
+});
+
+test('a key is taken from the fragment alone, however wrong it is', () => {
+  expect(placeIn({ hash: '#lobby&key=short', search: '' })).toEqual({ room: 'lobby', key: 'short' });
+  expect(placeIn({ hash: '#lobby&key=', search: '' })).toEqual({ room: 'lobby', key: undefined });
+  expect(placeIn({ hash: '', search: '?room=lobby&key=short' })).toEqual({ room: 'lobby', key: undefined });
 });
 
 test('a new room is never the same', () => {

@@ -1,15 +1,26 @@
-/** The room in the page's link: /demo/#room, or /demo/?room=room. */
+/** The room in the page's link: /demo/#room&key=key, /demo/#room, or /demo/?room=room. */
 
-/** The room that a link names, or undefined. Whatever was typed is a room's name: `a+b&c=d` is one. */
-export function roomIn({ hash, search }: { hash: string; search: string }): string | undefined {
-  return decode(hash.slice(1)) || new URLSearchParams(search).get('room') || undefined;
+/** A room, and what its members share so that the server cannot listen in: without a key, it could. */
+export interface Place {
+  room: string;
+  key?: string | undefined;
+}
+
+/**
+ * The room that a link names, or undefined. Whatever was typed is a room's name: `a+b&c=d` is one. A key counts in the
+ * fragment alone, which no server sees.
+ */
+export function placeIn({ hash, search }: { hash: string; search: string }): Place | undefined {
+  const [, before = '', key] = /^#?(.*?)(?:&key=([^&]*))?$/s.exec(hash) ?? [];
+  const room = decode(before) || new URLSearchParams(search).get('room');
+  return room ? { room, key: key || undefined } : undefined;
 }
 
 /** The link to a room, from the address of this page. */
-export function linkTo(room: string, page: string): string {
+export function linkTo({ room, key }: Place, page: string): string {
   const url = new URL(page);
   url.search = '';
-  url.hash = encodeURIComponent(room);
+  url.hash = encodeURIComponent(room) + (key ? `&key=${key}` : '');
   return url.href;
 }
 

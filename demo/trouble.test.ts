@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { badRoom, deviceTrouble, pairTrouble, refusal, serverTrouble } from './trouble.ts';
+import { badRoom, deviceTrouble, pairTrouble, refusal, serverTrouble, strangerTrouble } from './trouble.ts';
 
 const error = (name: string): Error => Object.assign(new Error('as the browser says'), { name });
 
@@ -23,6 +23,7 @@ test('to show no screen after all is no trouble', () => {
 test('a room that is full, and one that lets nobody in, lead on in different ways', () => {
   expect(refusal(4003, new Error('x'))).toMatchObject({ title: 'This room is full.', way: 'retry' });
   expect(refusal(4009, new Error('Id is taken'))).toMatchObject({ way: 'new room' });
+  expect(refusal(0, new Error('No key.')).title).toContain('the key in the link');
   expect(badRoom(new Error('Room ID must be at least four characters')).text).toContain('four characters. Check');
 });
 
@@ -38,4 +39,5 @@ test('a pair without a way is named, and why', () => {
   const { title, text } = pairTrouble('Ada', 'ICE failed.');
   expect(title).toContain('Ada');
   expect(text).toContain('ICE failed.');
+  expect(strangerTrouble('It has the wrong key.').text).toContain('It has the wrong key.');
 });

@@ -49,6 +49,13 @@ export function refusal(closeCode: number, error: unknown): Trouble {
       text: 'Try again when somebody has left, or start a room of your own.',
       way: 'retry',
     };
+  // No socket was opened: the key is none, or this page is not a secure one.
+  if (closeCode === 0)
+    return {
+      title: 'This page cannot use the key in the link.',
+      text: `${messageOf(error)} Ask whoever sent you the link for a new one, or start a room of your own.`,
+      way: 'new room',
+    };
   return {
     title: 'The server did not let you in.',
     text: `${messageOf(error)} Ask whoever sent you the link for a new one, or start a room of your own.`,
@@ -81,6 +88,14 @@ export function serverTrouble(
   if (state === 'connecting' && reason)
     return { title: 'The server cannot be reached yet.', text: `${reason} This page keeps trying.` };
   return undefined;
+}
+
+/** Somebody is in the room whom the library does not take; who, only those with the same key can know. */
+export function strangerTrouble(reason: string): Trouble {
+  return {
+    title: 'Somebody here has another link to this room.',
+    text: `${reason} The key is the end of the link: send it again, all of it, and you meet.`,
+  };
 }
 
 /** Why there is no way to a person; `reason` is the library's. */

@@ -30,6 +30,7 @@ interface Pair {
   summary: HTMLElement;
   chart: HTMLElement;
   way: HTMLElement;
+  sas: HTMLElement;
   meters: HTMLElement;
   times: Times;
   name: string;
@@ -39,14 +40,15 @@ interface Pair {
 /** Shows a connection from its beginning. */
 export function follow(peer: Peer, name: string, times: Times): void {
   const summary = make('summary');
-  const [chart, way, meters] = [
+  const [chart, way, sas, meters] = [
     make('div'),
     make('p', { className: 'quiet way' }),
+    make('p', { className: 'sas' }),
     make('dl', { className: 'meters' }),
   ];
-  const view = make('details', { open: pairs.size === 0 }, summary, chart, way, meters);
+  const view = make('details', { open: pairs.size === 0 }, summary, chart, way, sas, meters);
   list.append(view);
-  pairs.set(peer, { view, summary, chart, way, meters, times, name, readings: [] });
+  pairs.set(peer, { view, summary, chart, way, sas, meters, times, name, readings: [] });
 }
 
 /** The channel is open for the first time. Returns how long that took, in ms. */
@@ -56,7 +58,14 @@ export function reached(peer: Peer): number {
   const { times } = pair;
   times.channel ??= performance.now();
   if (peer._pc instanceof TimedConnection) Object.assign(times, peer._pc.steps);
+  // The same on both sides, unless somebody sits between. The connection may be gone before it is known.
+  peer.sas.then(({ digits, emoji }) => showSas(pair.sas, digits, emoji)).catch(() => undefined);
   return times.channel - times.start;
+}
+
+function showSas(place: HTMLElement, digits: string, emoji: string[]): void {
+  const explanation = `If ${digits} stands here for the other, too, nobody sits between you: read it to each other.`;
+  place.replaceChildren(make('strong', {}, emoji.join(' ')), ' ', explanation);
 }
 
 export function unfollow(peer: Peer): void {

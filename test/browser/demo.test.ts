@@ -166,6 +166,36 @@ test('why it is so fast is shown in numbers, and addresses only when asked for',
   await panel.getByText(/:\d+ udp to .*:\d+ udp/).waitFor();
 });
 
+test('a new room has a key in its link: who has the link is met and reads the same, who has another key is told', async () => {
+  const start = async (url: string, button: string): Promise<Page> => {
+    const page = await newPage(url);
+    await page.getByRole('button', { name: button }).click();
+    return page;
+  };
+  const alice = await start(`${server.url}/demo/`, 'Start a call');
+  const link = alice.url();
+  expect(link).toMatch(/\/demo\/#[a-z2-9]{16}&key=[\w-]{22}$/);
+  expect(await alice.getByLabel('Link to this room').first().inputValue()).toBe(link);
+  const bob = await start(link, 'Join the call');
+  const sums = [];
+  for (const page of [alice, bob]) {
+    await page.getByRole('button', { name: 'Why so fast?' }).click();
+    sums.push(
+      await page
+        .locator('#why .sas')
+        .filter({ hasText: /\d{3} \d{3}/ })
+        .textContent(),
+    );
+  }
+  expect(sums[0]).toBe(sums[1]);
+
+  const mallory = await start(link.replace(/.{22}$/, 'AAECAwQFBgcICQoLDA0ODw'), 'Join the call');
+  await mallory.getByText('Somebody here has another link to this room').waitFor();
+  expect(await mallory.getByRole('listitem').count()).toBe(1);
+  const mistyped = await start(link.slice(0, -1), 'Join the call');
+  await mistyped.getByRole('heading', { name: 'This page cannot use the key in the link' }).waitFor();
+});
+
 test.each(['a+b&c=d', 'living room', '50% off'])('a room may be called %j', async (room) => {
   const alice = await enter(room, 'Alice');
   const link = await alice.getByLabel('Link to this room').first().inputValue();

@@ -1,5 +1,5 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
-import { serverUrl } from '../protocol/join.ts';
+import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
 import type { SealedOptions } from './sealed-options.ts';
@@ -89,7 +89,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     wrtc = globalThis,
     identity,
   }: Partial<P2PCFOptions> = options ?? {};
-  serverUrl(workerUrl ?? '', 'ws', '');
+  joinUrl(workerUrl ?? '', { roomId });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);

@@ -18,6 +18,8 @@ const ENTRIES = {
 
 let quickStart: string;
 let withCamera: string;
+let privateRoom: string;
+let friendsOnly: string;
 let signalingAlone: string;
 let bareClient: string;
 let server: Server;
@@ -27,8 +29,8 @@ const open: { stop(): Promise<void> }[] = [];
 beforeAll(async () => {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
   const blocks = Array.from(readme.matchAll(/^```js\n(.*?)^```/gms), ([, block = '']) => block);
-  expect(blocks).toHaveLength(4);
-  [quickStart = '', withCamera = '', signalingAlone = '', bareClient = ''] = blocks;
+  expect(blocks).toHaveLength(6);
+  [quickStart = '', withCamera = '', privateRoom = '', friendsOnly = '', signalingAlone = '', bareClient = ''] = blocks;
   [server, browser] = await Promise.all([startWorkerd(), launchChromium()]);
 });
 afterEach(async () => {
@@ -43,6 +45,9 @@ test('every block type-checks under strict', async () => {
   try {
     const quickStartWithCamera = quickStart.replace('await room.start();', `${withCamera}await room.start();`);
     await writeFile(join(folder, 'library.ts'), quickStartWithCamera);
+    const given = `import P2PCF from 'p2pcf-ws'; declare const workerUrl: string, friends: Set<unknown>;\n`;
+    await writeFile(join(folder, 'private.ts'), given + privateRoom);
+    await writeFile(join(folder, 'friends.ts'), `${given}const key = P2PCF.newKey();\n${friendsOnly}`);
     await writeFile(join(folder, 'signaling.ts'), signalingAlone);
     await writeFile(join(folder, 'bare.js'), bareClient);
     const paths = Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [path]]));
@@ -83,8 +88,8 @@ interface Reader {
   said: string[];
 }
 
-async function openReader(pages: PageServer): Promise<Reader> {
-  const page = await openPage(browser, pages.url);
+async function openReader({ url }: { url: string }): Promise<Reader> {
+  const page = await openPage(browser, url);
   open.push({
     async stop() {
       expect(page.errors).toEqual([]);
@@ -114,6 +119,17 @@ test('a stream: the others see it', async () => {
       .poll(() => page.evaluate(() => document.querySelector('video')?.videoWidth ?? 0), WAIT)
       .toBeGreaterThan(0);
   }
+});
+
+test('a private room: whoever has the link is met', async () => {
+  const use = `room.on('peerconnect', () => room.broadcast('hello'));
+    room.on('msg', (_peer, data) => console.log(new TextDecoder().decode(data)));
+    await room.start();`;
+  const pages = await serve(`import P2PCF from 'p2pcf-ws';\nconst workerUrl = '${server.url}';\n${privateRoom}${use}`);
+  const alice = await openReader(pages);
+  await openReader(pages); // has made a key of its own
+  const bob = await openReader({ url: alice.page.url() });
+  for (const reader of [alice, bob]) await untilSaid(reader, /^hello$/, 1);
 });
 
 test('signaling alone: three tabs hear each other', async () => {

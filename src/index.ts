@@ -2,7 +2,8 @@
 import { description, version } from '../package.json';
 import { NOT_OWNER } from './protocol/close.ts';
 import { ProtocolError } from './protocol/error.ts';
-import { isRoomPath, mayUseId, parseJoin, ROOM_PATH } from './protocol/join.ts';
+import { isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomTokenOf } from './protocol/join.ts';
+import { checkAdmission, refusalOf } from './worker/admission.ts';
 import { landingPage, wantsPage } from './worker/landing.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { readLimits, SettingsError } from './worker/settings.ts';
@@ -20,10 +21,11 @@ const NO_SNIFF = { 'X-Content-Type-Options': 'nosniff' };
 const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 export default {
-  fetch(request, env): Response | Promise<Response> {
+  async fetch(request, env): Promise<Response> {
     try {
       readLimits(env);
-      return route(request, env);
+      checkAdmission(env);
+      return await route(request, env);
     } catch (error) {
       if (error instanceof SettingsError) return sentence(500, error.message);
       if (error instanceof ProtocolError) return sentence(400, error.message);
@@ -67,14 +69,17 @@ function about(): object {
   };
 }
 
-function enterRoom(request: Request, url: URL, env: Env): Response | Promise<Response> {
+async function enterRoom(request: Request, url: URL, env: Env): Promise<Response> {
   if (request.method !== 'GET') return wrongMethod(request, 'GET');
-  const join = parseJoin(url, request.headers.get('Sec-WebSocket-Protocol'), () => crypto.randomUUID());
+  const subprotocols = request.headers.get('Sec-WebSocket-Protocol');
+  const join = parseJoin(url, subprotocols, () => crypto.randomUUID());
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
   if (!mayUseId(join)) return refused(request, join, NOT_OWNER);
-  return withJoin(request, join).then((upgrade) => env.SIGNALING_ROOM.getByName(join.roomId).fetch(upgrade));
+  const refusal = await refusalOf(request, join.roomId, roomTokenOf(url, subprotocols), env, Date.now());
+  if (refusal) return refused(request, join, refusal);
+  return env.SIGNALING_ROOM.getByName(join.roomId).fetch(await withJoin(request, join));
 }
 
 function onlyGet(request: Request): Response | undefined {

@@ -9,7 +9,7 @@ import { randomHex } from './random.ts';
 
 /**
  * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
- * (156), one that follows another at once loses the connection now and then (seen 2026-11).
+ * (156), a restart right after another loses the connection now and then (seen 2026-11).
  */
 const RESTART_EVERY_MS = 2_000;
 

@@ -45,6 +45,16 @@ export class Members extends Map<string, Member> {
     this.set(id, member);
     return member;
   }
+
+  /** Whoever is forgotten is not met again. */
+  override delete(id: string): boolean {
+    clearTimeout(this.get(id)?.meetTimer);
+    return super.delete(id);
+  }
+
+  override clear(): void {
+    for (const id of [...this.keys()]) this.delete(id);
+  }
 }
 
 /** Counts the end of a connection, which `wasGood` if it had lasted: how long to wait before the next, in ms. */

@@ -3,7 +3,7 @@ import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { ConnectionSettings, WebRTC } from './connection.ts';
 import type { SealedOptions } from './sealed-options.ts';
-import type { SignalingOptions } from './signaling.ts';
+import type { RoomToken, SignalingOptions } from './signaling.ts';
 
 export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -26,6 +26,8 @@ export interface P2PCFOptions extends SealedOptions {
   maxConnections?: number;
   /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
   pingEveryMs?: number;
+  /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
+  token?: RoomToken;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
@@ -123,6 +125,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
       ...(options.WebSocket && { WebSocket: options.WebSocket }),
+      ...(options.token && { token: options.token }),
       ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
     },
     offersAhead,

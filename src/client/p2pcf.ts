@@ -1,5 +1,5 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
-import { FULL } from '../protocol/close.ts';
+import { DUPLICATE, TAKEN } from '../protocol/close.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
@@ -214,7 +214,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         this.emit('state', state, reason);
       })
       .on('refused', ({ code }) => {
-        if (this.#enteredAt && code !== FULL.code) this.#changeSession(signaling);
+        if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
       .on('peers', (message) => this.#withCertificate(() => this.#meetAll(message)))
@@ -455,7 +455,6 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     clearTimeout(this.#returnTimer);
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
-    for (const { meetTimer } of this.#members.values()) clearTimeout(meetTimer);
     this.#members.clear();
     this.#spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();

@@ -1,5 +1,5 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
-import { type Close, COMING_BACK, heldFor, isFinal } from '../protocol/close.ts';
+import { type Close, COMING_BACK, heldFor, isFinal, UNAUTHORIZED } from '../protocol/close.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
@@ -25,6 +25,9 @@ const ANSWER_WITHIN = 0.4;
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
 
+/** Our own name for an attempt without a token: try again later (as in RFC 6455's registry of close codes). */
+const UNAVAILABLE = 1013;
+
 /** Most messages that wait for a connection, as many as the server takes at once; the oldest go first when there are more. */
 const MAX_WAITING = 500;
 
@@ -35,6 +38,9 @@ const MAX_WAITING = 500;
 export type SignalingState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 
 export type WebSocketClass = new (url: string, subprotocols: string[]) => object;
+
+/** A JWT of the app's own backend, or what gets one: at each connection, and once more where one is not taken. */
+export type RoomToken = string | (() => string | Promise<string>);
 
 export interface SignalingOptions {
   /** Address of the server: http, https, ws or wss, with or without a path. */
@@ -54,6 +60,8 @@ export interface SignalingOptions {
    * owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string;
+  /** The room token that the server wants (PROTOCOL.md). A function is asked for one at each connection. */
+  token?: RoomToken;
   /**
    * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead
    * the room will give us, to be sent along.
@@ -98,6 +106,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #entry: object | undefined;
   #waiting: string[] = [];
   #attempt = 0;
+  /** Whether the last token was not taken, and another is asked for. */
+  #isRenewing = false;
   #openedAt = 0;
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -116,7 +126,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /**
    * Connects, and reconnects whenever the connection is lost. Resolves when the room has answered for the first time;
-   * rejects with Error only if it refuses for good (4000, 4003, 4009), which is then the error's `code`, or if `stop` is
+   * rejects with Error only if it refuses for good (4000, 4003, 4009, 4401, 4403), which is then the error's `code`, or if `stop` is
    * called before it answers.
    */
   start(): Promise<void> {
@@ -167,28 +177,45 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #begin(): void {
     this.#listen('addEventListener');
     this.#setState('connecting');
-    void this.#enter();
+    void this.#enter(this.#options.prepare);
   }
 
-  async #enter(): Promise<void> {
+  async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
     const entry = {};
     this.#entry = entry;
     // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
     // server.
-    const answer = await this.#options.prepare?.();
+    const [answer, token] = await Promise.all([prepare?.(), this.#token()]);
     if (this.#entry !== entry || this.#socket) return;
+    if (token === null) return this.#lost({ code: UNAVAILABLE, reason: '' });
     try {
-      this.#connect(answer);
+      this.#connect(token, answer);
     } catch (error) {
       this.#end(error); // a page on https may not open ws://
     }
   }
 
-  #connect(answer?: unknown): void {
-    clearTimeout(this.#retryTimer);
-    this.#retryTimer = undefined;
+  /** Null if the app could not get one just now. */
+  async #token(): Promise<string | undefined | null> {
+    const { token } = this.#options;
+    if (typeof token !== 'function') return token;
+    try {
+      return await token();
+    } catch (error) {
+      console.warn('P2PCF-WS: the option token failed, and is tried again:', error);
+      return null;
+    }
+  }
+
+  #connect(token: string | undefined, answer: unknown): void {
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
-    const join = { ...this.#join, ...(answer !== undefined && { answer: JSON.stringify(answer) }) };
+    const join = {
+      ...this.#join,
+      ...(token && { token }),
+      ...(answer !== undefined && { answer: JSON.stringify(answer) }),
+    };
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
@@ -243,6 +270,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     clearTimeout(this.#answerTimer);
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
+    this.#isRenewing = false;
     this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
     this.#ping(); // the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
@@ -257,7 +285,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #lost(close: Close): void {
-    if (isFinal(close)) {
+    const mayRenew = close.code === UNAUTHORIZED && typeof this.#options.token === 'function' && !this.#isRenewing;
+    if (mayRenew) this.#isRenewing = true;
+    else if (isFinal(close)) {
       this.emit('refused', { code: close.code, reason: close.reason });
       const error = new Error(`The room refused: ${close.reason} (${close.code}).`);
       this.#end(Object.assign(error, { code: close.code }));
@@ -275,7 +305,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // Any other code is a room's, which has said why.
     if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
-    this.#retryTimer = setTimeout(() => this.#connect(), delay + (heldFor(close) ?? 0) * 1000);
+    this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */
@@ -294,7 +324,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'open') this.#ping();
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
-      this.#connect();
+      void this.#enter();
     }
   };
 
@@ -318,6 +348,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#retryTimer = undefined;
     this.#waiting = [];
     this.#attempt = this.#lostAt = 0;
+    this.#isRenewing = false;
     this.#setState('closed');
   }
 

@@ -30,6 +30,19 @@ export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
 
+export const UNAUTHORIZED = 4401;
+export const FORBIDDEN = 4403;
+
+/** No token of the app's, or one that is not good, or no longer: the client may come back with another. */
+export function unauthorized(reason: string): Close {
+  return { code: UNAUTHORIZED, reason };
+}
+
+/** Not from this page, or not into this room. Final. */
+export function forbidden(reason: string): Close {
+  return { code: FORBIDDEN, reason };
+}
+
 /**
  * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place
  * is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for ever.
@@ -57,5 +70,6 @@ export const UNKEPT: Close = { code: 1011, reason: 'The room could not keep your
 /** Whether a client should stay away after this, because coming back could not help. */
 export function isFinal(close: Close): boolean {
   const { code } = close;
+  if (code === UNAUTHORIZED || code === FORBIDDEN) return true;
   return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
 }

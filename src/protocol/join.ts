@@ -43,6 +43,8 @@ export interface Join {
   metadata?: string;
   /** RESUME_NEXT_TIME, or the token of the place we want back. */
   resume?: string;
+  /** The app's word that we may come in: a room token (PROTOCOL.md). */
+  token?: string;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
   /** An answer, as JSON, to whichever offer published ahead the room gives it. */
@@ -93,12 +95,13 @@ export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): s
 }
 
 /** The subprotocols to connect with: what of a join does not belong into a URL, or might not come through in one. */
-export function joinSubprotocols({ clientId, metadata, resume, answer }: Join): string[] {
+export function joinSubprotocols({ clientId, metadata, resume, token, answer }: Join): string[] {
   return [
     SUBPROTOCOL,
     ...(!clientId || PLAIN_ID.test(clientId) ? [] : [`${SUBPROTOCOL}.clientId.${toBase64Url(clientId)}`]),
     ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
     ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
+    ...(token === undefined ? [] : [`${SUBPROTOCOL}.token.${toBase64Url(token)}`]),
     ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
   ];
 }
@@ -157,6 +160,14 @@ export function parseJoin(
     ahead: parameter('ahead') === '1',
     ...(answer !== null && { answer: readAnswer(answer) }),
   };
+}
+
+/**
+ * The token of a join or a poll by which the app's backend lets it in; undefined for none. It is no part of the join: the
+ * Worker reads it, and the room is not told. Throws ProtocolError for a subprotocol that is no base64url.
+ */
+export function roomTokenOf({ searchParams }: ParsedUrl, subprotocols: string | null): string | undefined {
+  return offered('token', subprotocols) ?? searchParams.get('token') ?? undefined;
 }
 
 /** Whether a join may come under the id it names: a plain one anybody, an owned one nobody but its owner. */

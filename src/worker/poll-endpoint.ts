@@ -1,7 +1,9 @@
 /** P2PCF's HTTP protocol at `/`: what arrives is checked here, before a room is woken and billed. */
 import { ProtocolError } from '../protocol/error.ts';
+import { roomTokenOf } from '../protocol/join.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
+import { refusalOf } from './admission.ts';
 import type { Env } from './signaling-room.ts';
 
 /** Pages of any origin may poll. */
@@ -22,9 +24,13 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
   try {
     if (leaves) {
       const farewell = parseLeave(text, Date.now());
+      const refusal = await refusalFor(request, farewell.roomId, env);
+      if (refusal) return refusal;
       return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
     }
     const poll = parsePoll(text, Date.now());
+    const refusal = await refusalFor(request, poll.roomId, env);
+    if (refusal) return refusal;
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
@@ -32,6 +38,11 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
     console.error(error);
     return respond({ status: 503, body: 'The room does not answer. Try again.', retryAfterSeconds: 10 });
   }
+}
+
+async function refusalFor(request: Request, roomId: string, env: Env): Promise<Response | undefined> {
+  const refusal = await refusalOf(request, roomId, roomTokenOf(new URL(request.url), null), env, Date.now());
+  return refusal && respond({ status: refusal.code === 4403 ? 403 : 401, body: `${refusal.reason}.` });
 }
 
 /** Answers `OPTIONS`: to a browser that asks first, that its page may; to anyone else, what there is. */
@@ -46,7 +57,7 @@ export function answerPreflight({ headers }: Request): Response {
 }
 
 interface Answer extends Omit<PollResponse, 'status'> {
-  readonly status: PollResponse['status'] | 400 | 413;
+  readonly status: PollResponse['status'] | 400 | 401 | 403 | 413;
 }
 
 function respond({ status, body, retryAfterSeconds }: Answer): Response {

@@ -7,6 +7,12 @@ export interface Settings {
   MESSAGES_PER_SECOND?: unknown;
   RESUME_GRACE_SECONDS?: unknown;
   GHOST_AFTER_SECONDS?: unknown;
+  ALLOWED_ORIGINS?: unknown;
+  AUTH_SECRET?: unknown;
+  AUTH_SECRET_2?: unknown;
+  AUTH_PUBLIC_JWK?: unknown;
+  AUTH_PUBLIC_JWK_2?: unknown;
+  AUTH_TOKEN_SECONDS?: unknown;
 }
 
 /** A setting makes no sense. The message names it and says what would. */

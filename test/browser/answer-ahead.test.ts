@@ -66,9 +66,13 @@ test('both begin at once, and go on as any two: media from both, an ICE restart,
   expect(await remoteType(bob)).toBe('answer');
   expect(await remoteType(alice)).toBe('answer');
   for (const page of [alice, bob]) {
+    await page.evaluate(() => {
+      for (const peer of window.room.peers.values()) peer.on('stream', () => window.log.push('stream'));
+    });
+  }
+  for (const page of [alice, bob]) {
     await page.evaluate(async () => {
       const [peer] = window.room.peers.values();
-      peer?.on('stream', () => window.log.push('stream'));
       peer?.addStream(await navigator.mediaDevices.getUserMedia({ video: true }));
     });
   }

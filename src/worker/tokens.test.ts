@@ -1,0 +1,130 @@
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { expect, test } from 'vitest';
+import { readTokenSettings, verifyToken } from './tokens.ts';
+
+const NOW = Date.UTC(2026, 10, 25);
+const SECONDS = NOW / 1000;
+const SECRET = 'a secret of at least thirty-two bytes';
+const OTHER = 'another secret, of more than thirty-two bytes';
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+interface Making {
+  claims?: Record<string, unknown>;
+  header?: Record<string, unknown>;
+  key?: Parameters<SignJWT['sign']>[0];
+}
+
+const make = ({ claims = {}, header = {}, key = bytes(SECRET) }: Making = {}): Promise<string> =>
+  new SignJWT({ aud: 'p2pcf-ws', exp: SECONDS + 600, rooms: ['lobby'], ...claims })
+    .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt', ...header })
+    .sign(key);
+
+const settings = readTokenSettings({ AUTH_SECRET: SECRET });
+const verify = (token: string, room = 'lobby', by = settings) => verifyToken(token, room, by, NOW);
+
+test('a good token opens its room, and says who comes', async () => {
+  const token = await make({ claims: { sub: 'alice', max: 4, host: true } });
+  expect(await verify(token)).toEqual({ claims: { sub: 'alice', max: 4, host: true, exp: SECONDS + 600 } });
+});
+
+test.each([
+  [{ rooms: ['team-1'] }, 'team-1', true],
+  [{ rooms: ['team-1'] }, 'team-10', false],
+  [{ rooms: ['team-10'] }, 'team-1', false],
+  [{ rooms: ['Team-1'] }, 'team-1', false],
+  [{ rooms: ['*'] }, '*', true],
+  [{ rooms: ['*'] }, 'lobby', false],
+  [{ rooms: ['team-*'] }, 'team-1', false],
+  [{ rooms: 'lobby' }, 'lobby', false],
+  [{ rooms: [] }, 'lobby', false],
+  [{ rooms: undefined }, 'lobby', false],
+  [{ rooms: [], prefix: 'team-' }, 'team-10', true],
+  [{ rooms: [], prefix: 'team-' }, 'my-team-10', false],
+  [{ rooms: [], prefix: 'team-*' }, 'team-10', false],
+  [{ rooms: [], prefix: '' }, 'lobby', false],
+  [{ rooms: [], prefix: ['l'] }, 'lobby', false],
+])('with %j the room %s is open: %s', async (claims, room, isOpen) => {
+  expect(await verify(await make({ claims }), room)).toEqual(
+    isOpen ? { claims: expect.anything() } : { refusal: { code: 4403, reason: 'The token is not for this room' } },
+  );
+});
+
+test.each([
+  ['expired', { claims: { exp: SECONDS - 60 } }, 'has expired'],
+  ['no expiry', { claims: { exp: undefined } }, 'its exp'],
+  ['two days ahead', { claims: { exp: SECONDS + 2 * 86_400 } }, 'too far ahead'],
+  ['not yet', { claims: { nbf: SECONDS + 600 } }, 'its nbf'],
+  ['another aud', { claims: { aud: 'my-app' } }, 'its aud'],
+  ['no aud', { claims: { aud: undefined } }, 'its aud'],
+  ['another typ', { header: { typ: 'JWT' } }, 'its typ'],
+  ['no typ', { header: { typ: undefined } }, 'its typ'],
+  ['another key', { key: bytes(OTHER) }, 'not signed by a key'],
+  ['another alg', { header: { alg: 'HS512' }, key: bytes(SECRET.repeat(2)) }, 'not signed by a key'],
+  ['max of none', { claims: { max: 0 } }, 'its max'],
+  ['max as text', { claims: { max: '5' } }, 'its max'],
+  ['an empty sub', { claims: { sub: '' } }, 'its sub'],
+  ['oversized', { claims: { more: 'x'.repeat(5000) } }, 'longer than'],
+] satisfies [string, Making, string][])('%s: refused', async (_name, making, fault) => {
+  expect(await verify(await make(making))).toEqual({ refusal: { code: 4401, reason: expect.stringContaining(fault) } });
+});
+
+test('nothing, rubbish and an unsigned token are refused', async () => {
+  const none = new UnsecuredJWT({ aud: 'p2pcf-ws', exp: SECONDS + 600, rooms: ['lobby'] }).encode();
+  const [, payload] = (await make()).split('.');
+  const header = btoa('{"alg":"none","typ":"p2pcf-ws+jwt"}').replaceAll('=', '');
+  expect(await verify('')).toEqual({ refusal: { code: 4401, reason: 'A token is needed' } });
+  for (const token of [none, `${header}.${payload}.`, 'rubbish', '..', `${header}.${payload}`])
+    expect(await verify(token)).toEqual({
+      refusal: { code: 4401, reason: 'The token is not signed by a key of this server' },
+    });
+});
+
+test('a second secret and a second public key are as good as the first', async () => {
+  const keys = await Promise.all(
+    ['ES256', 'RS256', 'EdDSA'].map(async (alg) => ({ alg, ...(await generateKeyPair(alg)) })),
+  );
+  for (const { alg, publicKey, privateKey } of keys) {
+    const jwk = JSON.stringify({ ...(await exportJWK(publicKey)), alg });
+    const token = await make({ header: { alg }, key: privateKey });
+    const another = { ...(await exportJWK((await generateKeyPair('ES256')).publicKey)), alg: 'ES256' };
+    expect(await verify(token, 'lobby', readTokenSettings({ AUTH_PUBLIC_JWK: jwk }))).toHaveProperty('claims');
+    const rotated = readTokenSettings({ AUTH_PUBLIC_JWK: JSON.stringify(another), AUTH_PUBLIC_JWK_2: jwk });
+    expect(await verify(token, 'lobby', rotated)).toHaveProperty('claims');
+    const gone = readTokenSettings({ AUTH_PUBLIC_JWK: JSON.stringify(another) });
+    expect(await verify(token, 'lobby', gone)).toHaveProperty('refusal');
+    // The public key as an HMAC secret: RS/HS confusion.
+    expect(await verify(await make({ key: bytes(jwk) }), 'lobby', rotated)).toHaveProperty('refusal');
+  }
+  const secrets = readTokenSettings({ AUTH_SECRET: SECRET, AUTH_SECRET_2: OTHER });
+  expect(await verify(await make({ key: bytes(OTHER) }), 'lobby', secrets)).toHaveProperty('claims');
+  expect(await verify(await make(), 'lobby', secrets)).toHaveProperty('claims');
+});
+
+test.each([
+  [{ AUTH_SECRET: 'short' }, /^The secret AUTH_SECRET is too short; .*32 bytes/],
+  [{ AUTH_SECRET_2: 'short' }, /^The secret AUTH_SECRET_2 is too short/],
+  [{ AUTH_SECRET: 5 }, /^The secret AUTH_SECRET is too short/],
+  [{ AUTH_SECRET: 'replace-me-with-the-output-of-openssl-rand-base64-32' }, /is the sample/],
+  [{ AUTH_PUBLIC_JWK: 'x' }, /^The setting AUTH_PUBLIC_JWK must be one public key as JWK/],
+  [{ AUTH_PUBLIC_JWK: '{"kty":"EC"}' }, /whose "alg" is one of/],
+  [{ AUTH_PUBLIC_JWK: '{"kty":"oct","k":"AAAA","alg":"HS256"}' }, /AUTH_PUBLIC_JWK must be/],
+  [
+    { AUTH_PUBLIC_JWK_2: '{"kty":"EC","d":"AAAA","alg":"ES256"}' },
+    /^The setting AUTH_PUBLIC_JWK_2 must be .*no private part/,
+  ],
+  [{ AUTH_TOKEN_SECONDS: 'long' }, /AUTH_TOKEN_SECONDS is "long"/],
+])('%j is no setting', (wrong, complaint) => {
+  expect(() => readTokenSettings(wrong)).toThrow(complaint);
+});
+
+test('what is empty is not set', () => {
+  const empty = {
+    AUTH_SECRET: '',
+    AUTH_SECRET_2: '',
+    AUTH_PUBLIC_JWK: '',
+    AUTH_PUBLIC_JWK_2: '',
+    AUTH_TOKEN_SECONDS: '',
+  };
+  expect(readTokenSettings(empty)).toEqual(readTokenSettings({}));
+  expect(readTokenSettings({}).keys).toEqual([]);
+});

@@ -18,11 +18,11 @@ import { decode, encode, type Message } from './wire.ts';
 const LISTEN_EVERY_MS = 200;
 
 export interface CallListener {
-  /** How many others are connected has changed. */
-  counted(connected: number): void;
+  /** How many others are here, or connected, has changed. */
+  counted(others: number, connected: number): void;
   /** Connected to somebody, so many ms after our click, or after their coming. */
   connected(ms: number): void;
-  troubled(trouble: Trouble | undefined): void;
+  troubled(source: 'server' | 'stranger', trouble: Trouble | undefined): void;
   /** The room does not let us in. */
   refused(trouble: Trouble): void;
 }
@@ -76,6 +76,7 @@ export class Call {
       .on('msg', (peer, data) => this.#take(peer, decode(data)));
   }
 
+  /** How many others. */
   get connected(): number {
     return this.#room.connectedSessions.length;
   }
@@ -154,6 +155,7 @@ export class Call {
       ? { start: performance.now() }
       : { start: this.#clickedAt, socket: server.openedAt, peers: server.answeredAt };
     follow(peer, name, times);
+    this.#count();
   }
 
   #greet(peer: Peer): void {
@@ -168,13 +170,14 @@ export class Call {
       this.#listener.connected(ms);
     }
     person.wasConnected = true;
-    this.#listener.counted(this.connected);
+    this.#count();
   }
 
   #showState(peer: Peer, state: PeerState, reason: string | undefined): void {
     const person = this.#people.get(peer);
     if (person) person.showState(state, reason);
-    else if (state === 'failed') this.#listener.troubled(strangerTrouble(reason ?? '')); // never met: it has another key
+    // Never met: it has another key.
+    else if (state === 'failed') this.#listener.troubled('stranger', strangerTrouble(reason ?? ''));
   }
 
   #part(peer: Peer): void {
@@ -187,7 +190,7 @@ export class Call {
       showNote(`${person.name} has left.`);
       announce(`${person.name} has left.`);
     }
-    this.#listener.counted(this.connected);
+    this.#count();
   }
 
   #take(peer: Peer, message: Message | undefined): void {
@@ -198,8 +201,14 @@ export class Call {
     else takeFile(peer, person.name, message);
   }
 
+  #count(): void {
+    const { connected } = this;
+    this.#listener.counted(this.#people.size, connected);
+    this.#devices.share(connected);
+  }
+
   #showServer(state: SignalingState, reason: string | undefined): void {
-    this.#listener.troubled(serverTrouble(state, reason, this.connected));
+    this.#listener.troubled('server', serverTrouble(state, reason, this.connected));
   }
 
   #listen(): void {

@@ -1,10 +1,11 @@
 /** The demo: a first screen, a call, and what stands in their place when there is none. */
 import P2PCF from '../src/client/index.ts';
+import { clearTroubles, showTrouble } from './banner.ts';
 import { Call } from './call.ts';
 import { clear } from './chat.ts';
 import { fillChoices } from './choices.ts';
 import { Devices } from './devices.ts';
-import { find, findAll, make, setIcon } from './dom.ts';
+import { find, findAll, setIcon } from './dom.ts';
 import { invitation } from './invite.ts';
 import { linkTo, newRoom, type Place, placeIn } from './link.ts';
 import { hue, initials, tidy } from './names.ts';
@@ -96,7 +97,7 @@ void devices.start();
 
 function join(): void {
   clear();
-  showCounted(0);
+  showCounted(0, 0);
   try {
     call = new Call(tidy(nameField.value) || 'Guest', place, devices, tiles, {
       counted: showCounted,
@@ -106,7 +107,7 @@ function join(): void {
         chip.textContent = `Connected in ${Math.round(ms)} ms`;
         setIcon(chip, 'bolt');
       },
-      troubled: (trouble) => showTrouble(find('trouble', HTMLElement), trouble),
+      troubled: showTrouble,
       refused: end,
     });
   } catch (error) {
@@ -123,6 +124,7 @@ function end({ title, text, way }: Trouble): void {
   call = undefined;
   devices.stop();
   openPanel(undefined);
+  clearTroubles();
   for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   find('ended-title', HTMLElement).textContent = title;
   find('ended-text', HTMLElement).textContent = text;
@@ -137,8 +139,8 @@ function see(which: keyof typeof screens): void {
   for (const [name, screen] of Object.entries(screens)) screen.hidden = name !== which;
 }
 
-function showCounted(connected: number): void {
-  find('alone', HTMLElement).hidden = connected > 0;
+function showCounted(others: number, connected: number): void {
+  find('alone', HTMLElement).hidden = others > 0;
   find('message', HTMLInputElement).placeholder = connected > 0 ? 'Message to everybody' : 'Nobody else is here yet';
 }
 
@@ -168,17 +170,7 @@ function labelOf(kind: DeviceKind, isOn: boolean): string {
 
 function showDeviceTrouble(kind: DeviceKind, trouble: Trouble | undefined): void {
   const retry = (): void => void (kind === 'screen' ? devices.toggle(kind) : devices.start());
-  showTrouble(find(call ? 'trouble' : 'lobby-trouble', HTMLElement), trouble, retry);
-}
-
-function showTrouble(box: HTMLElement, trouble: Trouble | undefined, retry?: () => void): void {
-  box.hidden = trouble === undefined;
-  if (!trouble) return;
-  box.replaceChildren(make('p', {}, make('strong', {}, trouble.title), ' ', trouble.text));
-  if (trouble.way !== 'retry' || !retry) return;
-  const button = make('button', { type: 'button', className: 'plain' }, 'Try again');
-  button.addEventListener('click', retry);
-  box.append(button);
+  showTrouble(kind, trouble, retry);
 }
 
 function isDevice(kind: string): kind is DeviceKind {

@@ -10,7 +10,11 @@ export interface TracksListener {
 
 export type Input = 'camera' | 'microphone';
 
-const CAMERA = { width: { ideal: 1280 }, height: { ideal: 720 } };
+/** What a camera is asked for: a browser encodes the picture once for each of the others, who see it the smaller. */
+function pictureFor(others: number): MediaTrackConstraints {
+  const height = others <= 1 ? 720 : others <= 4 ? 360 : 180;
+  return { width: { ideal: (height * 16) / 9 }, height: { ideal: height } };
+}
 
 export class Devices {
   /** Camera and microphone, as far as there are any. The same object throughout. */
@@ -24,6 +28,7 @@ export class Devices {
   readonly #troubled: (kind: DeviceKind, trouble: Trouble | undefined) => void;
   /** The devices that were chosen, by what they are. */
   readonly #chosen: { [Kind in Input]?: string } = {};
+  #picture = pictureFor(0);
 
   constructor(changed: () => void, troubled: (kind: DeviceKind, trouble: Trouble | undefined) => void) {
     this.#changed = changed;
@@ -47,7 +52,7 @@ export class Devices {
   async start(): Promise<void> {
     try {
       const { mediaDevices } = secureNavigator();
-      const both = await mediaDevices.getUserMedia({ audio: true, video: CAMERA });
+      const both = await mediaDevices.getUserMedia({ audio: true, video: this.#picture });
       for (const track of both.getTracks()) this.#take(track);
     } catch (error) {
       const { name } = Object(error);
@@ -76,6 +81,16 @@ export class Devices {
     this.#changed();
   }
 
+  /** So many others get our picture. */
+  share(others: number): void {
+    const picture = pictureFor(others);
+    if (JSON.stringify(picture) === JSON.stringify(this.#picture)) return;
+    this.#picture = picture;
+    this.track('camera')
+      ?.applyConstraints(picture)
+      .catch(() => undefined); // it goes on as it is
+  }
+
   /** Lets go of everything. */
   stop(): void {
     for (const stream of this.streams) for (const track of stream.getTracks()) track.stop();
@@ -93,7 +108,7 @@ export class Devices {
 
   async #open(kind: Input): Promise<void> {
     const deviceId = this.#chosen[kind];
-    const wanted = { ...(kind === 'camera' && CAMERA), ...(deviceId && { deviceId: { exact: deviceId } }) };
+    const wanted = { ...(kind === 'camera' && this.#picture), ...(deviceId && { deviceId: { exact: deviceId } }) };
     try {
       const { mediaDevices } = secureNavigator();
       const opened = await mediaDevices.getUserMedia(kind === 'camera' ? { video: wanted } : { audio: wanted });

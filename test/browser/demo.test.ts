@@ -16,7 +16,10 @@ const newPage = pagesOfEachTest(() => browser);
 beforeAll(async () => {
   [server, browser] = await Promise.all([
     startDev(),
-    launchChromium(['--auto-select-desktop-capture-source=Entire screen']),
+    launchChromium([
+      '--auto-select-desktop-capture-source=Entire screen',
+      '--use-fake-device-for-media-stream=fps=5', // so that two cores can encode for everybody
+    ]),
   ]);
   proxy = await startFaultyProxy(server.url);
 });

@@ -29,9 +29,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** `npm run dev`, as the README says it, on a free port. Ready when /health answers. */
-export async function startDev(): Promise<Server> {
-  const port = await freePort();
+/** `npm run dev`, as the README says it, on a free port if none is given. Ready when /health answers. */
+export async function startDev(port?: number): Promise<Server> {
+  port ??= await freePort();
   const child = spawn('npm', ['run', 'dev', '--', '--port', String(port)], {
     cwd: root,
     detached: true, // a group of its own: npm, wrangler and workerd end together

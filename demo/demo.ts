@@ -155,7 +155,9 @@ function showDevices(): void {
     setIcon(button, kind === 'screen' ? (isOn ? 'screen-off' : 'screen') : isOn ? kind : `${kind}-off`);
   }
   preview.hidden = !devices.isOn('camera');
-  if (preview.srcObject !== devices.stream) preview.srcObject = devices.stream;
+  // A stream without a picture would keep the page loading for ever.
+  const picture = preview.hidden ? null : devices.stream;
+  if (preview.srcObject !== picture) preview.srcObject = picture;
   if (!preview.hidden) preview.play().catch(() => undefined); // hidden again
   const name = tidy(nameField.value);
   face.textContent = initials(name);

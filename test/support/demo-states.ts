@@ -106,6 +106,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   async full(world) {
     const page = await openDemo(world, newRoom());
     await page.routeWebSocket(/\/ws\/room\//, (socket) => socket.close({ code: 4003, reason: 'Room is full' }));
+    await page.reload(); // a page that is open keeps its WebSocket
     await page.locator('#join').click();
     await page.getByRole('heading', { name: 'This room is full.' }).waitFor();
     return page;

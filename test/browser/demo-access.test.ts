@@ -1,4 +1,4 @@
-/** The demo in every state, in both colour schemes and at two sizes: axe finds nothing. */
+/** The demo in its states, in both colour schemes and at two sizes: axe finds nothing. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
@@ -25,7 +25,10 @@ afterAll(async () => {
   await Promise.all([server.stop(), pages.stop(), browser.close()]);
 });
 
-test.each(Object.entries(demoStates))('%s', async (_name, open) => {
+// To axe they are the pair once more, and take minutes on two cores.
+const states = Object.entries(demoStates).filter(([name]) => name !== 'four' && name !== 'twelve');
+
+test.each(states)('%s', async (_name, open) => {
   const crowd = await openPage(browser, pages.url);
   ends.push(() => crowd.context().close());
   const page = await open({ browser, url: server.url, crowd, onEnd: (work) => ends.push(work) });

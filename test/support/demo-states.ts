@@ -185,9 +185,9 @@ function paintCameras(index: number): void {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const context = canvas.getContext('2d');
     const redraw = (): void => (context ? draw(context) : undefined);
-    setInterval(redraw, 100);
+    setInterval(redraw, 400);
     redraw();
-    return canvas.captureStream(10);
+    return canvas.captureStream(2); // enough to see that it goes on, and little to encode
   };
   const hues = [262, 200, 28, 330];
   const hue = hues[index] ?? 150;

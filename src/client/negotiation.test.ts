@@ -19,7 +19,6 @@ const fresh: Situation = {
   signalingState: 'stable',
   isMakingOffer: false,
   hasAnsweredAhead: false,
-  hasRemote: false,
   theirSdp: undefined,
   isPolite: true,
   isOfferLost: false,
@@ -30,7 +29,7 @@ const fresh: Situation = {
 };
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
-const answered: Situation = { ...fresh, hasRemote: true, theirSdp: 'taken' };
+const answered: Situation = { ...fresh, theirSdp: 'taken' };
 const worded: Situation = { ...answered, theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
 const connected: Situation = { ...silent, isAlive: true };

@@ -19,9 +19,7 @@ export interface Situation {
   isMakingOffer: boolean;
   /** An answer of ours was made before its offer was here. */
   hasAnsweredAhead: boolean;
-  /** The present connection has had a description of the other's. */
-  hasRemote: boolean;
-  /** The last description of the other's that we took. */
+  /** The last description of the other's that the present connection took. */
   theirSdp: string | undefined;
   /** When both offer at once, the polite one gives way. */
   isPolite: boolean;
@@ -58,7 +56,8 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   const [fingerprint, another] = fingerprintsOf(sdp);
   if (another !== undefined) return 'drop'; // no browser makes such a thing
   if (type === 'offer' && ours.hasAnsweredAhead) return 'pair';
-  const isKnown = ours.fingerprint !== undefined && (ours.hasRemote || ours.isPinned);
+  const hasRemote = ours.theirSdp !== undefined;
+  const isKnown = ours.fingerprint !== undefined && (hasRemote || ours.isPinned);
   const isStranger = isKnown && fingerprint !== ours.fingerprint;
   if (isStranger && ours.isPinned) return 'refuse';
   const isNew = attempt !== ours.attempt;
@@ -75,11 +74,11 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall silent.
   if (isNew && ours.isAlive) return 'drop';
   // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with it.
-  const isCollision = isOffering && !ours.isOfferLost && !(isNew && ours.hasRemote);
+  const isCollision = isOffering && !ours.isOfferLost && !(isNew && hasRemote);
   // The other would not offer if it had our offer, unless the two have crossed.
   if (isCollision && !ours.isPolite) return ours.isMakingOffer ? 'ignore' : 'resend offer';
   // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers ours.
-  const needsNewConnection = isStranger || (isNew ? isOffering || ours.hasRemote : isOffering && !ours.hasRemote);
+  const needsNewConnection = isStranger || (isNew ? isOffering || hasRemote : isOffering && !hasRemote);
   return needsNewConnection ? 'renew' : 'answer';
 }
 
@@ -130,11 +129,15 @@ function iceUfrag({ sdp }: { sdp: string }): string | undefined {
   return /^a=ice-ufrag:(.*)$/m.exec(sdp)?.[1];
 }
 
-/** A connection's state: that of ICE where the browser knows no other (Firefox before 113). */
+/**
+ * A connection's state: that of ICE where the browser knows no other (Firefox before 113). A connection that closes by
+ * itself has failed: node-datachannel (0.33.4) closes it where the other's certificate comes before its description.
+ */
 export function stateOf(pc: {
   connectionState?: RTCPeerConnectionState;
   iceConnectionState: RTCIceConnectionState;
 }): RTCPeerConnectionState | RTCIceConnectionState {
   const { connectionState = pc.iceConnectionState } = pc;
+  if (connectionState === 'closed') return 'failed';
   return connectionState === 'completed' ? 'connected' : connectionState;
 }

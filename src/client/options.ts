@@ -1,9 +1,10 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import type { ConnectionSettings, WebRTC } from './connection.ts';
+import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
+import type { RoomToken } from './room-token.ts';
 import type { SealedOptions } from './sealed-options.ts';
-import type { RoomToken, SignalingOptions } from './signaling.ts';
+import type { SignalingOptions } from './signaling.ts';
 
 export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */

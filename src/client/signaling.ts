@@ -12,15 +12,12 @@ import {
   parseServerMessage,
 } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
+import { type Deferred, newDeferred } from './deferred.ts';
 import { Emitter } from './events.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
-
-/** How often to ping, in ms: half of what the most impatient of proxies wait. */
-const PING_EVERY_MS = 25_000;
-
-/** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
-const ANSWER_WITHIN = 0.4;
+import { askForToken, type RoomToken } from './room-token.ts';
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
@@ -38,9 +35,6 @@ const MAX_WAITING = 500;
 export type SignalingState = 'connecting' | 'open' | 'reconnecting' | 'closed';
 
 export type WebSocketClass = new (url: string, subprotocols: string[]) => object;
-
-/** A JWT of the app's own backend, or what gets one: at each connection, and once more where one is not taken. */
-export type RoomToken = string | (() => string | Promise<string>);
 
 export interface SignalingOptions {
   /** Address of the server: http, https, ws or wss, with or without a path. */
@@ -89,6 +83,9 @@ export interface SignalingEvents {
 }
 
 export class SignalingClient extends Emitter<SignalingEvents> {
+  /** @internal As a minified class would else be printed by another name. */
+  static override readonly name: string = 'SignalingClient';
+
   state: SignalingState = 'closed';
   /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
   reason: string | undefined;
@@ -100,8 +97,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * way to us does not lock us out. In memory only: a copied tab would else throw out the one it was copied from.
    */
   readonly #resumeToken: string;
+  readonly #heartbeat: Heartbeat;
   #socket: WebSocket | undefined;
-  #started: Started | undefined;
+  #started: Deferred | undefined;
   /** Which `start` is entering: one before it, that was undone, does not go on. */
   #entry: object | undefined;
   #waiting: string[] = [];
@@ -111,14 +109,17 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #openedAt = 0;
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Throws Error for an address, room id, client id or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
     this.#resumeToken = options.resumeToken ?? randomHex(36);
+    this.#heartbeat = new Heartbeat(
+      () => this.#socket?.send(PING),
+      () => this.#lost({ code: 1006, reason: '' }),
+      options.pingEveryMs,
+    );
     joinUrl(options.workerUrl, this.#join);
     if (!(options.WebSocket ?? globalThis.WebSocket))
       throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
@@ -130,7 +131,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    * called before it answers.
    */
   start(): Promise<void> {
-    this.#started ??= newStarted();
+    this.#started ??= newDeferred();
     if (this.state === 'closed') this.#begin();
     return this.#started.promise;
   }
@@ -187,25 +188,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#entry = entry;
     // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
     // server.
-    const [answer, token] = await Promise.all([prepare?.(), this.#token()]);
+    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
     if (token === null) return this.#lost({ code: UNAVAILABLE, reason: '' });
     try {
       this.#connect(token, answer);
     } catch (error) {
       this.#end(error); // a page on https may not open ws://
-    }
-  }
-
-  /** Null if the app could not get one just now. */
-  async #token(): Promise<string | undefined | null> {
-    const { token } = this.#options;
-    if (typeof token !== 'function') return token;
-    try {
-      return await token();
-    } catch (error) {
-      console.warn('P2PCF-WS: the option token failed, and is tried again:', error);
-      return null;
     }
   }
 
@@ -221,23 +210,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event);
     socket.onerror = () => undefined; // close tells; the npm package ws throws an error nobody listens for
-    this.#expectAnswer();
-  }
-
-  /** A half-open connection says nothing, and its close event may take minutes: move on without it. */
-  #expectAnswer(): void {
-    clearTimeout(this.#answerTimer);
-    const withinMs = this.#pingEveryMs * ANSWER_WITHIN;
-    this.#answerTimer = setTimeout(() => this.#lost({ code: 1006, reason: '' }), withinMs);
-  }
-
-  get #pingEveryMs(): number {
-    return this.#options.pingEveryMs ?? PING_EVERY_MS;
+    this.#heartbeat.expect();
   }
 
   #receive(text: string): void {
     if (text === PONG) {
-      clearTimeout(this.#answerTimer);
+      this.#heartbeat.heard();
       return;
     }
     const message = parseServerMessage(text);
@@ -267,21 +245,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   #opened(message: Peers): void {
-    clearTimeout(this.#answerTimer);
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
-    this.#pingTimer = setInterval(() => this.#ping(), this.#pingEveryMs);
-    this.#ping(); // the room holds no place for a page that may have gone while its socket opened
+    this.#heartbeat.start(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     this.#setState('open');
     this.#started?.resolve();
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
-  }
-
-  #ping(): void {
-    this.#socket?.send(PING);
-    this.#expectAnswer();
   }
 
   #lost(close: Close): void {
@@ -309,7 +280,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */
-  async #explain(started: Started | undefined): Promise<void> {
+  async #explain(started: Deferred | undefined): Promise<void> {
     const reason = await explainFailure(this.#options.workerUrl);
     if (started !== this.#started || this.state !== 'connecting') return;
     if (reason !== this.reason) console.warn(`P2PCF-WS: ${reason}`);
@@ -321,7 +292,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#ping();
+    if (this.state === 'open') this.#heartbeat.beat();
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();
@@ -354,8 +325,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /** Is done with the present socket, whatever becomes of it. */
   #leaveSocket(code = 1000): void {
-    clearInterval(this.#pingTimer);
-    clearTimeout(this.#answerTimer);
+    this.#heartbeat.stop();
     const socket = this.#socket;
     this.#socket = undefined;
     if (!socket) return;
@@ -386,20 +356,4 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.reason = undefined;
     this.emit('state', state, undefined);
   }
-}
-
-/** A promise of `start`, and how to settle it. Promise.withResolvers is younger than the browsers and Nodes we run in. */
-interface Started {
-  promise: Promise<void>;
-  resolve: () => void;
-  reject: (error: unknown) => void;
-}
-
-function newStarted(): Started {
-  let settle: Omit<Started, 'promise'> = { resolve: () => undefined, reject: () => undefined };
-  const promise = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  promise.catch(() => undefined); // whoever waits for start() hears of it there
-  return { promise, ...settle };
 }

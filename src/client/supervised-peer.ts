@@ -2,7 +2,6 @@
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
-import { Connection, type ConnectionSettings } from './connection.ts';
 import { failureReason } from './ice-failure.ts';
 import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
 import {
@@ -17,6 +16,7 @@ import {
 } from './negotiation.ts';
 import { Outgoing } from './outgoing.ts';
 import { Peer, type PeerState } from './peer.ts';
+import { Connection, type ConnectionSettings } from './peer-connection.ts';
 
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
@@ -47,6 +47,7 @@ export interface Introduction {
 }
 
 export class SupervisedPeer extends Peer {
+  static override readonly name: string = 'Peer'; // as it is printed, also minified
   readonly #settings: ConnectionSettings;
   readonly #outgoing: Outgoing;
   /** The present connection, once it has been asked for. */

@@ -18,6 +18,7 @@ test('it brings no dependency', () => {
 });
 
 const USE = `console.log(P2PCF === named, typeof SignalingClient, typeof parseSignal);
+  console.log([P2PCF.name, SignalingClient.name], new SignalingClient({ workerUrl: 'ws://a', roomId: 'r', WebSocket: Map }));
   try { new P2PCF('name', 'room', {}); } catch (error) { console.log(error.message); }
   try { new P2PCF('me', 'room', {}); } catch (error) { console.log(error.message); }
   try { new P2PCF('name', 'room', { workerUrl: 'https://example.com' }); } catch (error) { console.log(error.message); }`;
@@ -36,8 +37,11 @@ test.each([
   app.write('app.mjs', IMPORT + USE);
   app.write('app.cjs', REQUIRE + USE);
   for (const file of ['app.mjs', 'app.cjs']) {
-    const [imported, noUrl, shortName, noWebRtc] = app.run(node, [file]).trim().split('\n');
+    const lines = app.run(node, [file]).trim().split('\n');
+    const [imported, names] = lines;
+    const [noUrl, shortName, noWebRtc] = lines.slice(-3);
     expect(imported).toBe('true function function');
+    expect(names).toMatch(/^\[ 'P2PCF', 'SignalingClient' \] SignalingClient \{/); // minified, and printed as what it is
     expect(noUrl).toMatch(/workerUrl|WebRTC/);
     expect(shortName).toMatch(/^clientId is "me": it must be a string of at least four characters/);
     expect(noWebRtc).toMatch(/^There is no WebRTC here\. Construct P2PCF in the browser/);

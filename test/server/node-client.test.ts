@@ -46,6 +46,42 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   alice.destroy();
 });
 
+test.each([
+  ['each side', ['Alice', 'Bobby']],
+  ['the side that answers', ['Alice']],
+  ['the side that offers', ['Bobby']],
+])(
+  'a connection that %s sees close by itself is made anew, before the connect timer',
+  async (_who, closing) => {
+    const room = newRoom();
+    const alice = member(room, 'Alice', false);
+    const bob = member(room, 'Bobby', false);
+    const peers: Peer[] = [];
+    const states: string[] = [];
+    for (const each of [alice, bob]) {
+      each.on('peerjoin', (peer) => peers.push(peer));
+      each.on('peerstate', (_peer, state) => states.push(`${each.clientId} ${state}`));
+    }
+    const met = [firstPeer(alice), firstPeer(bob)];
+    alice.once('peerjoin', (peer) => {
+      const closeAtAnswer = (signal: object): void => {
+        if (!('type' in signal) || signal.type !== 'answer') return;
+        peer.off('signal', closeAtAnswer);
+        for (const each of peers) if (closing.includes(each === peer ? 'Alice' : 'Bobby')) each._pc.close();
+      };
+      peer.on('signal', closeAtAnswer);
+    });
+    await alice.start();
+    await bob.start();
+    const [aliceSees, bobSees] = await Promise.all(met);
+    expect([aliceSees?.client_id, bobSees?.client_id]).toEqual(['Bobby', 'Alice']);
+    expect(states).toEqual(expect.arrayContaining(closing.map((name) => `${name} failed`)));
+    alice.destroy();
+    bob.destroy();
+  },
+  15_000,
+);
+
 test('sending to a peer that is gone is an error, not silence', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);

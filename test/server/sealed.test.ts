@@ -187,11 +187,8 @@ const ATTACKS: Record<string, [attack: Attack, reason: string]> = {
   ],
 };
 
-// Tried again, as on a busy machine node-datachannel (0.33.4) leaves a connection now and then without a channel for
-// good, attacked or not. Why is not known (2026-11).
 test.each(Object.keys(ATTACKS))(
   'a server that %s is caught, connects nobody to the wrong one, and can only delay',
-  { retry: 2 },
   async (name) => {
     const [attack, reason = ''] = ATTACKS[name] ?? [];
     await using stage = await startRoom();

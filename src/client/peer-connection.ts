@@ -104,14 +104,7 @@ export class Connection {
   /** What negotiation.ts has to know of a connection. */
   get situation(): Pick<
     Situation,
-    | 'attempt'
-    | 'isTheirsFirefox'
-    | 'signalingState'
-    | 'isMakingOffer'
-    | 'hasAnsweredAhead'
-    | 'hasRemote'
-    | 'theirSdp'
-    | 'isOfferLost'
+    'attempt' | 'isTheirsFirefox' | 'signalingState' | 'isMakingOffer' | 'hasAnsweredAhead' | 'theirSdp' | 'isOfferLost'
   > {
     return {
       attempt: this.attempt,
@@ -119,7 +112,6 @@ export class Connection {
       signalingState: this.pc.signalingState,
       isMakingOffer: this.#isMakingOffer,
       hasAnsweredAhead: this.#hasAnsweredAhead,
-      hasRemote: this.pc.remoteDescription !== null,
       theirSdp: this.#theirSdp,
       isOfferLost: this.isOfferLost,
     };
@@ -127,7 +119,9 @@ export class Connection {
 
   /** How far it has come, should it have failed. */
   get evidence(): Attempt {
-    const { localDescription, remoteDescription, iceConnectionState } = this.pc;
+    const { localDescription, iceConnectionState } = this.pc;
+    // Not null before the other's: node-datachannel (0.33.4) has an empty one, an answer made ahead one of nothing.
+    const remoteDescription = this.#theirSdp === undefined ? null : this.pc.remoteDescription;
     const servers = this.#iceServers.flatMap(({ urls }) => urls);
     return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
   }

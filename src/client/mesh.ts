@@ -1,0 +1,283 @@
+/** Whom we are connected to, and whom next: the room's members become peers, and peers that end are met again. */
+import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
+import { parseSignal, type Signal } from '../protocol/signal.ts';
+import type { Emitter } from './events.ts';
+import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { type Member, Members, meetingDelay } from './members.ts';
+import type { RoomSettings } from './options.ts';
+import type { P2PCFEvents } from './p2pcf-events.ts';
+import type { Peer } from './peer.ts';
+import type { ConnectionSettings } from './peer-connection.ts';
+import type { SignalingState } from './signaling.ts';
+import { Spare } from './spare.ts';
+import { SupervisedPeer } from './supervised-peer.ts';
+import { Turns } from './turns.ts';
+
+/** A connection that was ours for this long, in ms, was a good one: the next has no need to wait. */
+const GOOD_AFTER_MS = 10_000;
+
+/** The room, as far as the mesh needs it. */
+export interface MeshRoom {
+  state(): SignalingState;
+  sessionId(): string;
+  /** Carries a signal to a member by way of the room. */
+  signal(id: string, signal: unknown): void;
+  publish(offer: Signal): void;
+  emit: Emitter<P2PCFEvents>['emit'];
+}
+
+export class Mesh {
+  /** By session id, from the moment a peer is known to be in the room. */
+  readonly peers = new Map<string, SupervisedPeer>();
+  /** The connection that is made before it is needed. */
+  readonly spare: Spare;
+  readonly #members = new Members();
+  readonly #turns: Turns;
+  readonly #connection: ConnectionSettings;
+  readonly #room: MeshRoom;
+  /** Runs while members that the room does not list may come back. */
+  #graceTimer: ReturnType<typeof setTimeout> | undefined;
+  #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
+
+  constructor({ connection, offersAhead, maxConnections }: RoomSettings, room: MeshRoom) {
+    this.#connection = connection;
+    this.#room = room;
+    const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
+    this.#turns = new Turns(() => this.#connections < most);
+    this.spare = new Spare(
+      () => new SupervisedPeer(connection),
+      offersAhead ? (offer) => room.publish(offer) : undefined,
+    );
+  }
+
+  /** How many peers have a connection, or are on the way to one. */
+  get #connections(): number {
+    return [...this.peers.values()].filter(({ state }) => state !== 'waiting').length;
+  }
+
+  /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
+  meetAll({
+    peers,
+    metadata = {},
+    offers = {},
+    answered,
+    polling = [],
+    resumed,
+    graceSeconds = 0,
+    maxMessageBytes,
+  }: Peers): void {
+    this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
+    for (const id of [...this.peers.keys()]) {
+      if (peers.includes(id)) continue;
+      // A room that has forgotten us has forgotten the others, too: they may come back as we did.
+      if (resumed) this.forget(id);
+      else this.#members.note(id).isListed = false;
+    }
+    if (this.#room.state() !== 'open') return; // a listener has left
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = setTimeout(() => {
+      this.#graceTimer = undefined;
+      for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.forget(id);
+    }, graceSeconds * 1000);
+    for (const id of peers) {
+      if (this.#room.state() !== 'open') return;
+      const member = this.#members.note(id);
+      member.isListed = true;
+      if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
+      const known = this.peers.get(id);
+      if (known) {
+        known.signalAgain();
+        continue;
+      }
+      const peer = this.#peer(id, polling.includes(id), this.spare.take(id === answered ? 'resident' : 'any'));
+      if (peer.state === 'waiting') continue;
+      if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
+      else if (!peer.initiator) void peer.initiate();
+    }
+    this.#publishSpare(peers.length > 0);
+  }
+
+  /** A peer has joined; it offers to us, or answers the offer we published. */
+  meetJoiner({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
+    const member = this.#members.note(clientId);
+    member.isListed = true;
+    member.brought = metadata;
+    const taken = offerTaken && this.spare.take('joiner');
+    if (isLive(this.peers.get(clientId))) {
+      member.rejoined ??= 'perhaps itself';
+      if (taken) taken.destroy();
+    } else if (taken) {
+      // A peer that takes an offer is new here, even if we have not noticed that it was away.
+      this.peers.get(clientId)?.destroy();
+    }
+    const known = this.peers.get(clientId);
+    if (!known) this.#peer(clientId, polling === true, taken || undefined);
+    // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
+    else if (polling) known.signalAgain();
+    else known.markOfferLost();
+    if (offerTaken) this.#publishSpare(true);
+  }
+
+  /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
+  forget(id: string, hasLeft = false): void {
+    const peer = this.peers.get(id);
+    const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
+    this.#members.delete(id);
+    if (isLive(peer) && (!hasLeft || hasRejoined)) this.#members.note(id).isListed = false;
+    else peer?.destroy();
+  }
+
+  /** Another has come under the id of a peer, with another certificate. */
+  #meetStranger(peer: Peer, polls: boolean, signal: unknown): void {
+    const member = this.#members.note(peer.id);
+    member.rejoined = 'a stranger';
+    if (isLive(peer)) return;
+    member.rejoined = undefined;
+    peer.destroy();
+    if (this.#room.state() !== 'open') return;
+    if (parseSignal(signal)?.description?.type === 'offer') this.#peer(peer.id, polls).receive(signal);
+    else this.#meet(peer.id, polls);
+  }
+
+  /** Offers a connection to a member. */
+  #meet(id: string, polls: boolean): void {
+    const peer = this.#peer(id, polls);
+    if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
+  }
+
+  /** The connection to a member has ended, whoever ended it, and the room still lists it. */
+  #meetAgain(id: string, member: Member, polls: boolean, wasGood: boolean): void {
+    clearTimeout(member.meetTimer);
+    const delayMs = meetingDelay(member, wasGood, this.#isPoliteTo(id, polls), Date.now(), Math.random());
+    member.meetTimer = setTimeout(() => {
+      // A room that has been lost is met as a whole when it is back.
+      const isThere = this.#room.state() === 'open' && this.#members.get(id) === member && member.isListed;
+      if (isThere && !this.peers.has(id)) this.#meet(id, polls);
+    }, delayMs);
+  }
+
+  #isPoliteTo(id: string, polls: boolean): boolean {
+    return !polls && this.#room.sessionId() < id;
+  }
+
+  receive(fromId: string, signal: unknown): void {
+    const known = this.peers.get(fromId);
+    known?.receive(signal);
+    // Candidates that come late, of a connection that is closed, are no reason for another.
+    if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
+    if (known) this.#turns.prefer(known);
+    else if (this.#members.note(fromId).connections.take()) this.#peer(fromId).receive(signal);
+  }
+
+  /** A member is not met, or a signal that is said to be its own is not taken. */
+  refuse(id: string, reason: string): void {
+    const peer = this.peers.get(id) ?? Object.assign(new SupervisedPeer(this.#connection), { id, client_id: id });
+    if (peer.connected) return;
+    peer.state = 'failed';
+    this.#room.emit('peerstate', peer, 'failed', reason);
+  }
+
+  /** The room has refused a message: one to this member, or one that was larger than this many bytes. */
+  takeError({ targetId, maxBytes }: ErrorMessage): void {
+    if (maxBytes) this.#maxMessageBytes = maxBytes;
+    this.peers.get(targetId ?? '')?.markOfferLost();
+  }
+
+  /** The network has changed. */
+  findNewWays(): void {
+    for (const peer of this.peers.values()) peer.restart();
+    this.spare.discard();
+    this.#publishSpare(true);
+  }
+
+  /** Closes all connections, and forgets everybody. */
+  leave(): void {
+    clearTimeout(this.#graceTimer);
+    this.#graceTimer = undefined;
+    this.#members.clear();
+    this.spare.discard();
+    for (const peer of [...this.peers.values()]) peer.destroy();
+  }
+
+  /** The peer with this session id, made if it is new. */
+  #peer(id: string, polls = false, made = this.peers.get(id)): SupervisedPeer {
+    if (made?.id === id) return made;
+    const isTurn = made !== undefined || this.#turns.areFree;
+    const peer = made ?? new SupervisedPeer(this.#connection);
+    const member = this.#members.note(id);
+    this.peers.set(id, peer);
+    let isAnnounced = false;
+    let connectedAt = Number.POSITIVE_INFINITY;
+    const announce = (): void => {
+      if (peer.destroyed || isAnnounced) return;
+      isAnnounced = true;
+      this.#room.emit('peerjoin', peer);
+    };
+    const { client_id, metadata } = Object(member.brought);
+    peer
+      .on('state', (state, reason) => {
+        if (state === 'waiting') this.#turns.add(peer, announce);
+        this.#room.emit('peerstate', peer, state, reason);
+        // Neither ICE nor the room has a way to it.
+        const { isListed = false, rejoined } = this.#members.get(id) ?? {};
+        const isGivenUp = !isListed && this.#graceTimer === undefined;
+        if (state === 'failed' && peer.connected && (isGivenUp || rejoined === 'a stranger')) peer.destroy();
+        if (state !== 'failed' || peer.connected || peer.destroyed || !this.#turns.someoneWaits) return;
+        peer.wait(); // another has not had its turn
+        this.#turns.next();
+      })
+      .on('connect', () => {
+        connectedAt = Date.now();
+        this.#room.emit('peerconnect', peer);
+      })
+      .on('progress', (...bytes) => this.#room.emit('progress', peer, ...bytes))
+      .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
+      .on('close', () => {
+        const member = this.#members.get(id);
+        const isStranger = member?.rejoined === 'a stranger';
+        if (member) member.rejoined = undefined;
+        if (this.peers.get(id) === peer) {
+          this.peers.delete(id);
+          if (!member?.isListed) this.#members.delete(id);
+        }
+        this.#turns.remove(peer);
+        this.#room.emit('peerclose', peer);
+        if (isStranger && this.#room.state() === 'open' && !this.peers.has(id)) this.#meet(id, polls);
+        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        if (this.#room.state() !== 'closed') this.#turns.next();
+        this.#publishSpare(true);
+      });
+    peer.introduce({
+      id,
+      clientId: typeof client_id === 'string' ? client_id : id,
+      metadata,
+      isPolite: this.#isPoliteTo(id, polls),
+      polls,
+      // What the room cannot hear now is said again by signalAgain().
+      send: (signal) => this.#room.state() === 'open' && this.#room.signal(id, signal),
+      maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
+      connections: member.connections,
+      onStranger: (signal) => this.#meetStranger(peer, polls, signal),
+    });
+    if (!isTurn) peer.wait();
+    if (!isTurn || !peer.open()) return peer;
+    // Tracks that the app adds must not get into the first offer to a peer that polls.
+    if (polls) void peer.initiate().then(announce);
+    else announce();
+    return peer;
+  }
+
+  /** Publishes the next offer, if a connection may come of it. */
+  #publishSpare(isBusy: boolean): void {
+    if (this.#room.state() === 'open' && this.#turns.areFree) this.spare.publish(isBusy);
+  }
+}
+
+/** Whether a connection to a peer is open, and has not failed since. */
+function isLive(peer: Peer | undefined): boolean {
+  return peer?.connected === true && peer.state !== 'failed';
+}
+
+function toArrayBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+}

@@ -1,0 +1,25 @@
+/** What a room tells its app. */
+import type { Peer, PeerState } from './peer.ts';
+import type { SignalingState } from './signaling.ts';
+
+export interface P2PCFEvents {
+  /** A peer is in the room, and it is its turn to be connected; nothing is connected yet. */
+  peerjoin: [peer: Peer];
+  /** The peer's data channel is open. */
+  peerconnect: [peer: Peer];
+  /** A peer that was connected, or was about to be, is gone. */
+  peerclose: [peer: Peer];
+  /** A message from a peer. */
+  msg: [peer: Peer, data: ArrayBuffer];
+  /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
+  progress: [peer: Peer, receivedBytes: number, totalBytes: number];
+  /** A peer's state has changed; `reason` says why if it is `failed`. */
+  peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
+  /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
+  state: [state: SignalingState, reason: string | undefined];
+  /**
+   * The room has given our place to somebody else, and we are coming back under a new `sessionId`. All peers have been
+   * closed, and are met again.
+   */
+  sessionchange: [sessionId: string];
+}

@@ -16,8 +16,13 @@ export default defineConfig({
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
         plugins: [
-          // The bucket is for P2PCF's own worker, which ours is compared with.
-          cloudflareTest({ wrangler: { configPath: './wrangler.toml' }, miniflare: { r2Buckets: ['BUCKET'] } }),
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              r2Buckets: ['BUCKET'], // for P2PCF's own worker, which ours is compared with
+              ratelimits: { THREE_A_MINUTE: { namespace_id: '1', simple: { limit: 3, period: 60 } } },
+            },
+          }),
         ],
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'], ...PATIENT },
       },

@@ -2,7 +2,8 @@
 import { cpus, release } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import workerd from 'workerd/package.json' with { type: 'json' };
-import { type Server, startWorkerd, type WorkerdOptions } from '../test/support/server.ts';
+import type { WorkerdOptions } from '../scripts/workerd.ts';
+import { type Server, startWorkerd } from '../test/support/server.ts';
 import { enterPair, fillRoom, frameBytes, type Pair, relay, relayPaced } from './load.ts';
 import { anonymousBytes, cpuSeconds } from './process.ts';
 import { median, quantile } from './statistics.ts';

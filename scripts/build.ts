@@ -1,4 +1,4 @@
-/** `npm run build`: the npm package, into dist/, and the two folders by which old resolvers find its other entries. */
+/** `npm run package`: the npm package, into dist/, and the folders by which old resolvers find its other entries. */
 import { execFileSync } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
@@ -9,6 +9,8 @@ const ENTRIES = {
   index: 'src/client/index.ts',
   signaling: 'src/client/signaling.ts',
   protocol: 'src/protocol/index.ts',
+  react: 'src/react/index.ts',
+  yjs: 'src/yjs/index.ts',
 };
 
 const common: BuildOptions = {
@@ -29,11 +31,21 @@ const sealedAt = (path: string): Plugin => ({
   },
 });
 
+/** The app brings React and Yjs, and has one copy of the library, whichever entries it uses. */
+const besideOthers: Plugin = {
+  name: 'entries stand beside each other',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.\/client\/index\.ts$/ }, () => ({ path: './index.js', external: true }));
+  },
+};
+const external = Object.keys(manifest.peerDependencies);
+
 await rm('dist', { recursive: true, force: true });
 const { metafile } = await build({
   ...common,
   entryPoints: { ...ENTRIES, sealed: 'src/client/sealed/index.ts' },
-  plugins: [sealedAt('./sealed.js')],
+  plugins: [sealedAt('./sealed.js'), besideOthers],
+  external,
   format: 'esm',
   outdir: 'dist',
   metafile: true,
@@ -41,7 +53,8 @@ const { metafile } = await build({
 await build({
   ...common,
   entryPoints: ENTRIES,
-  plugins: [sealedAt('../sealed.js')],
+  plugins: [sealedAt('../sealed.js'), besideOthers],
+  external,
   format: 'cjs',
   outdir: 'dist/cjs',
 });
@@ -58,7 +71,7 @@ await writeFile('dist/LICENSES.txt', await licensesOf(Object.keys(metafile.input
 await declareTypes();
 await cp('dist/types', 'dist/cjs/types', { recursive: true });
 await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
-for (const entry of ['signaling', 'protocol'] as const) await writeStub(entry);
+for (const entry of ['signaling', 'protocol', 'react', 'yjs'] as const) await writeStub(entry);
 
 /** The licences of other packages that are in the bundles. */
 async function licensesOf(inputs: string[]): Promise<string> {
@@ -94,7 +107,7 @@ async function declareTypes(): Promise<void> {
 }
 
 /** For what does not read `exports`: Parcel, older Metro, TypeScript's node10. */
-async function writeStub(entry: 'signaling' | 'protocol'): Promise<void> {
+async function writeStub(entry: Exclude<keyof typeof ENTRIES, 'index'>): Promise<void> {
   const { import: esm, require: cjs } = manifest.exports[`./${entry}`];
   await mkdir(entry, { recursive: true });
   const paths = { main: cjs.default, module: esm.default, types: esm.types };

@@ -16,6 +16,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   room: ['room', 'protocol'],
   worker: ['worker', 'room', 'protocol'],
   client: ['client', 'protocol'],
+  react: ['client'],
+  yjs: ['client'],
   'index.ts': ['worker', 'room', 'protocol'],
 };
 

@@ -1,7 +1,7 @@
 /** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
-import type { Signal } from '../protocol/signal.ts';
-import { Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
-import { MAX_DATA_BYTES } from './limits.ts';
+import type { RenewRequest, Signal } from '../protocol/signal.ts';
+import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+import { MAX_DATA_BYTES, newSignalAllowance, signalsIn } from './limits.ts';
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -25,7 +25,7 @@ export interface ChannelListener {
   /** So much of a message that comes in parts is here. */
   progress(receivedBytes: number, totalBytes: number): void;
   signal(signal: unknown): void;
-  /** The other makes us hold too much; `reason` is a sentence. */
+  /** The other makes us hold or read too much, or does not take what we have to say; `reason` is a sentence. */
   exceeded(reason: string): void;
 }
 
@@ -33,6 +33,7 @@ export class Channel {
   readonly rtc: RTCDataChannel;
   readonly #listener: ChannelListener;
   readonly #reassembly: Reassembly;
+  readonly #signalAllowance = newSignalAllowance();
   #isOpen = false;
   #isClosed = false;
   #sending = Promise.resolve();
@@ -78,8 +79,22 @@ export class Channel {
     const parts = 'type' in description ? [description] : [];
     // P2PCF throws at an end of candidates.
     const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
-    for (const part of [...parts, ...ways]) {
-      for (const frame of signalFrames(part, this.#nextMessageId())) this.rtc.send(frame);
+    this.#signal([...parts, ...ways]);
+  }
+
+  /** Says that the connection is given up for a new one. To be closed at once: what is sent by then arrives before. */
+  renew(): void {
+    this.#signal([{ renew: true } satisfies RenewRequest]);
+  }
+
+  #signal(parts: object[]): void {
+    try {
+      for (const part of parts) {
+        for (const frame of signalFrames(part, this.#nextMessageId())) this.rtc.send(frame);
+      }
+    } catch (error) {
+      // Its description may name a length that is less than any signal's.
+      this.#listener.exceeded(`It takes no signal of ours: ${error}.`);
     }
   }
 
@@ -102,6 +117,10 @@ export class Channel {
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
     if (!whole || this.#isClosed) return; // a listener of its progress may have closed it
+    if (isMarked(whole) && !this.#signalAllowance.take(signalsIn(whole.message.length))) {
+      this.#listener.exceeded('It sends too many signals.');
+      return;
+    }
     const signal = unmarkSignal(whole);
     if (signal === undefined) this.#listener.message(whole.message);
     else this.#listener.signal(signal);
@@ -145,16 +164,19 @@ export function notConnected(peerId: string): Error {
 
 /** What is sent of a message. Throws TypeError for what cannot be. */
 export function toMessage(data: Data): Message {
-  if (globalThis.Blob && data instanceof Blob) return data;
+  return globalThis.Blob && data instanceof Blob ? data : toBytes(data, ', view of one or Blob');
+}
+
+/** The bytes of a message. Throws TypeError for what has none at hand; `others` names what may be passed beside. */
+export function toBytes(data: unknown, others = ' or view of one'): Uint8Array<ArrayBuffer> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
   if (bytes) return bytes;
   const kind = Object.prototype.toString.call(data).slice(8, -1);
-  throw new TypeError(
-    `${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer, view of one or Blob.`,
-  );
+  throw new TypeError(`${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`);
 }
 
-function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
+/** The bytes of a buffer or of a view, undefined of anything else. */
+export function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
   if (data instanceof ArrayBuffer) return new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) return undefined;
   const { buffer, byteOffset, byteLength } = data;

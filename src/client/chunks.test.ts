@@ -135,6 +135,20 @@ test('the parts of a message are told of as they come, those of a signal are not
   ]);
 });
 
+test.each([16_004, 262_144])('a frame of %i bytes is not held: it would count as what a frame carries', (length) => {
+  const told: number[][] = [];
+  const reassembly = new Reassembly(undefined, (...bytes) => told.push(bytes));
+  const frame = new Uint8Array(length);
+  const header = new DataView(frame.buffer);
+  header.setUint16(0, 8121, true);
+  header.setUint32(8, 1_000_000, true);
+  expect(reassembly.take(frame)).toBeUndefined();
+  expect(told).toEqual([]);
+  expect(reassembly.take(frame.subarray(0, 16_000))).toBeUndefined();
+  expect(told).toEqual([[15_988, 1_000_000]]);
+  reassembly.clear();
+});
+
 test('all peers together have a page hold 512 MiB of unfinished messages; then the peer with most of it is told, and let go', () => {
   const told: string[] = [];
   const peer = (name: string): Reassembly => new Reassembly((reason) => told.push(`${name}: ${reason}`));

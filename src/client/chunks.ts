@@ -74,6 +74,7 @@ export class Reassembly {
   /**
    * Takes what came off the channel. Returns a message when it is whole, undefined when more is to come, and undefined
    * for a frame that fits nothing, whose message is then forgotten: memory is held for what came, not what was declared.
+   * A frame longer than any would be held whole, and counted as what a frame carries.
    */
   take(frame: Uint8Array<ArrayBuffer>): Whole | undefined {
     if (firstWord(frame) !== MAGIC || frame.length < HEADER_BYTES) return { message: frame, wasFramed: false };
@@ -89,7 +90,8 @@ export class Reassembly {
       this.#onExcess(`It sends a message of ${length} bytes; ${MAX_DATA_BYTES} is the most.`);
       return this.#forget(id);
     }
-    if (!begun || begun.parts.length !== index || begun.length !== length) return this.#forget(id);
+    if (!begun || begun.parts.length !== index || begun.length !== length || frame.length > MAX_FRAME_BYTES)
+      return this.#forget(id);
     const payload = frame.subarray(HEADER_BYTES, HEADER_BYTES + Math.min(PAYLOAD_BYTES, length - begun.held));
     begun.parts.push(payload);
     begun.held += payload.length;
@@ -153,11 +155,17 @@ export function markSignal(signal: unknown): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The signal in a message, or undefined if the message is the app's. */
-export function unmarkSignal({ message, wasFramed }: Whole): unknown {
-  if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return undefined;
+/** Whether a message is marked as a signal. */
+export function isMarked({ message, wasFramed }: Whole): boolean {
+  if (message.length > MAX_SIGNAL_BYTES || !isSignal(message)) return false;
   // A signal this short comes without frames: framed, it is an app's message that happens to begin like one.
-  if (wasFramed && message.length <= MAX_FRAME_BYTES) return undefined;
+  return !wasFramed || message.length > MAX_FRAME_BYTES;
+}
+
+/** The signal in a message, or undefined if the message is the app's. */
+export function unmarkSignal(whole: Whole): unknown {
+  if (!isMarked(whole)) return undefined;
+  const { message } = whole;
   // Not by TextDecoder, which React Native lacks.
   const escaped = Array.from(message.subarray(SIGNAL_MARK_BYTES), (byte) => `%${byte.toString(16).padStart(2, '0')}`);
   try {

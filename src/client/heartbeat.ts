@@ -10,7 +10,7 @@ export class Heartbeat {
   readonly #ping: () => void;
   readonly #silent: () => void;
   readonly #everyMs: number;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
+  #pingTimer: ReturnType<typeof setTimeout> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `ping` asks the server; `silent` is told that it has not answered in time. */
@@ -20,22 +20,19 @@ export class Heartbeat {
     this.#everyMs = everyMs;
   }
 
-  /** Pings now, and from now on. */
-  start(): void {
-    this.#pingTimer = setInterval(() => this.beat(), this.#everyMs);
-    this.beat();
-  }
-
-  /** Pings now. */
-  beat(): void {
+  /** Pings now, and from now on. The answer has this many ms at most, and never longer than any. */
+  beat(answerWithinMs?: number): void {
     this.#ping();
-    this.expect();
+    this.expect(answerWithinMs);
+    clearTimeout(this.#pingTimer);
+    this.#pingTimer = setTimeout(() => this.beat(), this.#everyMs);
   }
 
   /** A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on. */
-  expect(): void {
+  expect(mostMs = Number.POSITIVE_INFINITY): void {
     clearTimeout(this.#answerTimer);
-    this.#answerTimer = setTimeout(() => this.#silent(), this.#everyMs * ANSWER_WITHIN);
+    const withinMs = Math.min(this.#everyMs * ANSWER_WITHIN, mostMs);
+    this.#answerTimer = setTimeout(() => this.#silent(), withinMs);
   }
 
   /** The server has answered. */
@@ -44,7 +41,7 @@ export class Heartbeat {
   }
 
   stop(): void {
-    clearInterval(this.#pingTimer);
+    clearTimeout(this.#pingTimer);
     clearTimeout(this.#answerTimer);
   }
 }

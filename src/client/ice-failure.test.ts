@@ -28,11 +28,15 @@ test.each<[string, Partial<Attempt>, string]>([
   ],
   ['no channel', { iceConnectionState: 'connected' }, 'ICE connected, but the data channel did not open.'],
   ['no channel', { iceConnectionState: 'completed' }, 'ICE connected, but the data channel did not open.'],
-  ['no STUN answer', { localDescription: sdp(host) }, 'no STUN answer'],
-  ['no UDP, and STUN needs it', { localDescription: sdp(tcp) }, 'no STUN answer, no UDP'],
-  ['no candidates of ours', { localDescription: sdp(), servers: [turn] }, 'no candidates of ours'],
+  ['no STUN answer', { localDescription: sdp(host) }, `no relay of ${turn}, no STUN answer`],
+  ['no UDP, and STUN needs it', { localDescription: sdp(tcp) }, `no relay of ${turn}, no STUN answer, no UDP`],
+  ['no candidates of ours', { localDescription: sdp(), servers: [turn] }, `no relay of ${turn}, no candidates of ours`],
   ['none of the other', { remoteDescription: sdp() }, 'no candidates of the other'],
-  ['only mDNS of ours', { localDescription: sdp(mdns), servers: [turn] }, 'only mDNS candidates of ours'],
+  [
+    'only mDNS of ours',
+    { localDescription: sdp(mdns), servers: [turn] },
+    `no relay of ${turn}, only mDNS candidates of ours`,
+  ],
   ['only mDNS of the other', { remoteDescription: sdp(mdns, mdns) }, 'only mDNS candidates of the other'],
   ['no TURN server', { servers: ['stun:a.dev'] }, 'no TURN server'],
   [
@@ -47,6 +51,11 @@ test.each<[string, Partial<Attempt>, string]>([
       ],
     },
     `${turn} answered 401 Unauthorized, turns:b.dev answered 701 TLS connection failed`,
+  ],
+  [
+    'TURN that says nothing, of two servers',
+    { localDescription: sdp(host, reflexive), servers: [turn, 'turns:b.dev'] },
+    `no relay of ${turn} or turns:b.dev`,
   ],
   [
     'TURN that does not answer on one of our networks',

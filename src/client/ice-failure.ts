@@ -27,13 +27,17 @@ export function failureReason(attempt: Attempt, polls: boolean): string {
 function missing(attempt: Attempt): string[] {
   const { localDescription: ours, remoteDescription: theirs, servers } = attempt;
   const isStunAsked = servers.some((url) => /^stun/i.test(url));
+  const relays = servers.filter((url) => /^turn/i.test(url));
+  const refused = refusals(attempt);
   return [
-    ...refusals(attempt),
+    ...refused,
+    // Firefox (153) has not told why, of credentials that have ended.
+    relays.length > 0 && refused.length === 0 && !has(ours, '.* typ relay') && `no relay of ${relays.join(' or ')}`,
     isStunAsked && !has(ours, '.* typ (srflx|relay)') && 'no STUN answer',
     has(ours) && !has(ours, '.* udp ') && 'no UDP',
     fewCandidates(ours, 'ours'),
     fewCandidates(theirs, 'the other'),
-    !servers.some((url) => /^turn/i.test(url)) && 'no TURN server',
+    relays.length === 0 && 'no TURN server',
   ].filter((part) => part !== false);
 }
 

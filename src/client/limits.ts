@@ -12,15 +12,23 @@ export const MAX_HELD_BYTES = 2 * MAX_DATA_BYTES;
 /** Longest description that is read, in characters: twice what a room carries by default. */
 export const MAX_SDP_LENGTH = 131_072;
 
-/** Most m-lines of a description: the channel, and more tracks than a page can show. Chromium takes 1 ms for each. */
-const MAX_MEDIA_SECTIONS = 100;
-
 /** Most bytes of a message to the room where the server does not tell, and those of them that are not the signal. */
 export const MAX_ROOM_MESSAGE_BYTES = 65_536;
 export const ENVELOPE_BYTES = 1_024;
 
 /** Most candidates of one description; browsers with several networks and TURN servers have some thirty. */
 export const MAX_CANDIDATES = 100;
+
+/**
+ * What a description may have most of. m-lines: the channel, and more tracks than a page can show; Chromium takes 1 ms for
+ * each. Streams: an app is told of each. Candidates: those of some m-lines that do not share; Chromium (156) takes a
+ * second and a half for 2,000.
+ */
+const COUNTED = [
+  ['m-lines', 'm=', 100],
+  ['streams', 'a=msid:', 100],
+  ['candidates', 'a=candidate:', 4 * MAX_CANDIDATES],
+] as const;
 
 /** Most candidates of an address family from a peer that polls, where anybody may add some in its name. */
 export const MAX_POLLED_CANDIDATES = 8;
@@ -32,10 +40,11 @@ export const MAX_UNUSED_TRANSCEIVERS = 16;
 export function sizeFault(sdp: string): string | undefined {
   if (sdp.length > MAX_SDP_LENGTH)
     return `The description has ${sdp.length} characters; ${MAX_SDP_LENGTH} is the most.`;
-  const sections = sdp.split('\nm=').length - 1;
-  return sections > MAX_MEDIA_SECTIONS
-    ? `The description has ${sections} m-lines; ${MAX_MEDIA_SECTIONS} is the most.`
-    : undefined;
+  for (const [what, mark, most] of COUNTED) {
+    const count = sdp.split(`\n${mark}`).length - 1;
+    if (count > most) return `The description has ${count} ${what}; ${most} is the most.`;
+  }
+  return undefined;
 }
 
 /** Lets so many pass at once, and one more every so many ms. */
@@ -50,18 +59,27 @@ export class Allowance {
     this.#everyMs = everyMs;
   }
 
-  /** Whether one more may pass. */
-  take(now = performance.now()): boolean {
+  /** Whether one more, or one that counts for several, may pass. */
+  take(count = 1, now = performance.now()): boolean {
     this.#left = Math.min(this.#most, this.#left + (now - this.#at) / this.#everyMs);
     this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left--;
+    if (this.#left < count) return false;
+    this.#left -= count;
     return true;
   }
 }
 
 /** Signals of one peer: a burst is a camera's tracks with every candidate by itself, as P2PCF sends them. */
 export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
+
+/**
+ * For how many signals a description by way of the room counts: we answer it there, where all that a few members have us
+ * send would be more than the room takes from us.
+ */
+export const DESCRIPTION_COUNTS_FOR = 25;
+
+/** For how many signals one on the channel counts: it takes far longer to be read than to be sent. */
+export const signalsIn = (bytes: number): number => Math.max(1, Math.ceil(bytes / 4_096));
 
 /** New connections on the demand of one peer: more is no network that comes and goes. */
 export const newConnectionAllowance = (): Allowance => new Allowance(12, 5_000);

@@ -1,4 +1,5 @@
 /** What is known of the members of the room, beside their connections. */
+import type { Verified } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
 import { type Allowance, newConnectionAllowance } from './limits.ts';
 
@@ -12,6 +13,8 @@ const POLITE_AFTER_MS = 4_000;
 export interface Member {
   /** What it brought when it joined: it may come back without being announced. */
   brought: unknown;
+  /** What the server has verified of it. */
+  verified: Verified | undefined;
   /** Whether the room lists it. An open connection to a member that it does not list may well go on. */
   isListed: boolean;
   /**
@@ -35,6 +38,7 @@ export class Members extends Map<string, Member> {
   note(id: string): Member {
     const member = this.get(id) ?? {
       brought: undefined,
+      verified: undefined,
       isListed: true,
       rejoined: undefined,
       connections: newConnectionAllowance(),

@@ -1,6 +1,7 @@
 /** Whom we are connected to, and whom next: the room's members become peers, and peers that end are met again. */
 import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
+import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
 import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { type Member, Members, meetingDelay } from './members.ts';
@@ -33,15 +34,17 @@ export class Mesh {
   readonly spare: Spare;
   readonly #members = new Members();
   readonly #turns: Turns;
+  readonly #admission: Admission | undefined;
   readonly #connection: ConnectionSettings;
   readonly #room: MeshRoom;
   /** Runs while members that the room does not list may come back. */
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
 
-  constructor({ connection, offersAhead, maxConnections }: RoomSettings, room: MeshRoom) {
+  constructor({ connection, offersAhead, maxConnections, admit }: RoomSettings, room: MeshRoom) {
     this.#connection = connection;
     this.#room = room;
+    this.#admission = admit && new Admission(admit);
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
     this.#turns = new Turns(() => this.#connections < most);
     this.spare = new Spare(
@@ -59,6 +62,7 @@ export class Mesh {
   meetAll({
     peers,
     metadata = {},
+    verified = {},
     offers = {},
     answered,
     polling = [],
@@ -81,9 +85,11 @@ export class Mesh {
     }, graceSeconds * 1000);
     for (const id of peers) {
       if (this.#room.state() !== 'open') return;
+      if (this.#admission?.refuses(id)) continue;
       const member = this.#members.note(id);
       member.isListed = true;
       if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
+      member.verified = Object.hasOwn(verified, id) ? verified[id] : undefined;
       const known = this.peers.get(id);
       if (known) {
         known.signalAgain();
@@ -98,10 +104,16 @@ export class Mesh {
   }
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
-  meetJoiner({ clientId, metadata, offerTaken, polling }: PeerJoin): void {
+  meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
+    if (this.#admission?.refuses(clientId)) {
+      if (offerTaken) this.spare.take('joiner')?.destroy();
+      this.#publishSpare(true);
+      return;
+    }
     const member = this.#members.note(clientId);
     member.isListed = true;
     member.brought = metadata;
+    member.verified = verified;
     const taken = offerTaken && this.spare.take('joiner');
     if (isLive(this.peers.get(clientId))) {
       member.rejoined ??= 'perhaps itself';
@@ -141,6 +153,7 @@ export class Mesh {
 
   /** Offers a connection to a member. */
   #meet(id: string, polls: boolean): void {
+    if (this.#admission?.refuses(id)) return;
     const peer = this.#peer(id, polls);
     if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
   }
@@ -161,6 +174,7 @@ export class Mesh {
   }
 
   receive(fromId: string, signal: unknown): void {
+    if (this.#admission?.refuses(fromId)) return;
     const known = this.peers.get(fromId);
     known?.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
@@ -178,9 +192,16 @@ export class Mesh {
   }
 
   /** The room has refused a message: one to this member, or one that was larger than this many bytes. */
-  takeError({ targetId, maxBytes }: ErrorMessage): void {
+  takeError({ code, message, targetId, maxBytes }: ErrorMessage): void {
+    if (code === 'not_host') console.warn(`P2PCF-WS: ${message}`);
     if (maxBytes) this.#maxMessageBytes = maxBytes;
     this.peers.get(targetId ?? '')?.markOfferLost();
+  }
+
+  /** There are other ICE servers now. */
+  takeIceServers(): void {
+    for (const peer of this.peers.values()) peer.takeIceServers();
+    this.spare.takeIceServers();
   }
 
   /** The network has changed. */
@@ -231,10 +252,10 @@ export class Mesh {
         this.#room.emit('peerconnect', peer);
       })
       .on('progress', (...bytes) => this.#room.emit('progress', peer, ...bytes))
+      .on('datagram', (bytes) => this.#room.emit('datagram', peer, toArrayBuffer(bytes)))
       .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
       .on('close', () => {
         const member = this.#members.get(id);
-        const isStranger = member?.rejoined === 'a stranger';
         if (member) member.rejoined = undefined;
         if (this.peers.get(id) === peer) {
           this.peers.delete(id);
@@ -242,8 +263,7 @@ export class Mesh {
         }
         this.#turns.remove(peer);
         this.#room.emit('peerclose', peer);
-        if (isStranger && this.#room.state() === 'open' && !this.peers.has(id)) this.#meet(id, polls);
-        else if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.#room.state() !== 'closed') this.#turns.next();
         this.#publishSpare(true);
       });
@@ -251,6 +271,7 @@ export class Mesh {
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
       metadata,
+      verified: member.verified,
       isPolite: this.#isPoliteTo(id, polls),
       polls,
       // What the room cannot hear now is said again by signalAgain().
@@ -258,6 +279,13 @@ export class Mesh {
       maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
       connections: member.connections,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
+    });
+    const refusal = this.#admission?.ask(peer);
+    if (refusal) peer.hold(refusal);
+    void refusal?.then((reason) => {
+      if (reason === undefined || peer.destroyed) return;
+      this.refuse(id, reason);
+      peer.destroy();
     });
     if (!isTurn) peer.wait();
     if (!isTurn || !peer.open()) return peer;

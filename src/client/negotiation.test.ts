@@ -15,6 +15,7 @@ const fresh: Situation = {
   attempt: 'ours',
   isInitiator: true,
   polls: false,
+  isOursFirefox: false,
   isTheirsFirefox: false,
   signalingState: 'stable',
   isMakingOffer: false,
@@ -37,6 +38,8 @@ const renegotiating: Situation = { ...connected, signalingState: 'have-local-off
 const impolite = { isPolite: false };
 const lost = { isOfferLost: true };
 const dead = { isAlive: false };
+const withFirefox = { isTheirsFirefox: true };
+const inFirefox = { isOursFirefox: true };
 
 type Case = [name: string, ours: Situation, sdp: string, attempt: string, step: Step];
 
@@ -52,6 +55,12 @@ describe('an offer', () => {
     ['again, when connected', connected, 'taken', 'ours', 'resend answer'],
     ['again, while we offer', renegotiating, 'taken', 'ours', 'resend answer'],
     ['the same text for another connection', answered, 'taken', 'theirs', 'renew'],
+
+    ['of Firefox, while we renegotiate', { ...renegotiating, ...withFirefox }, 'new', 'ours', 'resend offer'],
+    ['of Firefox, while we make one', { ...connected, isMakingOffer: true, ...withFirefox }, 'new', 'ours', 'ignore'],
+    ['to Firefox, that renegotiates', { ...renegotiating, ...impolite, ...inFirefox }, 'new', 'ours', 'answer'],
+    ['of Firefox to Firefox', { ...renegotiating, ...inFirefox, ...withFirefox }, 'new', 'ours', 'answer'],
+    ['of Firefox, while we offer the first', { ...offered, ...withFirefox }, 'new', 'theirs', 'renew'],
 
     ['for a new connection, when answered', answered, 'new', 'theirs', 'renew'],
     ['for a new connection, when connected', silent, 'new', 'theirs', 'renew'],
@@ -159,16 +168,16 @@ test.each<[string, Situation, string]>([
   expect(stepForNeededOffer(ours)).toBe(step);
 });
 
-test.each<[string, Situation, boolean, boolean, string]>([
-  ['of a live connection', connected, false, false, 'restart ICE'],
-  ['of a failed one', connected, false, true, 'restart ICE'],
-  ['with Firefox, from Chromium', { ...connected, isTheirsFirefox: true }, false, false, 'ask the other'],
-  ['between two Firefoxes', { ...connected, isTheirsFirefox: true }, true, false, 'restart ICE'],
-  ['from Firefox', connected, true, false, 'restart ICE'],
-  ['with a peer that polls', { ...connected, polls: true }, false, false, 'drop'],
-  ['with a peer that polls, failed', { ...connected, polls: true }, false, true, 'start over'],
-])('a restart %s', (_name, ours, isOursFirefox, hasFailed, step) => {
-  expect(stepForRestart(ours, isOursFirefox, hasFailed)).toBe(step);
+test.each<[string, Situation, boolean, string]>([
+  ['of a live connection', connected, false, 'restart ICE'],
+  ['of a failed one', connected, true, 'restart ICE'],
+  ['with Firefox, from Chromium', { ...connected, ...withFirefox }, false, 'ask the other'],
+  ['between two Firefoxes', { ...connected, ...inFirefox, ...withFirefox }, false, 'restart ICE'],
+  ['from Firefox', { ...connected, ...inFirefox }, false, 'restart ICE'],
+  ['with a peer that polls', { ...connected, polls: true }, false, 'drop'],
+  ['with a peer that polls, failed', { ...connected, polls: true }, true, 'start over'],
+])('a restart %s', (_name, ours, hasFailed, step) => {
+  expect(stepForRestart(ours, hasFailed)).toBe(step);
 });
 
 test('Firefox and a restart of ICE are told by the description', () => {

@@ -11,6 +11,7 @@ export interface Situation {
   isInitiator: boolean;
   /** The other has P2PCF and no socket: see Introduction in peer.ts. */
   polls: boolean;
+  isOursFirefox: boolean;
   isTheirsFirefox: boolean;
   /** Names our present connection. */
   attempt: string;
@@ -34,10 +35,11 @@ export interface Situation {
 }
 
 /**
- * `take` an answer; `answer` an offer; `pair` it with the answer that was made ahead; `renew`: answer it on a new connection; `ignore` an offer, and the candidates that
- * belong to it, for our own offer's sake, and `resend offer`: the same, and send ours again; `resend answer` to an offer
- * that we have answered; `start over` with an offer of ours on a new connection; `drop` what is about none of ours;
- * `refuse` what is not from the other, but from a stranger that has come under its id.
+ * `take` an answer; `answer` an offer; `pair` it with the answer that was made ahead; `renew`: answer it on a new
+ * connection; `ignore` an offer, and the candidates that belong to it, for our own offer's sake, and `resend offer`: the
+ * same, and send ours again; `resend answer` to an offer that we have answered; `start over` with an offer of ours on a
+ * new connection; `drop` what is about none of ours; `refuse` what is not from the other, but from a stranger that has
+ * come under its id.
  */
 export type Step =
   | 'take'
@@ -76,7 +78,7 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with it.
   const isCollision = isOffering && !ours.isOfferLost && !(isNew && hasRemote);
   // The other would not offer if it had our offer, unless the two have crossed.
-  if (isCollision && !ours.isPolite) return ours.isMakingOffer ? 'ignore' : 'resend offer';
+  if (isCollision && !givesWay(ours)) return ours.isMakingOffer ? 'ignore' : 'resend offer';
   // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers ours.
   const needsNewConnection = isStranger || (isNew ? isOffering || hasRemote : isOffering && !hasRemote);
   return needsNewConnection ? 'renew' : 'answer';
@@ -91,17 +93,25 @@ export function stepForNeededOffer(ours: Situation): 'offer' | 'offer later' | '
   return ours.isMakingOffer ? 'drop' : 'offer';
 }
 
+/**
+ * Whether ours is the offer that gives way to the other's. Once each knows the other's browser, Firefox gives way to any
+ * other: a media offer that Chromium (156) has made binds the ids of its header extensions, even where it is rolled back,
+ * and Firefox (153) names others.
+ */
+function givesWay(ours: Situation): boolean {
+  return ours.isConnected && ours.isOursFirefox !== ours.isTheirsFirefox ? ours.isOursFirefox : ours.isPolite;
+}
+
 /** How to find a new way to the other, if the present one `hasFailed` or may still work. */
 export function stepForRestart(
   ours: Situation,
-  isOursFirefox: boolean,
   hasFailed: boolean,
 ): 'restart ICE' | 'ask the other' | 'start over' | 'drop' {
   // A peer that polls goes on with the ICE credentials of its first answer.
   if (ours.polls) return hasFailed ? 'start over' : 'drop';
   // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
   // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
-  return ours.isTheirsFirefox && !isOursFirefox ? 'ask the other' : 'restart ICE';
+  return ours.isTheirsFirefox && !ours.isOursFirefox ? 'ask the other' : 'restart ICE';
 }
 
 /**

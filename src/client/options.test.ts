@@ -97,3 +97,16 @@ test.each<object>([
 ])('%j can work', (options) => {
   expect(make('name', 'room', { ...good, ...options })).toMatchObject({ maxConnections: 100 });
 });
+
+test('ICE servers are those of the moment, unless the app has a configuration of its own with some or none', () => {
+  const ours = { stun: [{ urls: 'stun:a.dev' }], turn: [{ urls: 'turn:a.dev', username: 'u', credential: 'p' }] };
+  const configurationOf = (rtcPeerConnectionOptions: RTCConfiguration): RTCConfiguration =>
+    settingsOf('name', 'room', { ...good, rtcPeerConnectionOptions }, ours).connection.rtcConfiguration;
+  const own = [{ urls: 'stun:own.dev' }];
+  const [usual, some, none] = [{}, { iceServers: own }, { iceServers: [] }].map(configurationOf);
+  expect(usual?.iceServers).toEqual([...ours.stun, ...ours.turn]);
+  ours.turn = [];
+  expect(usual?.iceServers).toEqual(ours.stun);
+  expect(some?.iceServers).toEqual(own);
+  expect(none?.iceServers).toEqual([]);
+});

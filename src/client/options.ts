@@ -1,6 +1,9 @@
 /** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
+import type { Admit } from './admission.ts';
+import type { OurIceServers } from './ice-servers.ts';
+import { checkIceServers, fault } from './option-faults.ts';
 import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
 import type { RoomToken } from './room-token.ts';
 import type { SealedOptions } from './sealed-options.ts';
@@ -13,7 +16,7 @@ export interface P2PCFOptions extends SealedOptions {
   metadata?: unknown;
   /** STUN servers; the default is Google's and Twilio's public ones. */
   stunIceServers?: RTCIceServer[];
-  /** TURN servers; none by default. */
+  /** TURN servers, `[]` for none; the default is what the room gives us, if your server is set up for it. */
   turnIceServers?: RTCIceServer[];
   /** More of RTCPeerConnection's configuration; `iceServers` in it is used in place of the two lists above. */
   rtcPeerConnectionOptions?: RTCConfiguration;
@@ -25,10 +28,17 @@ export interface P2PCFOptions extends SealedOptions {
   offersAhead?: boolean;
   /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
   maxConnections?: number;
+  /** Most peers in the room, if we are the first in it; the default is the server's limit. Later ones hear `full`. */
+  maxPeers?: number;
   /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
   pingEveryMs?: number;
   /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
   token?: RoomToken;
+  /**
+   * Whether to connect to a peer: asked with its `id`, `client_id`, `metadata` and `verified`, before anything of it is
+   * used. One that is refused is closed, and not met again under its id. An error refuses, too: `peerstate` tells.
+   */
+  admit?: Admit;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC;
   /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
@@ -48,26 +58,20 @@ export interface P2PCFOptions extends SealedOptions {
 const MAX_APP_METADATA_BYTES = 2048;
 const MAX_CLIENT_ID_BYTES = 450;
 
-/** P2PCF's own. */
-const STUN_ICE_SERVERS: RTCIceServer[] = [
-  { urls: 'stun:stun1.l.google.com:19302' },
-  { urls: 'stun:global.stun.twilio.com:3478' },
-];
-
 /** How a room goes about its work, by its options. */
 export interface RoomSettings {
   connection: ConnectionSettings;
   /** What the room is told, but for who we are in it. */
   signaling: SignalingOptions;
   offersAhead: boolean;
-  /** Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions. */
+  /**
+   * Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions, nor
+   * where nothing is gathered before the room has named its TURN servers.
+   */
   answersAhead: boolean;
   maxConnections: number;
+  admit: Admit | undefined;
 }
-
-/** The address of a STUN or TURN server, and its port. */
-const ICE_ADDRESS =
-  /^(?:stuns?:(?!.*\?)|turns?:)(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
 
 /** What the browsers take, by the specification (https://www.w3.org/TR/webrtc/#rtcconfiguration-dictionary). */
 const POLICIES = {
@@ -75,8 +79,16 @@ const POLICIES = {
   bundlePolicy: ['balanced', 'max-compat', 'max-bundle'],
 };
 
-/** Throws Error with a sentence for what cannot work: which option it is, what was given, and how it should look. */
-export function settingsOf(clientId: string, roomId: string, options: P2PCFOptions): RoomSettings {
+/**
+ * `iceServers` are looked at for each connection. Throws Error with a sentence for what cannot work: which option it is,
+ * what was given, and how it should look.
+ */
+export function settingsOf(
+  clientId: string,
+  roomId: string,
+  options: P2PCFOptions,
+  iceServers: Readonly<Pick<OurIceServers, 'stun' | 'turn'>>,
+): RoomSettings {
   checkName('clientId', clientId);
   checkName('roomId', roomId);
   const {
@@ -84,7 +96,8 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     metadata,
     offersAhead = true,
     maxConnections = 100,
-    stunIceServers = STUN_ICE_SERVERS,
+    maxPeers,
+    stunIceServers = [],
     turnIceServers = [],
     rtcPeerConnectionOptions = {},
     rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
@@ -92,7 +105,7 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
     wrtc = globalThis,
     identity,
   }: Partial<P2PCFOptions> = options ?? {};
-  joinUrl(workerUrl ?? '', { roomId });
+  joinUrl(workerUrl ?? '', { roomId, ...(maxPeers !== undefined && { maxPeers }) });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);
@@ -109,10 +122,13 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
         'the option wrtc, e.g. node-datachannel/polyfill.',
     );
   }
+  const isRelayOnly = rtcPeerConnectionOptions.iceTransportPolicy === 'relay';
   return {
     connection: {
       rtcConfiguration: {
-        iceServers: [...stunIceServers, ...turnIceServers],
+        get iceServers() {
+          return [...iceServers.stun, ...iceServers.turn];
+        },
         ...(identity && { certificates: [identity] }),
         ...rtcPeerConnectionOptions,
       },
@@ -125,35 +141,16 @@ export function settingsOf(clientId: string, roomId: string, options: P2PCFOptio
       roomId,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
+      ...(maxPeers !== undefined && { maxPeers }),
       ...(options.WebSocket && { WebSocket: options.WebSocket }),
       ...(options.token && { token: options.token }),
       ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
     },
     offersAhead,
-    answersAhead: offersAhead && !options.wrtc && !options.sdpTransform,
+    answersAhead: offersAhead && !options.wrtc && !options.sdpTransform && !isRelayOnly,
     maxConnections,
+    admit: options.admit,
   };
-}
-
-/**
- * Throws Error for what no browser takes as servers for ICE: a browser says so only when a connection is made, which is
- * when we have joined. `option` names them.
- */
-export function checkIceServers(option: string, servers: unknown): void {
-  if (!Array.isArray(servers)) throw fault(option, servers, 'an array like [{ urls: "stun:host:3478" }]');
-  for (const [n, server] of servers.entries()) {
-    const { urls, username, credential } = Object(server);
-    const addresses: unknown[] = Array.isArray(urls) && urls.length > 0 ? urls : [urls];
-    const isRelay = addresses.some((url) => /^turns?:/i.test(String(url)));
-    for (const url of addresses) {
-      const [address, port = '1'] = ICE_ADDRESS.exec(String(url)) ?? [];
-      if (!address || Number(port) < 1 || Number(port) > 65_535)
-        throw fault(`${option}[${n}].urls`, url, 'like stun:host:3478 or turn:host:3478?transport=udp');
-    }
-    // The credential is a secret: not even to be shown to who has it.
-    if (isRelay && !(typeof username === 'string' && typeof credential === 'string'))
-      throw new Error(`${option}[${n}] is a TURN server: it must have username and credential, two strings.`);
-  }
 }
 
 function checkName(option: string, given: unknown): void {
@@ -163,10 +160,4 @@ function checkName(option: string, given: unknown): void {
 function checkLength(what: string, value: unknown, most: number): void {
   const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
-}
-
-function fault(option: string, given: unknown, wanted: string): Error {
-  // An object may have credentials in it.
-  const shown = given && typeof given === 'object' ? 'an object' : JSON.stringify(given);
-  return new Error(`${option} is ${shown}: it must be ${wanted}.`);
 }

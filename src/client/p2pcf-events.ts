@@ -11,12 +11,16 @@ export interface P2PCFEvents {
   peerclose: [peer: Peer];
   /** A message from a peer. */
   msg: [peer: Peer, data: ArrayBuffer];
+  /** A datagram from a peer, by its `sendUnreliable` or `broadcastUnreliable`. */
+  datagram: [peer: Peer, data: ArrayBuffer];
   /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
   progress: [peer: Peer, receivedBytes: number, totalBytes: number];
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /** The state of the connection to the server has changed; `reason` says why if it goes on being `connecting`. */
   state: [state: SignalingState, reason: string | undefined];
+  /** The room has its `max` peers, which is undefined where that is not why: we are not in it, and not coming back. */
+  full: [room: { max: number | undefined }];
   /**
    * The room has given our place to somebody else, and we are coming back under a new `sessionId`. All peers have been
    * closed, and are met again.

@@ -1,10 +1,12 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
-import { DUPLICATE, TAKEN } from '../protocol/close.ts';
+import { DUPLICATE, FULL, peersOfFull, TAKEN } from '../protocol/close.ts';
 import type { Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import { SharedCertificate } from './certificate.ts';
 import { type Data, type Progress, toMessage } from './channel.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { Emitter } from './events.ts';
+import { OurIceServers } from './ice-servers.ts';
 import { newIdentity } from './identity.ts';
 import { Mesh } from './mesh.ts';
 import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
@@ -54,6 +56,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   readonly #mesh: Mesh;
   readonly #settings: RoomSettings;
   readonly #page: Page;
+  readonly #iceServers: OurIceServers;
   #identity = newIdentity();
   #signaling: SignalingClient;
   readonly #certificate: SharedCertificate;
@@ -69,7 +72,13 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     super();
     this.clientId = clientId;
     this.roomId = roomId;
-    this.#settings = settingsOf(clientId, roomId, options);
+    this.#iceServers = new OurIceServers(
+      options?.stunIceServers,
+      options?.turnIceServers,
+      () => this.#mesh.takeIceServers(),
+      () => this.#signaling.renewIceServers(),
+    );
+    this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);
     const { key, password, hideRoom, trust } = options;
     if (key ?? password ?? hideRoom ?? trust) {
       this.#settings.signaling.WebSocket = sealedWebSocket(
@@ -97,6 +106,24 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       networkChanged: () => this.#mesh.findNewWays(),
     });
     this.#certificate = new SharedCertificate(this.#settings.connection);
+  }
+
+  /** STUN servers. Others, set at any time, are used at once: by new connections, and by those there are from the next gathering on. */
+  get stunIceServers(): RTCIceServer[] {
+    return this.#iceServers.stun;
+  }
+
+  set stunIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.stun = servers;
+  }
+
+  /** TURN servers, the app's or those the room gives. Others, set at any time, are used at once, as above; connections by a TURN server go over to them. */
+  get turnIceServers(): RTCIceServer[] {
+    return this.#iceServers.turn;
+  }
+
+  set turnIceServers(servers: RTCIceServer[]) {
+    this.#iceServers.turn = servers;
   }
 
   /** Session ids of the peers that are connected. */
@@ -146,6 +173,33 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     return sent;
   }
 
+  /**
+   * Has a peer put out of the room, and not let in again until its room token expires. For those whose own token says
+   * `host`: others are told on the console that they may not.
+   */
+  remove(peer: Peer): void {
+    this.#signaling.remove(peer.id);
+  }
+
+  /**
+   * Sends up to 1,100 bytes to one peer as a datagram, which gets an ArrayBuffer by `datagram`: at once or never, and it
+   * may be lost or overtaken. Throws RangeError for more bytes, TypeError for what cannot be sent.
+   */
+  sendUnreliable(peer: Peer, data: Datagram): void {
+    peer.sendUnreliable(data);
+  }
+
+  /** Sends a datagram to every peer that is connected. Throws as `sendUnreliable` does. */
+  broadcastUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    for (const id of this.connectedSessions) this.peers.get(id)?.sendUnreliable(bytes);
+  }
+
+  /** Takes what the room says, unless we have left it by the time there is a certificate. */
+  #heed(work: () => unknown): void {
+    this.#certificate.use(() => this.state === 'open' && work());
+  }
+
   #newSignaling(): SignalingClient {
     const { id, token } = this.#identity;
     const signaling = new SignalingClient({
@@ -160,17 +214,22 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (state === 'reconnecting' || state === 'closed') this.#mesh.spare.discard(); // its offer is lost with the socket
         this.emit('state', state, reason);
       })
-      .on('refused', ({ code }) => {
+      .on('refused', ({ code, reason }) => {
+        if (code === FULL.code) this.emit('full', { max: peersOfFull({ code, reason }) });
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
       })
-      .on('peers', (message) => this.#certificate.use(() => this.#mesh.meetAll(message)))
-      .on('join', (message) => this.#certificate.use(() => this.#mesh.meetJoiner(message)))
+      .on('peers', (message) => {
+        this.#iceServers.take(message);
+        this.#heed(() => this.#mesh.meetAll(message));
+      })
+      .on('iceservers', (given) => this.#iceServers.take(given))
+      .on('join', (message) => this.#heed(() => this.#mesh.meetJoiner(message)))
       .on('leave', ({ clientId, reason }) =>
-        this.#certificate.use(() => this.#mesh.forget(clientId, reason === 'left')),
+        this.#heed(() => this.#mesh.forget(clientId, reason === 'left' || reason === 'removed')),
       )
       .on('error', (message) => this.#mesh.takeError(message))
-      .on('signal', (fromId, signal) => this.#certificate.use(() => this.#mesh.receive(fromId, signal)));
+      .on('signal', (fromId, signal) => this.#heed(() => this.#mesh.receive(fromId, signal)));
   }
 
   async #answerAhead(): Promise<Signal | undefined> {
@@ -203,6 +262,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   #leave(): void {
     this.#enteredAt = 0;
     clearTimeout(this.#returnTimer);
+    this.#iceServers.forget();
     this.#mesh.leave();
   }
 }

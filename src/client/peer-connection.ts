@@ -1,6 +1,7 @@
 /** One RTCPeerConnection, the attempt it belongs to, and how far its negotiation has come. */
 import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
+import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
 import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
@@ -41,6 +42,8 @@ export interface ConnectionSettings extends WebRTC {
 export interface ConnectionListener {
   negotiationNeeded(): void;
   channel(channel: RTCDataChannel): void;
+  datagram(bytes: Uint8Array<ArrayBuffer>): void;
+  datagramDropped(): void;
   track(event: RTCTrackEvent): void;
   stateChanged(): void;
 }
@@ -51,6 +54,8 @@ export class Connection {
   attempt = randomHex(8);
   /** The data channel: one is all there is. */
   channel: Channel | undefined;
+  /** Data that may be lost; nothing to a peer with P2PCF, which never offers. */
+  datagrams: Datagrams | undefined;
   /** We have something to offer as soon as the channel is open. */
   isOfferDue = false;
   /** See Situation in negotiation.ts. */
@@ -64,8 +69,8 @@ export class Connection {
   hasRestarted = false;
   readonly #listener: ConnectionListener;
   readonly #outgoing: Outgoing;
-  readonly #iceServers: RTCIceServer[];
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
+  readonly #configuration: RTCConfiguration;
   #isMakingOffer = false;
   #hasAnsweredAhead = false;
   #offersTaken = 0;
@@ -84,7 +89,7 @@ export class Connection {
     this.#listener = listener;
     this.#outgoing = outgoing;
     this.#sdpTransform = sdpTransform;
-    this.#iceServers = rtcConfiguration.iceServers ?? [];
+    this.#configuration = rtcConfiguration;
     const pc: RTCPeerConnection = Reflect.construct(RTCPeerConnection, [rtcConfiguration, proprietaryConstraints]);
     pc.onicecandidate = ({ candidate }) => outgoing.addCandidate(candidate);
     pc.onicecandidateerror = (error) => {
@@ -104,10 +109,18 @@ export class Connection {
   /** What negotiation.ts has to know of a connection. */
   get situation(): Pick<
     Situation,
-    'attempt' | 'isTheirsFirefox' | 'signalingState' | 'isMakingOffer' | 'hasAnsweredAhead' | 'theirSdp' | 'isOfferLost'
+    | 'attempt'
+    | 'isOursFirefox'
+    | 'isTheirsFirefox'
+    | 'signalingState'
+    | 'isMakingOffer'
+    | 'hasAnsweredAhead'
+    | 'theirSdp'
+    | 'isOfferLost'
   > {
     return {
       attempt: this.attempt,
+      isOursFirefox: isFirefox(this.pc.localDescription),
       isTheirsFirefox: this.#isTheirsFirefox,
       signalingState: this.pc.signalingState,
       isMakingOffer: this.#isMakingOffer,
@@ -122,8 +135,21 @@ export class Connection {
     const { localDescription, iceConnectionState } = this.pc;
     // Not null before the other's: node-datachannel (0.33.4) has an empty one, an answer made ahead one of nothing.
     const remoteDescription = this.#theirSdp === undefined ? null : this.pc.remoteDescription;
-    const servers = this.#iceServers.flatMap(({ urls }) => urls);
+    const servers = (this.#configuration.iceServers ?? []).flatMap(({ urls }) => urls);
     return { localDescription, remoteDescription, iceConnectionState, servers, errors: this.#errors };
+  }
+
+  /** Makes the channel of datagrams. It costs nothing on the wire, as either side makes it beside the other's offer. */
+  openDatagrams(): void {
+    const { pc } = this;
+    const follow = pc.onnegotiationneeded;
+    pc.onnegotiationneeded = null; // node-datachannel (0.33.4) says so of any first channel, though nothing is needed
+    this.datagrams ??= new Datagrams(
+      pc,
+      (bytes) => this.#listener.datagram(bytes),
+      () => this.#listener.datagramDropped(),
+    );
+    pc.onnegotiationneeded = follow;
   }
 
   /** Makes an offer. */
@@ -145,6 +171,7 @@ export class Connection {
     this.#offersTaken++;
     this.#outgoing.withdrawOffer();
     await this.setRemote(offer);
+    this.openDatagrams();
     const answer = await this.pc.createAnswer();
     if (!this.#isClosed) await this.#describe('answer', answer.sdp);
   }
@@ -161,7 +188,7 @@ export class Connection {
     // and an exchange of nothing is a first one for both browsers (2026-11), though no standard says so.
     await pc.setRemoteDescription({ type: 'offer', sdp: EMPTY_SDP });
     await pc.setLocalDescription(await pc.createAnswer());
-    pc.createDataChannel('', { negotiated: true, id: 254 }); // for the m-line
+    this.openDatagrams(); // which makes the m-line
     const { sdp = '' } = await pc.createOffer();
     this.#outgoing.describe({ type: 'answer', sdp: withSetup(sdp, 'active') });
     await pc.setLocalDescription({ type: 'offer', sdp });
@@ -226,6 +253,28 @@ export class Connection {
     }
   }
 
+  /** Uses the ICE servers there are now, from the next gathering on. */
+  takeIceServers(): void {
+    this.#errors = [];
+    try {
+      this.pc.setConfiguration(this.#configuration);
+    } catch {
+      // Not every WebRTC has it (Firefox since 117): then they are for new connections.
+    }
+  }
+
+  /** Whether what we send goes by a TURN server of ours. */
+  async isRelayed(): Promise<boolean> {
+    const stats = await this.pc.getStats();
+    return [...stats.values()].some(
+      ({ type, nominated, state, localCandidateId }) =>
+        type === 'candidate-pair' &&
+        nominated &&
+        state === 'succeeded' &&
+        stats.get(localCandidateId)?.candidateType === 'relay',
+    );
+  }
+
   /** How long until ICE may be restarted, in ms. */
   get restartDelayMs(): number {
     return Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
@@ -240,6 +289,7 @@ export class Connection {
   close(): void {
     const { pc } = this;
     this.channel?.release();
+    this.datagrams?.release();
     pc.onnegotiationneeded = pc.onicecandidate = pc.onicecandidateerror = pc.ondatachannel = pc.ontrack = null;
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
     pc.close();

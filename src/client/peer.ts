@@ -1,6 +1,8 @@
 /** One other in the room, as an app sees it: simple-peer's face. */
+import type { Verified } from '../protocol/messages.ts';
 import type { Signal } from '../protocol/signal.ts';
 import type { Data, Progress } from './channel.ts';
+import type { Datagram } from './datagrams.ts';
 import { Emitter } from './events.ts';
 import { Media, type Senders } from './media.ts';
 import { randomHex } from './random.ts';
@@ -20,6 +22,8 @@ export interface PeerEvents extends MediaEvents {
   connect: [];
   /** A message from the other. */
   data: [bytes: Uint8Array<ArrayBuffer>];
+  /** A datagram from the other. */
+  datagram: [bytes: Uint8Array<ArrayBuffer>];
   /** A part of a message over 16,000 bytes is here; the last comes just before the message. */
   progress: [receivedBytes: number, totalBytes: number];
   /** The state has changed; `reason` says why if it is `failed`, or `waiting` because the browser refused. */
@@ -39,6 +43,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
   client_id = '';
   /** What the other brought as metadata. */
   metadata: unknown;
+  /** The subject of the other's room token, by the server's word; undefined if it has none. */
+  verified: Verified | undefined;
   state: PeerState = 'connecting';
   connected = false;
   destroyed = false;
@@ -47,6 +53,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
    * description has named it. From `connect` on it is proved and never changes: another certificate is another Peer.
    */
   fingerprint: string | undefined;
+  /** Datagrams to it that were dropped here: it was not connected, or the network took fewer. */
+  datagramsDropped = 0;
   /** Whether the first offer is ours. */
   initiator = false;
   /** Label of the data channel. */
@@ -91,6 +99,13 @@ export abstract class Peer extends Emitter<PeerEvents> {
    * for what cannot be sent.
    */
   abstract send(data: Data, onProgress?: Progress): Promise<void>;
+
+  /**
+   * Sends up to 1,100 bytes as a datagram: at once or never, and it may be lost or overtaken. Where the network takes
+   * fewer the oldest are dropped, and counted. A peer with P2PCF gets it as a message. Throws RangeError for more bytes,
+   * TypeError for what cannot be sent.
+   */
+  abstract sendUnreliable(data: Datagram): void;
 
   /** Closes the connection for good. */
   abstract destroy(error?: Error): void;

@@ -1,5 +1,6 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
 import { type Close, COMING_BACK, heldFor, isFinal, UNAUTHORIZED } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
 import {
   type ClientMessage,
@@ -18,6 +19,9 @@ import { Heartbeat } from './heartbeat.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
 import { askForToken, type RoomToken } from './room-token.ts';
+
+/** How long to wait for an answer where the network has changed, in ms: a socket of the former one gets none. */
+const ANSWER_ONLINE_WITHIN_MS = 1_500;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
@@ -45,6 +49,8 @@ export interface SignalingOptions {
   clientId?: string;
   /** What the others are told of us, any JSON of at most 2,560 UTF-8 bytes. */
   metadata?: unknown;
+  /** Most peers that the room is to have, if we are the first in it: 1 to 32,000. The server may have a lower limit. */
+  maxPeers?: number;
   /** Ask for the offers that others have published ahead. */
   ahead?: boolean;
   /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
@@ -76,6 +82,8 @@ export interface SignalingEvents {
   leave: [message: PeerLeave];
   signal: [fromId: string, signal: unknown];
   broadcast: [fromId: string, data: unknown];
+  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
+  iceservers: [given: IceServers];
   /** The server refused a message. */
   error: [message: ErrorMessage];
   /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
@@ -110,7 +118,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Throws Error for an address, room id, client id or metadata that cannot work. */
+  /** Throws Error for an address, room id, client id, number of peers or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
     this.#options = options;
@@ -132,8 +140,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
    */
   start(): Promise<void> {
     this.#started ??= newDeferred();
+    const { promise } = this.#started;
     if (this.state === 'closed') this.#begin();
-    return this.#started.promise;
+    return promise;
   }
 
   /** Leaves the room for now: a `start` that is pending goes on with the next one. */
@@ -160,9 +169,19 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#send({ type: 'broadcast', data });
   }
 
+  /** Has one peer put out of the room: for those whose room token says `host`. Waits while reconnecting. */
+  remove(targetId: string): void {
+    this.#send({ type: 'remove', targetId });
+  }
+
   /** Publishes an offer ahead, for one who joins. Worth nothing on another connection, so it does not wait. */
   publish(offer: unknown): void {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
+  }
+
+  /** Asks for new ICE servers: what comes is told by `iceservers`. */
+  renewIceServers(): void {
+    this.#send({ type: 'ice_servers' });
   }
 
   #send(message: ClientMessage): void {
@@ -177,8 +196,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #begin(): void {
     this.#listen('addEventListener');
-    this.#setState('connecting');
     void this.#enter(this.#options.prepare);
+    this.#setState('connecting'); // last, as a listener may stop us
   }
 
   async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {
@@ -235,6 +254,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       case 'broadcast':
         this.emit('broadcast', message.fromId, message.data);
         return;
+      case 'ice_servers':
+        this.emit('iceservers', message);
+        return;
       case 'error':
         if (message.close) this.#lost(message.close);
         else this.emit('error', message);
@@ -248,10 +270,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
-    this.#heartbeat.start(); // at once: the room holds no place for a page that may have gone while its socket opened
+    this.#heartbeat.beat(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
+    const started = this.#started;
     this.#setState('open');
-    this.#started?.resolve();
+    started?.resolve();
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
@@ -266,10 +289,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     }
     this.#leaveSocket(COMING_BACK);
     const now = Date.now();
-    if (this.state === 'open') {
+    const wasOpen = this.state === 'open';
+    if (wasOpen) {
       this.#lostAt = now;
       if (now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
-      this.#setState('reconnecting');
     } else {
       this.#lostAt ||= now;
     }
@@ -277,6 +300,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
+    if (wasOpen) this.#setState('reconnecting'); // last, as a listener may stop us
   }
 
   /** The first attempt has failed, which a browser gives no reason for. */
@@ -292,7 +316,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#heartbeat.beat();
+    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_ONLINE_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();
@@ -337,13 +361,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   get #join(): Join {
-    const { roomId, clientId, metadata, ahead = false } = this.#options;
+    const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
     // The id the server made up is ours from then on.
     const id = this.clientId ?? clientId;
     return {
       roomId,
       ...(id && { clientId: id }),
       ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
+      ...(maxPeers !== undefined && { maxPeers }),
       resume: this.#resumeToken,
       // Whoever returns has its connections.
       ahead: ahead && this.state !== 'reconnecting',

@@ -84,6 +84,17 @@ export class Spare {
     this.#take()?.destroy();
   }
 
+  /** Uses the ICE servers there are now: an offer that was made with others is made anew. */
+  takeIceServers(): void {
+    if (!this.#peer?.initiator) {
+      this.#peer?.takeIceServers();
+      return;
+    }
+    const wasPublished = this.#use === 'joiner';
+    this.discard();
+    if (wasPublished) this.publish(false);
+  }
+
   async #publishNow(): Promise<void> {
     if (this.#use === 'joiner') return;
     if (this.#use === 'resident') this.discard(); // nobody has got its answer, and as an offer it would be a slow one

@@ -1,12 +1,19 @@
 /** A peer as the room has it: introduced, connected, watched over, and connected anew if need be. */
+import type { Verified } from '../protocol/messages.ts';
 import { type Description, parseSignal, type RestartRequest, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel, type Data, type Message, notConnected, type Progress, toMessage } from './channel.ts';
+import { type Datagram, toDatagram } from './datagrams.ts';
 import { failureReason } from './ice-failure.ts';
-import { type Allowance, MAX_UNUSED_TRANSCEIVERS, newSignalAllowance, sizeFault } from './limits.ts';
+import {
+  type Allowance,
+  DESCRIPTION_COUNTS_FOR,
+  MAX_UNUSED_TRANSCEIVERS,
+  newSignalAllowance,
+  sizeFault,
+} from './limits.ts';
 import {
   fingerprintsOf,
-  isFirefox,
   type Situation,
   type Step,
   stateOf,
@@ -21,6 +28,9 @@ import { Connection, type ConnectionSettings } from './peer-connection.ts';
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
 
+/** What has begun with other ICE servers has this long to do without the new ones, in ms. */
+const NEW_SERVERS_AFTER_MS = 1_000;
+
 /** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
 const POLLING_RETRY_WITHIN_MS = 300_000;
 
@@ -29,6 +39,7 @@ export interface Introduction {
   id: string;
   clientId: string;
   metadata: unknown;
+  verified?: Verified | undefined;
   /** When both offer at once, the polite one gives way. Exactly one of the two must be. */
   isPolite: boolean;
   /**
@@ -62,18 +73,22 @@ export class SupervisedPeer extends Peer {
   #offerForRoom: Signal | undefined;
   /** Since it last was connected. */
   #hasStartedOver = false;
+  #hasWarned = false;
   #connectWithinMs = CONNECT_WITHIN_MS;
   #connectTimer: ReturnType<typeof setTimeout> | undefined;
   #restartTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #signalAllowance = newSignalAllowance();
+  /** What comes from the other waits for this. */
+  #gate: Promise<unknown> = Promise.resolve();
   /** Signals are worked off one after the other: a candidate has to wait for its description. */
-  #incoming = Promise.resolve();
+  #incoming: Promise<unknown> = this.#gate;
 
   constructor(settings: ConnectionSettings) {
     super();
     this.#settings = settings;
     this.#outgoing = new Outgoing({
-      canSend: () => this.#other !== undefined && !this.destroyed,
+      // What belongs to an answer made ahead can be told apart once its offer is here, which names the attempt.
+      canSend: () => this.#other !== undefined && !this.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => this.connected,
       needsAllAtOnce: () => this.#polls && !this.connected,
       // A peer that polls takes its time, and the room keeps our offer for it.
@@ -101,6 +116,8 @@ export class SupervisedPeer extends Peer {
     const connection = new Connection(this.#settings, this.#outgoing, {
       negotiationNeeded: () => this.#offerIfNeeded(),
       channel: (channel) => this.#use(channel),
+      datagram: (bytes) => this.connected && this.emit('datagram', bytes),
+      datagramDropped: () => this.datagramsDropped++,
       track: (event) => this.received.take(event),
       stateChanged: () => this.#followConnection(),
     });
@@ -117,6 +134,7 @@ export class SupervisedPeer extends Peer {
     if (this.destroyed) return Promise.resolve();
     this.initiator = true;
     this.#use(this._pc.createDataChannel(this.channelName));
+    this.#connection.openDatagrams();
     // Not left to negotiationneeded, which comes later and in node-datachannel (0.33.4) never.
     const offered = this.#connection.offer();
     this.#guard(offered);
@@ -146,9 +164,16 @@ export class SupervisedPeer extends Peer {
     this.id = other.id;
     this.client_id = other.clientId;
     this.metadata = other.metadata;
+    this.verified = other.verified;
     this.#expectConnection();
     this.#outgoing.repeat();
     this.#outgoing.flush();
+  }
+
+  /** Takes nothing that the other signals before `gate` is settled, so that there is no connection before that. */
+  hold(gate: Promise<unknown>): void {
+    this.#gate = gate;
+    this.#incoming = gate;
   }
 
   /** Makes the connection. False if the browser refuses: then it waits. */
@@ -171,24 +196,24 @@ export class SupervisedPeer extends Peer {
   /** The turn of a peer that waits has come: resolves when its offer is made. Undefined if it has to go on waiting. */
   begin(): Promise<void> | undefined {
     this.#setState('connecting');
-    return this.#startOver();
+    return this.destroyed ? undefined : this.#startOver(); // by a listener
   }
 
   /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
   receive(signal: unknown): void {
-    this.#receive(signal, (reason) => {
+    if (this.#isWaiting) return;
+    const exceed = (reason: string): void => {
       if (!this.connected) this.#setState('failed', reason);
-    });
+    };
+    const count = parseSignal(signal)?.description ? DESCRIPTION_COUNTS_FOR : 1;
+    if (this.#signalAllowance.take(count)) this.#receive(signal, exceed);
+    else exceed('It sends too many signals.');
   }
 
   /** Takes a signal; `exceed` does what is to be done about one that is beyond the limits. */
   #receive(signal: unknown, exceed: (reason: string) => void): void {
     const parsed = parseSignal(signal);
     if (!parsed || this.#isWaiting) return;
-    if (!this.#signalAllowance.take()) {
-      exceed('It sends too many signals.');
-      return;
-    }
     const fault = parsed.description && sizeFault(parsed.description.sdp);
     if (fault) {
       exceed(fault);
@@ -242,10 +267,43 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.#connection.restartDelayMs);
   }
 
+  /**
+   * Uses the ICE servers there are now. ICE is restarted for a way by a TURN server, whose allocation ends with the
+   * credentials that it was made with, and where no way has been found.
+   */
+  takeIceServers(): void {
+    const connection = this.#current;
+    connection?.takeIceServers();
+    if (!connection?.pc.localDescription) return;
+    setTimeout(async () => {
+      const isNeeded = !this.connected || (await connection.isRelayed());
+      if (!isNeeded || connection !== this.#current || this.destroyed) return;
+      // Until the channel is open only the initiator offers.
+      if (this.connected || this.initiator) this.restart();
+      else this.#other?.send({ restart: true });
+    }, NEW_SERVERS_AFTER_MS);
+  }
+
   send(data: Data, onProgress?: Progress): Promise<void> {
     const sent = this.#send(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
+  }
+
+  sendUnreliable(data: Datagram): void {
+    const bytes = toDatagram(data);
+    const { channel, datagrams } = this.#current ?? {};
+    if (this.connected && !this.#polls && datagrams) datagrams.send(bytes);
+    else if (this.connected && this.#polls && !channel?.rtc.bufferedAmount) this.#sendReliably(bytes);
+    else this.datagramsDropped++;
+  }
+
+  /** P2PCF has one channel. A datagram goes by it while nothing waits there, so as not to be late. */
+  #sendReliably(bytes: Uint8Array<ArrayBuffer>): void {
+    if (!this.#hasWarned)
+      console.warn(`P2PCF-WS: ${this.client_id} has P2PCF, without datagrams: they go by its channel.`);
+    this.#hasWarned = true;
+    void this.send(bytes);
   }
 
   destroy(error?: Error): void {
@@ -279,7 +337,7 @@ export class SupervisedPeer extends Peer {
     this.#restartTimer = undefined;
     this.#connection.markRestart();
     const hasFailed = stateOf(this._pc) === 'failed';
-    const step = stepForRestart(this.#situation, isFirefox(this._pc.localDescription), hasFailed);
+    const step = stepForRestart(this.#situation, hasFailed);
     if (step === 'start over') this.#startOver();
     if (step === 'ask the other') this.#other?.send({ restart: true });
     if (step !== 'restart ICE') return;
@@ -362,7 +420,7 @@ export class SupervisedPeer extends Peer {
         break;
       case 'pair':
         this.fingerprint = fingerprintsOf(description.sdp)[0];
-        await this.#connection.pair(description, attempt);
+        await this.#pair(description, attempt);
         break;
       case 'resend answer':
         this.#outgoing.sendAgain('answer');
@@ -388,6 +446,12 @@ export class SupervisedPeer extends Peer {
         step satisfies never;
     }
     return step;
+  }
+
+  async #pair(offer: Description, attempt: string): Promise<void> {
+    const paired = this.#connection.pair(offer, attempt);
+    this.#outgoing.flush(); // the candidates that came after the answer
+    await paired;
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
@@ -439,7 +503,8 @@ export class SupervisedPeer extends Peer {
       progress: (...bytes) => this.emit('progress', ...bytes),
       signal: (signal) => {
         connection.hasRestarted = false; // the other finds the channel good enough
-        this.#receive(signal, (reason) => this.#exceed(reason));
+        if (parseSignal(signal)?.request?.type === 'renew') this.#expectRenewal();
+        else this.#receive(signal, (reason) => this.#exceed(reason));
       },
       exceeded: (reason) => this.#exceed(reason),
     });
@@ -451,8 +516,8 @@ export class SupervisedPeer extends Peer {
     this.#hasStartedOver = false;
     this.#connectWithinMs = CONNECT_WITHIN_MS;
     this.#setState('connected');
-    this.emit('connect');
-    if (this.destroyed) return;
+    if (!this.destroyed) this.emit('connect');
+    if (this.destroyed) return; // by a listener
     this.received.release();
     this.media.attach();
     const isOfferDue = this.#polls ? this._pc.getTransceivers().length > 0 : this.#connection.isOfferDue;
@@ -486,9 +551,18 @@ export class SupervisedPeer extends Peer {
     this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
   }
 
+  /** The other gives up the connection, and its offer for a new one follows. */
+  #expectRenewal(): void {
+    if (this.#polls || !this.#other?.connections.take()) return; // the channel will close, and the peer with it
+    this.#incoming = this.#gate;
+    this.#expectConnection();
+    this.#renew();
+  }
+
   #startOver(): Promise<void> | undefined {
+    if (this.connected && !this.#polls) this.#current?.channel?.renew();
     // Chromium (156) never settles what was under way on a connection that is closed.
-    this.#incoming = Promise.resolve();
+    this.#incoming = this.#gate;
     this.#expectConnection();
     return this.#renew() ? this.initiate() : undefined;
   }
@@ -506,7 +580,7 @@ export class SupervisedPeer extends Peer {
   }
 
   /** A negotiation that fails is begun anew, at once the first time. */
-  #guard(work: Promise<void>): void {
+  #guard(work: Promise<unknown>): void {
     const connection = this.#current;
     work.catch((error: unknown) => {
       if (connection !== this.#current || this.destroyed) return;

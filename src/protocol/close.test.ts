@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DUPLICATE, FULL, heldFor, isFinal, NOT_OWNER, SILENT, TAKEN } from './close.ts';
+import { DUPLICATE, FULL, fullAt, heldFor, isFinal, NOT_OWNER, peersOfFull, SILENT, TAKEN } from './close.ts';
 
 test.each([
   [{ code: 4009, reason: 'Id is held for 17 s' }, 17, false],
@@ -10,9 +10,20 @@ test.each([
   [NOT_OWNER, undefined, true],
   [DUPLICATE, undefined, true],
   [FULL, undefined, true],
+  [fullAt(8), undefined, true],
   [SILENT, undefined, false],
   [{ code: 1006, reason: '' }, undefined, false],
 ])('%j: held for %s s, final: %s', (close, seconds, final) => {
   expect(heldFor(close)).toBe(seconds);
   expect(isFinal(close)).toBe(final);
+});
+
+test.each([
+  [fullAt(1), 1],
+  [fullAt(32_000), 32_000],
+  [FULL, undefined],
+  [{ code: 4003, reason: 'Room is full: -1 peers' }, undefined],
+  [{ code: 4003, reason: 'Room is full: 999999 peers' }, undefined],
+])('%j: full at %s', (close, peers) => {
+  expect(peersOfFull(close)).toBe(peers);
 });

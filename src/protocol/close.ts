@@ -10,8 +10,19 @@ export interface Close {
 /** Another connection took this client id. Final: coming back would throw the newer one out in its turn. */
 export const DUPLICATE: Close = { code: 4000, reason: 'Duplicate connection' };
 
-/** The room has as many peers as MAX_PEERS_PER_ROOM allows. Final. */
+/** The room has no more room for what the newcomer brings. Final. */
 export const FULL: Close = { code: 4003, reason: 'Room is full' };
+
+/** The room has as many peers as it may. Final. */
+export function fullAt(peers: number): Close {
+  return { code: FULL.code, reason: `${FULL.reason}: ${peers} peers` };
+}
+
+/** How many peers a room has that is full by a close frame; undefined if the frame does not say. */
+export function peersOfFull({ reason }: Close): number | undefined {
+  const peers = /^Room is full: (\d{1,5}) peers$/.exec(reason)?.[1];
+  return peers === undefined ? undefined : Number(peers);
+}
 
 /** The socket pinged once and has then been silent for too long. A client that is alive after all may come back. */
 export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
@@ -19,7 +30,7 @@ export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
 /** The client went on sending after rate_limited. It may come back, more slowly. */
 export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 
-/** The id belongs to another, who is connected and has a token for it, or polls. Final. */
+/** The id belongs to another, who is connected and has a token for it, or polls or did lately. Final. */
 export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 
 /** The id is an owned one, and this is not its token. Final. */
@@ -38,10 +49,16 @@ export function unauthorized(reason: string): Close {
   return { code: UNAUTHORIZED, reason };
 }
 
+/** The token of the app's was good, and is no longer. */
+export const EXPIRED: Close = { code: UNAUTHORIZED, reason: 'The token has expired' };
+
 /** Not from this page, or not into this room. Final. */
 export function forbidden(reason: string): Close {
   return { code: FORBIDDEN, reason };
 }
+
+/** A host of the room has put it out, and it is not let in again until its token expires. Final. */
+export const REMOVED: Close = { code: FORBIDDEN, reason: 'Removed by a host' };
 
 /**
  * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place

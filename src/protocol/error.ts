@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'too_large'
   | 'unknown_peer'
   | 'peer_away'
+  | 'not_host'
   | 'rate_limited'
   | 'closing';
 

@@ -19,6 +19,12 @@ test.each([
   ['a\u202eb', 'has an invisible character in it, or one that turns the direction of text'],
   ['a\u200bb', 'has an invisible character in it, or one that turns the direction of text'],
   ['a\u2028b', 'has an invisible character in it, or one that turns the direction of text'],
+  ...['\u034f', '\u115f', '\u1160', '\u17b4', '\u17b5', '\u2800', '\u3164', '\uffa0'].map((blank): [string, string] => [
+    `bob${blank}`,
+    'has an invisible character in it, or one that turns the direction of text',
+  ]),
+  ['❤\ufe0f', undefined],
+  ['葛\u{e0100}', undefined],
   ['\ufeffa', 'has an invisible character in it, or one that turns the direction of text'],
   ['👩\u200d🚀', undefined],
   ['می\u200cخواهم', undefined],
@@ -38,7 +44,9 @@ test('a good id is always fit to be a tag, and a bad one has its reason', () => 
       const hasControl = [...id].some(
         (character) => character < ' ' || (character >= '\u007f' && character <= '\u009f'),
       );
-      const isVisible = !/[\p{Zl}\p{Zp}\p{Cf}]/u.test(id.replace(/[\u200c\u200d]/g, ''));
+      const isVisible = !/\u034f|\u17b4|\u17b5|[\p{Zl}\p{Zp}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u.test(
+        id.replace(/[\u200c\u200d]/g, ''),
+      );
       const isGood = id !== '' && bytes <= 256 && [...id].length <= 128 && !hasControl && isVisible;
       expect(idFault(id) === undefined).toBe(isGood && id !== '__broadcast__');
     }),

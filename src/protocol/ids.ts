@@ -6,8 +6,12 @@ const MAX_ID_CHARACTERS = 128;
 /** Longest room or client id, in UTF-8 bytes: a client id is its socket's tag, and a tag holds no more (2026-11). */
 const MAX_ID_BYTES = 256;
 
-/** Line and paragraph separators, and format characters, by which two ids could look the same. */
-const INVISIBLE = /[\p{Zl}\p{Zp}\p{Cf}]/u;
+/**
+ * Line and paragraph separators, format characters, and letters and signs that show nothing (fillers, the grapheme joiner,
+ * the blank Braille pattern), by which two ids could look the same. Variation selectors may stay: emoji, Mongolian and
+ * Japanese names are written with them.
+ */
+const INVISIBLE = /\u034f|\u17b4|\u17b5|[\p{Zl}\p{Zp}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u;
 
 /** Two format characters that are allowed: Persian, Indic scripts and emoji are written with them. */
 const JOINERS = /\u200c|\u200d/g;

@@ -87,6 +87,16 @@ test('base64url of what is no text is told from a room', () => {
   expect(() => read('https://a.dev/ws/room-base64url/')).toThrow('The room id is empty');
 });
 
+test('most peers of a room: what is a number of them comes through, and nothing else', () => {
+  for (const maxPeers of [1, 8, 32_000]) {
+    const url = joinUrl('https://a.dev', { roomId: 'lobby', maxPeers });
+    expect(read(url)).toMatchObject({ maxPeers });
+  }
+  for (const max of ['', '0', '-1', '1.5', '1e3', '32001', '008', ' 8', 'x'])
+    expect(() => read(`https://a.dev/ws/room/lobby?max=${max}`)).toThrow('The parameter max must be a whole number');
+  expect(read('https://a.dev/ws/room/lobby')).not.toHaveProperty('maxPeers');
+});
+
 test('an owned id is for the owner of its token', () => {
   const mayUse = (query: string) => mayUseId(read(`http://a.dev/ws/room/lobby?${query}`));
   expect(mayUse(`clientId=${ownedId(MADE_UP)}&resume=${MADE_UP}`)).toBe(true);
@@ -113,6 +123,10 @@ test.each([
   ['https://p2pcf-ws.<your-subdomain>.workers.dev', {}, 'put your own address in place of what is in <>'],
   ['https://a.dev', { roomId: '' }, 'The room id is empty'],
   ['https://a.dev', { clientId: 'a\nb' }, 'The client id has a control character'],
+  ['https://a.dev', { maxPeers: 0 }, 'maxPeers is 0: it must be a whole number from 1 to 32,000.'],
+  ['https://a.dev', { maxPeers: 1.5 }, 'maxPeers is 1.5'],
+  ['https://a.dev', { maxPeers: 32_001 }, 'maxPeers is 32001'],
+  ['https://a.dev', { maxPeers: Number.NaN }, 'maxPeers is NaN'],
 ])('no address is made of %j and %j', (workerUrl, join, complaint) => {
   expect(() => joinUrl(workerUrl, { roomId: 'lobby', ...join })).toThrow(complaint);
 });

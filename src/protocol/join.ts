@@ -2,7 +2,7 @@
 import { fromBase64Url, toBase64Url } from './base64url.ts';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { isObject, parseJson } from './json.ts';
+import { isObject, parseJson, toJson } from './json.ts';
 import { isOwnedId, ownedId } from './owned-id.ts';
 import { type Description, type IceCandidate, parseSignal } from './signal.ts';
 import { utf8Length } from './utf8.ts';
@@ -25,6 +25,9 @@ export const MAX_JOIN_METADATA_BYTES = 2560;
 /** Longest answer of a join, in UTF-8 bytes of JSON: a data channel and a dozen candidates have some 2,000. */
 export const MAX_JOIN_ANSWER_BYTES = 8192;
 
+/** What `max` may be: a room has at most as many sockets. */
+const MAX_PEERS_RANGE = 'a whole number from 1 to 32,000';
+
 /** As `resume`: give me a token by which to get my place back. Later the token itself stands there. */
 export const RESUME_NEXT_TIME = '1';
 
@@ -45,6 +48,8 @@ export interface Join {
   resume?: string;
   /** The app's word that we may come in: a room token (PROTOCOL.md). */
   token?: string;
+  /** Most peers that the room is to have, if we are the one to open it. */
+  maxPeers?: number;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
   /** An answer, as JSON, to whichever offer published ahead the room gives it. */
@@ -61,6 +66,7 @@ export interface CheckedJoin {
   readonly metadata?: string;
   /** What the client proves by that its place is its own. */
   readonly token?: string;
+  readonly maxPeers?: number;
   readonly ahead: boolean;
   /** Its answer to whichever offer it is given first. */
   readonly answer?: JoinAnswer;
@@ -82,14 +88,17 @@ export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string
 }
 
 /** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
-export function joinUrl(workerUrl: string, { roomId, clientId, ahead }: Join): string {
+export function joinUrl(workerUrl: string, { roomId, clientId, maxPeers, ahead }: Join): string {
   const roomFault = idFault(roomId);
   if (roomFault) throw new Error(`The room id ${roomFault}.`);
   const clientFault = clientId && idFault(clientId);
   if (clientFault) throw new Error(`The client id ${clientFault}.`);
+  if (maxPeers !== undefined && !isMaxPeers(String(maxPeers)))
+    throw new Error(`maxPeers is ${maxPeers}: it must be ${MAX_PEERS_RANGE}.`);
   const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
   return serverUrl(workerUrl, 'ws', path, [
     ...(clientId && PLAIN_ID.test(clientId) ? [`clientId=${clientId}`] : []),
+    ...(maxPeers === undefined ? [] : [`max=${maxPeers}`]),
     ...(ahead ? ['ahead=1'] : []),
   ]);
 }
@@ -142,11 +151,12 @@ export function parseJoin(
   const roomFault = idFault(roomId);
   if (roomFault) throw fault(`The room id ${roomFault}.`);
   const metadata = parameter('metadata');
-  if (metadata !== null) checkMetadata(metadata);
   const answer = parameter('answer');
   const resume = parameter('resume');
   if (resume !== null && resume !== RESUME_NEXT_TIME && !isRandomToken(resume))
     throw fault(`The parameter resume must be ${RESUME_NEXT_TIME} or the resumeToken of an earlier peers message.`);
+  const max = parameter('max');
+  if (max !== null && !isMaxPeers(max)) throw fault(`The parameter max must be ${MAX_PEERS_RANGE}.`);
   const token = resume === RESUME_NEXT_TIME ? makeToken() : resume;
   // Whoever has a token and names no id gets the one that nobody else can have.
   const clientId = parameter('clientId') || (token === null ? makeToken() : ownedId(token));
@@ -155,8 +165,9 @@ export function parseJoin(
   return {
     roomId,
     clientId,
-    ...(metadata !== null && { metadata }),
+    ...(metadata !== null && { metadata: JSON.stringify(readMetadata(metadata)) }),
     ...(token !== null && { token }),
+    ...(max !== null && { maxPeers: Number(max) }),
     ahead: parameter('ahead') === '1',
     ...(answer !== null && { answer: readAnswer(answer) }),
   };
@@ -203,16 +214,26 @@ function isRandomToken(token: string): boolean {
   return /^[0-9a-f-]{36}$/.test(token) && digits.length >= 32 && new Set(digits).size >= 7;
 }
 
-function checkMetadata(json: string): void {
-  if (utf8Length(json) > MAX_JOIN_METADATA_BYTES)
-    throw fault(`The metadata is longer than ${MAX_JOIN_METADATA_BYTES} UTF-8 bytes of JSON.`);
-  parseJson(json, 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).');
+function isMaxPeers(text: string): boolean {
+  return /^[1-9]\d{0,4}$/.test(text) && Number(text) <= 32_000;
+}
+
+function readMetadata(json: string): unknown {
+  const complaint = 'The metadata is not JSON. Use encodeURIComponent(JSON.stringify(metadata)).';
+  return readJson('metadata', json, MAX_JOIN_METADATA_BYTES, complaint);
+}
+
+/** JSON that is passed on. Its length is that of either writing: written again, `1e20` is 100000000000000000000. */
+function readJson(name: string, json: string, maxBytes: number, complaint: string): unknown {
+  const value = parseJson(json, complaint);
+  const written = toJson(value, `The ${name} is nested too deeply.`);
+  if (Math.max(utf8Length(json), utf8Length(written)) > maxBytes)
+    throw fault(`The ${name} is longer than ${maxBytes} UTF-8 bytes of JSON.`);
+  return value;
 }
 
 function readAnswer(json: string): JoinAnswer {
-  if (utf8Length(json) > MAX_JOIN_ANSWER_BYTES)
-    throw fault(`The answer is longer than ${MAX_JOIN_ANSWER_BYTES} UTF-8 bytes of JSON.`);
-  const brought = parseJson(json, 'The answer is not JSON.');
+  const brought = readJson('answer', json, MAX_JOIN_ANSWER_BYTES, 'The answer is not JSON.');
   if (isObject(brought) && 'sealed' in brought) return { ...brought, sealed: brought['sealed'] };
   const answer = parseSignal(brought);
   if (answer?.description?.type !== 'answer')

@@ -4,6 +4,7 @@
  */
 import type { Close } from './close.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
+import { type IceServers, isIceServers } from './ice-servers.ts';
 import { asciiJson, isObject, parseJson } from './json.ts';
 
 /** A client sends this text to show that it is alive; the runtime answers PONG without waking the room. */
@@ -38,16 +39,37 @@ export interface AheadRequest {
   offer: unknown;
 }
 
-/** All that a client may send, besides PING. */
-export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest;
+/** Put `targetId` out of the room, until its token expires. For those whose own token says `host`. */
+export interface RemoveRequest {
+  type: 'remove';
+  targetId: string;
+}
 
-/** To a client that has just joined: the others in the room, longest there first, and the id it goes by. */
-export interface Peers {
+/** Send me new credentials for the ICE servers, as mine are about to end. */
+export interface IceServersRequest {
+  type: 'ice_servers';
+}
+
+/** All that a client may send, besides PING. */
+export type ClientMessage = SignalRequest | BroadcastRequest | AheadRequest | RemoveRequest | IceServersRequest;
+
+/** What the token of a client says of it, verified by the server: its subject. */
+export interface Verified {
+  sub: string;
+}
+
+/**
+ * To a client that has just joined: the others in the room, longest there first, and the id it goes by. With ICE servers if
+ * the server has some to offer and they are at hand.
+ */
+export interface Peers extends Partial<IceServers> {
   type: 'peers';
   peers: string[];
   yourId: string;
   /** The metadata of the others, by id. Absent if nobody brought any. */
   metadata?: Record<string, unknown>;
+  /** What the server has verified of the others, by id. Absent if that is nothing. */
+  verified?: Record<string, Verified>;
   /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
   offers?: Record<string, unknown>;
   /** The one of `offers` that has been given the answer you brought: it needs no other. Absent if none has. */
@@ -71,6 +93,8 @@ export interface PeerJoin {
   timestamp: number;
   /** What it brought as metadata, if anything. */
   metadata?: unknown;
+  /** What the server has verified of it, if anything. */
+  verified?: Verified;
   /** It has been handed the offer you published ahead: expect its answer, and publish the next. */
   offerTaken?: true;
   /** It polls: offer it a data channel, although it came later. */
@@ -79,9 +103,9 @@ export interface PeerJoin {
 
 /**
  * `left`: it said goodbye. `timeout`: its connection was lost, or the server had to end it; what peers have between
- * them may well go on.
+ * them may well go on. `removed`: a host has put it out, so close what you have with it.
  */
-export type LeaveReason = 'left' | 'timeout';
+export type LeaveReason = 'left' | 'timeout' | 'removed';
 
 /** To the others: `clientId` is gone. `timestamp` in ms since the epoch. */
 export interface PeerLeave {
@@ -103,6 +127,11 @@ export interface BroadcastDelivery {
   type: 'broadcast';
   fromId: string;
   data: unknown;
+}
+
+/** ICE servers for this client, in place of those it was given before: they took longer than its join, or it asked. */
+export interface IceServersDelivery extends IceServers {
+  type: 'ice_servers';
 }
 
 /**
@@ -133,7 +162,14 @@ export function closing(close: Close): ErrorMessage {
 }
 
 /** All that the server sends, besides PONG. */
-export type ServerMessage = Peers | PeerJoin | PeerLeave | SignalDelivery | BroadcastDelivery | ErrorMessage;
+export type ServerMessage =
+  | Peers
+  | PeerJoin
+  | PeerLeave
+  | SignalDelivery
+  | BroadcastDelivery
+  | IceServersDelivery
+  | ErrorMessage;
 
 /**
  * Reads one text frame from a client, e.g. `{"type":"signal","targetId":"bob","signal":{"type":"offer","sdp":"…"}}`.
@@ -172,12 +208,24 @@ export function parseClientMessage(text: string): ClientMessage {
       }
       return { type: 'ahead', offer };
     }
+    case 'remove': {
+      const { targetId } = message;
+      if (typeof targetId !== 'string') {
+        throw new ProtocolError('bad_message', 'A remove message needs a targetId: the id of the peer, a string.');
+      }
+      return { type: 'remove', targetId };
+    }
+    case 'ice_servers':
+      return { type: 'ice_servers' };
     case undefined:
-      throw new ProtocolError('bad_message', 'A message needs a type: "signal", "broadcast" or "ahead".');
+      throw new ProtocolError(
+        'bad_message',
+        'A message needs a type: "signal", "broadcast", "ahead", "remove" or "ice_servers".',
+      );
     default:
       throw new ProtocolError(
         'unknown_type',
-        'The message has a type this server does not know; it knows "signal", "broadcast" and "ahead".',
+        'The message has a type this server does not know; it knows "signal", "broadcast", "ahead", "remove" and "ice_servers".',
       );
   }
 }
@@ -195,6 +243,8 @@ type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isClose: Check = (value) => isObject(value) && Number.isInteger(value['code']) && isText(value['reason']);
 const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isVerified: Check = (value) => isObject(value) && isText(value['sub']);
+const isVerifiedEach: Check = (value) => isObject(value) && Object.values(value).every(isVerified);
 const isMaybe =
   (check: Check): Check =>
   (value) =>
@@ -206,16 +256,20 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     peers: isTexts,
     yourId: isText,
     metadata: isMaybe(isObject),
+    verified: isMaybe(isVerifiedEach),
     offers: isMaybe(isObject),
     answered: isMaybe(isText),
     polling: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),
+    iceServers: isMaybe(isIceServers),
+    iceServersSeconds: isMaybe(Number.isFinite),
   },
-  peer_join: { clientId: isText },
+  peer_join: { clientId: isText, verified: isMaybe(isVerified) },
   peer_leave: { clientId: isText },
   signal: { fromId: isText },
   broadcast: { fromId: isText },
+  ice_servers: { iceServers: isIceServers, iceServersSeconds: isMaybe(Number.isFinite) },
   error: { code: isText, message: isText, close: isMaybe(isClose) },
 };
 

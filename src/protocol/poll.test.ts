@@ -42,6 +42,13 @@ test('fields nobody knows fall away', () => {
   expect(parsePoll('{"r":"lobby","k":"context","a":1,"t":0}', NOW)).toEqual({ roomId: 'lobby', contextId: 'context' });
 });
 
+test.each([1, null, '', 'x'.repeat(65), 'x'.repeat(60_000)])(
+  'a first look from what is no context is from none',
+  (k) => {
+    expect(parsePoll(JSON.stringify({ r: 'lobby', k }), NOW)).toEqual({ roomId: 'lobby', contextId: '' });
+  },
+);
+
 test('a posting is kept for half a minute at least and fifteen minutes at most', () => {
   for (const [x, keepMs] of [
     [1, 30_000],

@@ -6,6 +6,7 @@ import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
 import { parseJson, toJson } from './json.ts';
 import { isOwnedId } from './owned-id.ts';
+import { utf8Length } from './utf8.ts';
 
 /** Longest body of a poll, in bytes: some thirty packages, where P2PCF sends one for each peer it is about to meet. */
 export const MAX_POLL_BYTES = 64 * 1024;
@@ -156,7 +157,8 @@ function readPoll(body: Record<string, unknown>, now: number): PollRequest {
   const { r, k, d, p } = body;
   if (typeof r !== 'string' || !/^[A-Za-z0-9_-]{4,64}$/.test(r))
     throw fault('Bad room id', 'r must be 4 to 64 of the characters A to Z, a to z, 0 to 9, _ and -.');
-  if (!d) return { roomId: r, contextId: typeof k === 'string' ? k : '' };
+  // P2PCF's worker does not look at it here; but the room keeps it for a while, so what cannot be one is none.
+  if (!d) return { roomId: r, contextId: isShortText(k) ? k : '' };
   const { contextId, ...session } = parseSession(body, now);
   if (!p) return { roomId: r, contextId, session };
   return { roomId: r, contextId, session: { ...session, packages: parsePackages(p, session.entry.sessionId) } };
@@ -226,8 +228,8 @@ function parsePackages(packages: unknown, from: string): Package[] {
     return { to, json: toJson(each, 'Bad packages: p is nested too deeply.') };
   });
   // Written again, JSON can grow: 1e20 becomes 100000000000000000000.
-  const length = parsed.reduce((sum, { json }) => sum + json.length, 0);
-  if (length > MAX_POLL_BYTES) throw fault('Bad packages', `p may have at most ${MAX_POLL_BYTES} characters.`);
+  const bytes = parsed.reduce((sum, { json }) => sum + utf8Length(json), 0);
+  if (bytes > MAX_POLL_BYTES) throw fault('Bad packages', `p may have at most ${MAX_POLL_BYTES} bytes.`);
   return parsed;
 }
 

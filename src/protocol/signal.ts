@@ -15,6 +15,14 @@ export interface RestartRequest {
   restart: true;
 }
 
+/**
+ * On the data channel alone: the connection is given up, and an offer for a new one follows by the room. Without this, a
+ * channel that closes is a peer that has gone.
+ */
+export interface RenewRequest {
+  renew: true;
+}
+
 /** The fields of WebRTC's RTCSessionDescriptionInit that are signaled. */
 export interface Description {
   type: 'offer' | 'answer';
@@ -30,10 +38,10 @@ export interface IceCandidate {
 }
 
 /**
- * What a peer asks of the other: to restart ICE; or, from a P2PCF client, which leaves every offer to the other side,
+ * What a peer asks of the other: to restart ICE, or to expect a new connection; or, from a P2PCF client, which leaves every offer to the other side,
  * to offer again, with one more transceiver of that kind if one is named.
  */
-export type PeerRequest = { type: 'restart' } | { type: 'renegotiate'; kind?: 'audio' | 'video' };
+export type PeerRequest = { type: 'restart' } | { type: 'renew' } | { type: 'renegotiate'; kind?: 'audio' | 'video' };
 
 /** What a peer's signal says. */
 export interface ParsedSignal {
@@ -44,7 +52,7 @@ export interface ParsedSignal {
 }
 
 /**
- * Reads a peer's `signal`. Besides Signal and RestartRequest it takes the bare forms `{candidate: …}`,
+ * Reads a peer's `signal`. Besides Signal and the two requests it takes the bare forms `{candidate: …}`,
  * `{sdp: {type, sdp}}` and an RTCIceCandidateInit as it is, and P2PCF's `{renegotiate: true}` and
  * `{transceiverRequest: {kind}}`. Undefined if it is none of these.
  */
@@ -71,8 +79,10 @@ function asDescription(value: unknown): Description | undefined {
   return (type === 'offer' || type === 'answer') && typeof sdp === 'string' ? { type, sdp } : undefined;
 }
 
-function asRequest({ restart, renegotiate, transceiverRequest }: Record<string, unknown>): PeerRequest | undefined {
+function asRequest(signal: Record<string, unknown>): PeerRequest | undefined {
+  const { restart, renew, renegotiate, transceiverRequest } = signal;
   if (restart === true) return { type: 'restart' };
+  if (renew === true) return { type: 'renew' };
   if (!renegotiate && !transceiverRequest) return undefined;
   const kind = isObject(transceiverRequest) ? transceiverRequest['kind'] : undefined;
   return { type: 'renegotiate', ...((kind === 'audio' || kind === 'video') && { kind }) };

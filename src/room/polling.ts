@@ -2,7 +2,8 @@
  * What a room decides about peers that poll: each posts what it has for the others and is shown what they posted. What
  * members on sockets hear of pollers is decided here, too.
  */
-import type { LeaveReason } from '../protocol/messages.ts';
+import { REMOVED } from '../protocol/close.ts';
+import type { LeaveReason, PeerJoin } from '../protocol/messages.ts';
 import {
   isReactNative,
   type LeaveRequest,
@@ -12,17 +13,23 @@ import {
   replyJson,
   type Session,
 } from '../protocol/poll.ts';
+import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
+import { capacityFor } from './capacity.ts';
+import { type Claims, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSocketId } from './package.ts';
 import type { PollRate } from './poll-rate.ts';
-import { closeGhosts, farewell, introductions } from './presence.ts';
+import { farewell, introductions, sweep } from './presence.ts';
 import {
   type Effect,
   heldPlace,
   heldPlaces,
+  isRemoved,
+  keptIds,
   type Limits,
   type Listing,
   type Member,
+  NAME_KEPT_MS,
   type Posting,
   pollersAt,
   type Roster,
@@ -30,24 +37,15 @@ import {
 } from './room.ts';
 import { isSameSecret } from './secret.ts';
 
-/** Most that pollers may have posted in one room, in characters: it is all in memory while the room is awake. */
-const MAX_POSTINGS_LENGTH = 2 * 1024 * 1024;
+/** Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. */
+const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 
-/** Most that one reply brings in packages, in characters. What there is no room for is left out. */
-const MAX_REPLY_LENGTH = 512 * 1024;
-
-/**
- * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
- * have posted for it, and an owner that wakes again would find its place taken.
- */
-const NAME_KEPT_MS = 15 * 60_000;
-
-/** Most session ids kept so. */
-const MAX_NAMES = 128;
+/** Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out. */
+const MAX_REPLY_BYTES = 512 * 1024;
 
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
-  readonly status: 200 | 404 | 409 | 429 | 503;
+  readonly status: 200 | 403 | 404 | 409 | 429 | 503;
   readonly body: string;
   readonly retryAfterSeconds?: number;
 }
@@ -61,6 +59,7 @@ export interface PollOutcome<M> {
 /** A peer polls. */
 export function poll<M extends Member>(
   { contextId, session }: PollRequest,
+  claims: Claims | undefined,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
@@ -69,6 +68,7 @@ export function poll<M extends Member>(
 ): PollOutcome<M> {
   const waitMs = rate.poll(contextId, now);
   if (waitMs > 0) return tooFast(waitMs);
+  if (isRemoved({ claims }, roster, now)) return refused(403, `${REMOVED.reason}.`);
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
   const mine = pollers.find((posting) => posting.contextId === contextId);
   const others = pollers.filter((posting) => posting !== mine);
@@ -78,7 +78,7 @@ export function poll<M extends Member>(
   if (!session) return answered(replyFor('', countMembers() > 0 ? [] : others));
   const { sessionId } = session.entry;
   // P2PCF trusts whatever session a poll names. A poll under another's id would be handed the packages for that.
-  if (isMember(sessionId, roster, now) || isKeptFor(sessionId, contextId, roster, now))
+  if (isMember(sessionId, roster, now) || isKeptFor(sessionId, contextId, claims, roster, now))
     return refused(409, 'Taken: another peer in this room goes by the session id d[0].');
   const offers = offersFor(sessionId, roster, now);
   const reply = replyFor(sessionId, [...others, ...offers]);
@@ -86,8 +86,12 @@ export function poll<M extends Member>(
   const answers = (poller: Listing | undefined): Effect<M>[] =>
     poller ? answerOffers(poller, known?.packages ?? [], offers, roster, now) : [];
   if (!session.packages) return answered(reply, answers(known));
-  if (!mine && others.length + countMembers() >= limits.maxPeers)
-    return refused(503, `Full: this room has its ${limits.maxPeers} peers. Try again when one has left.`, 30);
+  if (!mine) {
+    const [present] = [...roster.others(), ...heldPlaces(roster, now)];
+    const capacity = capacityFor({ claims }, present?.maxPeers, limits);
+    if (others.length + countMembers() >= capacity)
+      return refused(503, `Full: this room has its ${capacity} peers. Try again when one has left.`, 30);
+  }
   const deleteKey = mine?.deleteKey ?? makeKey();
   if (mine && isPosted(session, mine, now)) return answered({ ...reply, deleteKey }, answers(known));
   const { entry, postedAt, packages, keepMs } = session;
@@ -98,10 +102,12 @@ export function poll<M extends Member>(
     packages,
     deleteKey,
     since: mine?.since ?? now,
-    expiresAt: now + keepMs,
+    claims,
+    // A poller needs a token at each poll: what it has posted ends with the token at the latest.
+    expiresAt: Math.min(now + keepMs, claims?.until ?? Number.POSITIVE_INFINITY),
   };
   const rest = roster.postings().filter((each) => each.contextId !== contextId);
-  if ([...rest, posting].reduce((sum, each) => sum + lengthOf(each), 0) > MAX_POSTINGS_LENGTH)
+  if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
   const waitToPostMs = rate.post(contextId, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
@@ -140,11 +146,9 @@ export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits
   const lapsed = due.filter(({ isName }) => !isName);
   const names = [
     ...postings.filter(({ isName, expiresAt }) => isName && expiresAt > now),
-    ...lapsed.map(
-      (each): Posting => ({ ...each, packages: [], isName: true, expiresAt: each.expiresAt + NAME_KEPT_MS }),
-    ),
+    ...lapsed.map(nameOf),
   ].filter(({ expiresAt }) => expiresAt > now);
-  const kept = new Set(names.slice(-MAX_NAMES).map(({ contextId }) => contextId));
+  const kept = new Set(names.map(({ contextId }) => contextId));
   const pollers = pollersAt(roster, now);
   return [
     ...names
@@ -169,12 +173,14 @@ function announce<M extends Member>(
   const gone = missing(before, after);
   const come = missing(after, before);
   if (gone.length + come.length === 0) return [];
-  const { living, effects } = closeGhosts(roster.others(), limits, now);
+  const { living, effects } = sweep(roster.others(), limits, now);
   const goneIds = new Set(gone.map(({ entry }) => entry.sessionId));
   if (gone.length > 0) effects.push(...living.flatMap((member) => dropOffers(member, goneIds)));
   for (const { id } of introductions(gone)) effects.push(farewell(id, reason, living, now));
-  for (const { id, metadata } of introductions(come)) {
-    effects.push(send({ type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true }, ...living));
+  for (const { id, metadata, claims } of introductions(come)) {
+    const news: PeerJoin = { type: 'peer_join', clientId: id, timestamp: now, metadata, polling: true };
+    const verified = verifiedOf({ claims });
+    effects.push(send(verified ? { ...news, verified } : news, ...living));
   }
   return effects;
 }
@@ -188,30 +194,43 @@ function isMember<M extends Member>(sessionId: string, roster: Roster<M>, now: n
   return [sessionId, toSocketId(sessionId)].some((id) => roster.find(id) ?? heldPlace(id, roster, now));
 }
 
-/** Whether this session id is that of another context, be its poller there or lapsed not long ago. */
-function isKeptFor<M extends Member>(sessionId: string, contextId: string, roster: Roster<M>, now: number): boolean {
-  return roster.postings().some((posting) => {
-    const keptUntil = posting.isName ? posting.expiresAt : posting.expiresAt + NAME_KEPT_MS;
-    return posting.entry.sessionId === sessionId && posting.contextId !== contextId && keptUntil > now;
+/** Whether this session id is another context's, or another subject's, be its poller there or lapsed not long ago. */
+function isKeptFor<M extends Member>(
+  sessionId: string,
+  contextId: string,
+  claims: Claims | undefined,
+  roster: Roster<M>,
+  now: number,
+): boolean {
+  return keptIds(roster, now).some((posting) => {
+    const isMine = posting.contextId === contextId && mayTakeOver(posting, { claims });
+    return posting.entry.sessionId === sessionId && !isMine;
   });
+}
+
+/** All that is left of a poller that has lapsed: whose session id it was. */
+function nameOf(posting: Posting): Posting {
+  const entry = { ...posting.entry, clientId: '', reflexiveIps: [] };
+  return { ...posting, entry, packages: [], isName: true, expiresAt: posting.expiresAt + NAME_KEPT_MS };
 }
 
 /** What others have posted for a session; for a poller that has none yet, who is there. */
 function replyFor(sessionId: string, others: readonly Listing[]): PollReply {
   const seen = others.filter(({ entry }) => isReactNative(entry.sessionId) === isReactNative(sessionId));
-  let length = 0;
+  let bytes = 0;
   const packages = seen
     .flatMap((other) => other.packages.filter(({ to }) => to === sessionId))
     .filter(({ json }) => {
-      length += json.length;
-      return length <= MAX_REPLY_LENGTH;
+      bytes += utf8Length(json);
+      return bytes <= MAX_REPLY_BYTES;
     });
   return { others: seen.map(({ entry, postedAt }) => listed(entry, postedAt)), packages };
 }
 
-/** What a posting takes of a room's memory, in characters or so. */
-function lengthOf({ entry, packages }: Posting): number {
-  return packages.reduce((sum, { to, json }) => sum + to.length + json.length + 64, JSON.stringify(entry).length + 256);
+/** What a posting takes of a room's memory, in bytes or so. */
+function bytesOf({ entry, packages }: Posting): number {
+  const ofEntry = utf8Length(JSON.stringify(entry)) + 256;
+  return packages.reduce((sum, { to, json }) => sum + utf8Length(to) + utf8Length(json) + 64, ofEntry);
 }
 
 /**

@@ -291,6 +291,34 @@ test('a room takes 256 KiB of metadata, a return aside, and then is full', () =>
   expect(world.join('peer 0', { metadata, token: 't0' }, limits).closeCode).toBeUndefined();
 });
 
+test.each([
+  ['from its place', true],
+  ['before anybody noticed', false],
+])('a return %s brings no other metadata than the others know', (_how, drops) => {
+  const world = new World();
+  const first = world.join('alice', { token: 't1', metadata: 'small' });
+  if (drops) world.drop(first, true);
+  const again = world.join('alice', { token: 't1', metadata: 'x'.repeat(2046) });
+  expect(again.heard).toMatchObject([{ resumed: true }]);
+  expect(world.join('bob').heard).toMatchObject([{ metadata: { alice: 'small' } }]);
+});
+
+test('a room whose metadata is used up is full: the mute go, as many as it takes, and none in vain', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxPeers: 1000 };
+  const fill = (name: string, count: number, length: number): TestMember[] =>
+    Array.from({ length: count }, (_, n) => world.join(`${name} ${n}`, { metadata: 'x'.repeat(length - 2) }, limits));
+  const mute = fill('mute', 64, 2048);
+  const living = fill('living', 15, 8192);
+  world.pass(61);
+  for (const member of living) world.ping(member);
+  expect(fill('early', 1, 8192)[0]?.closeCode).toBeUndefined();
+  expect(fill('later', 1, 4096)[0]?.closeCode).toBeUndefined();
+  expect(mute.filter(({ closeCode }) => closeCode === 4006)).toHaveLength(2);
+  expect(fill('vain', 1, 200_000)[0]?.closeCode).toBe(4003);
+  expect(mute.filter(({ closeCode }) => closeCode === 4006)).toHaveLength(2);
+});
+
 test('members that have never given a sign of life make room in a full room, once a minute is over', () => {
   const world = new World();
   const [pings, speaks, mute] = ['pings', 'speaks', 'mute', 'mute too'].map((id) => world.join(id));

@@ -1,17 +1,32 @@
 /** Who is in the room: what happens when somebody comes, goes, drops or falls silent, and who hears of it. */
-import { type Close, DUPLICATE, FULL, heldBy, RESUMED, SILENT, TAKEN } from '../protocol/close.ts';
+import {
+  type Close,
+  DUPLICATE,
+  EXPIRED,
+  FULL,
+  fullAt,
+  heldBy,
+  REMOVED,
+  RESUMED,
+  SILENT,
+  TAKEN,
+} from '../protocol/close.ts';
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
+import { capacityFor, fixedLimit } from './capacity.ts';
+import { type Bearer, hasExpired, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSessionId } from './package.ts';
 import {
   type Effect,
   heldPlaces,
+  isRemoved,
+  keptIds,
   type Limits,
-  type Listing,
   type Member,
   type Newcomer,
   type PendingOffer,
+  type Posting,
   pollersAt,
   type Roster,
   send,
@@ -38,6 +53,10 @@ export interface Admitted<M> {
   readonly effects: readonly Effect<M>[];
   /** To be sent to it when the effects have been carried out. */
   readonly welcome: Peers;
+  /** Most peers in the room, as it was opened: to be kept with the newcomer. */
+  readonly maxPeers: number | undefined;
+  /** What the others know of it: what it brings, or if it is back, what it brought when it first came. */
+  readonly metadata: unknown;
   /** What it had offered to pollers before it lost its connection. */
   readonly offers: readonly PendingOffer[];
 }
@@ -63,33 +82,41 @@ export function join<M extends Member>(
 ): Admission<M> {
   const present = roster.others();
   const twin = present.find(({ id }) => id === newcomer.id);
-  const ghosts = closeGhosts(twin ? present.filter((member) => member !== twin) : present, limits, now, twin);
-  const audience = twin ? [...ghosts.living, twin] : ghosts.living;
-  const effects = [...ghosts.effects, ...freeLapsedPlaces(roster, audience, now)];
+  const swept = sweep(twin ? present.filter((member) => member !== twin) : present, limits, now, twin);
+  const audience = twin ? [...swept.living, twin] : swept.living;
+  const effects = [...swept.effects, ...freeLapsedPlaces(roster, audience, now)];
   const refuse = (close: Close): Admission<M> => ({ isAdmitted: false, close, effects });
 
+  if (isRemoved(newcomer, roster, now)) return refuse(REMOVED);
   const place = roster.places().find(({ id, until }) => id === newcomer.id && until > now);
-  const owner = twin && !isGhost(twin, limits, now) ? twin : place;
-  const isResumed = owner?.token !== undefined && isSameSecret(owner.token, newcomer.token);
-  if (owner?.token !== undefined && !isResumed)
+  // Whose token has expired comes back with a new one; nobody else has to wait for it.
+  const isAway = twin && (isGhost(twin, limits, now) || (hasExpired(twin, now) && !isTokenOf(twin, newcomer)));
+  const owner = twin && !isAway ? twin : place;
+  const isOwner = isTokenOf(owner, newcomer);
+  if ((owner?.token !== undefined && !isOwner) || !mayTakeOver(owner, newcomer))
     return refuse(owner === twin || !place ? TAKEN : heldBy(Math.ceil((place.until - now) / 1000)));
+  // Of one that has changed its subject the others have to hear.
+  const resumed = isOwner && owner && mayTakeOver(newcomer, owner) ? owner : undefined;
   const pollers = pollersAt(roster, now);
   const names = [newcomer.id, toSessionId(newcomer.id)];
-  if (pollers.some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
+  if (keptIds(roster, now).some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
 
   const away = heldPlaces(roster, now).filter((each) => each !== place);
-  let others = ghosts.living;
-  if (!isResumed) {
-    const metadataLength = [newcomer, ...others, ...away].reduce((sum, each) => sum + each.metadataLength, 0);
-    if (metadataLength > MAX_METADATA_LENGTH) return refuse(FULL);
-    if (others.length + away.length + pollers.length >= limits.maxPeers) {
-      const mute = others.find((member) => isMute(member, now));
-      if (!mute) return refuse(FULL);
-      others = others.filter((member) => member !== mute);
-      effects.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
-    }
+  let others = swept.living;
+  const maxPeers = fixedLimit(newcomer, others[0] ?? away[0] ?? owner);
+  const capacity = capacityFor(newcomer, maxPeers, limits);
+  const expelled: Effect<M>[] = [];
+  while (!resumed) {
+    const full = fullness(newcomer, [...others, ...away], pollers.length, capacity);
+    if (!full) break;
+    const mute = others.find((member) => isMute(member, now));
+    // One goes for one that comes: a bearer whose own limit is below what is here puts nobody out.
+    if (!mute || others.length + away.length + pollers.length > capacity) return refuse(full);
+    others = others.filter((member) => member !== mute);
+    expelled.push({ do: 'close', member: mute, close: SILENT }, farewell(mute.id, 'timeout', others, now));
   }
-  if (twin) effects.push({ do: 'close', member: twin, close: isResumed ? RESUMED : DUPLICATE });
+  effects.push(...expelled);
+  if (twin) effects.push({ do: 'close', member: twin, close: resumed ? RESUMED : DUPLICATE });
   if (place) effects.push({ do: 'freePlace', place });
 
   const polling = introductions(pollers);
@@ -98,18 +125,26 @@ export function join<M extends Member>(
   const withMetadata = listed.filter(({ metadata }) => metadata !== undefined);
   if (withMetadata.length > 0)
     welcome.metadata = Object.fromEntries(withMetadata.map(({ id, metadata }) => [id, metadata]));
+  const known = listed.flatMap((each) => {
+    const verified = verifiedOf(each);
+    return verified ? [[each.id, verified] as const] : [];
+  });
+  if (known.length > 0) welcome.verified = Object.fromEntries(known);
   if (polling.length > 0) welcome.polling = polling.map(({ id }) => id);
   if (newcomer.token !== undefined) {
     welcome.resumeToken = newcomer.token;
-    welcome.resumed = isResumed;
+    welcome.resumed = resumed !== undefined;
     welcome.graceSeconds = limits.graceSeconds;
     welcome.maxMessageBytes = limits.maxMessageBytes;
   }
-  if (isResumed) return { isAdmitted: true, effects, welcome, offers: owner.offers };
+  if (resumed)
+    return { isAdmitted: true, effects, welcome, maxPeers, metadata: resumed.metadata, offers: resumed.offers };
 
   const givers = wantsOffers ? others.filter(({ ahead }) => ahead !== undefined).slice(0, MAX_OFFERS_TAKEN) : [];
   const news: PeerJoin = { type: 'peer_join', clientId: newcomer.id, timestamp: now };
   if (newcomer.metadata !== undefined) news.metadata = newcomer.metadata;
+  const verified = verifiedOf(newcomer);
+  if (verified) news.verified = verified;
   if (givers.length > 0) {
     welcome.offers = Object.fromEntries(givers.map(({ id, ahead }) => [id, ahead]));
     effects.push(send({ ...news, offerTaken: true }, ...givers));
@@ -123,7 +158,7 @@ export function join<M extends Member>(
     effects.push(send({ type: 'signal', fromId: newcomer.id, signal: { ...answer, attempt } }, first));
   }
   effects.push(send(news, ...(givers.length > 0 ? others.filter((member) => !givers.includes(member)) : others)));
-  return { isAdmitted: true, effects, welcome, offers: [] };
+  return { isAdmitted: true, effects, welcome, maxPeers, metadata: newcomer.metadata, offers: [] };
 }
 
 /** `leaver` is gone: the others hear of it. */
@@ -134,7 +169,7 @@ export function leave<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] {
-  const { living, effects } = closeGhosts(roster.others(leaver), limits, now);
+  const { living, effects } = sweep(roster.others(leaver), limits, now);
   return [...effects, farewell(leaver.id, reason, living, now)];
 }
 
@@ -150,16 +185,16 @@ export function drop<M extends Member>(
   now: number,
   saysSo = false,
 ): Effect<M>[] {
-  const { id, token, metadata, metadataLength, offers, lastSeen } = member;
+  const { id, token, metadata, metadataLength, claims, maxPeers, offers, lastSeen } = member;
   const until = lastSeen + limits.graceSeconds * 1000;
   if (token === undefined || until <= now || !(saysSo || hasSent(member)))
     return leave(member, 'timeout', roster, limits, now);
-  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, offers, until }, member }];
+  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, claims, maxPeers, offers, until }, member }];
 }
 
 /** Time has passed: members that have not come back to their places are gone. */
 export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
-  const { living, effects } = closeGhosts(roster.others(), limits, now);
+  const { living, effects } = sweep(roster.others(), limits, now);
   return [...effects, ...freeLapsedPlaces(roster, living, now)];
 }
 
@@ -175,25 +210,38 @@ export function expel<M extends Member>(
 }
 
 /**
- * Tells the living from the ghosts among `members`, and closes the ghosts. The living hear of it, and so does `twin`, a
- * member that is not among those looked at.
+ * Closes those of `members` whose time is over. The others hear of it, and so does `twin`, a member that is not among
+ * those looked at.
  */
-export function closeGhosts<M extends Member>(
+export function sweep<M extends Member>(
   members: readonly M[],
   limits: Limits,
   now: number,
   twin?: M,
 ): { living: readonly M[]; effects: Effect<M>[] } {
-  const ghosts = members.filter((member) => isGhost(member, limits, now));
-  if (ghosts.length === 0) return { living: members, effects: [] };
-  const living = members.filter((member) => !isGhost(member, limits, now));
-  const effects: Effect<M>[] = ghosts.map((member) => ({ do: 'close', member, close: SILENT }));
+  const living: M[] = [];
+  const effects: Effect<M>[] = [];
+  const gone: M[] = [];
+  for (const member of members) {
+    const close = endOf(member, limits, now);
+    if (!close) living.push(member);
+    else {
+      gone.push(member);
+      effects.push({ do: 'close', member, close });
+    }
+  }
   const audience = twin ? [...living, twin] : living;
-  for (const ghost of ghosts) effects.push(farewell(ghost.id, 'timeout', audience, now));
+  for (const { id } of gone) effects.push(farewell(id, 'timeout', audience, now));
   return { living, effects };
 }
 
-export function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
+/** The close frame for a member whose time is over: it is a ghost, or its token has expired. */
+export function endOf(member: Member, limits: Limits, now: number): Close | undefined {
+  if (isGhost(member, limits, now)) return SILENT;
+  return hasExpired(member, now) ? EXPIRED : undefined;
+}
+
+function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
   return member.pings && now - member.lastSeen > ghostAfterSeconds * 1000;
 }
 
@@ -202,10 +250,26 @@ export function farewell<M>(clientId: string, reason: LeaveReason, to: readonly 
 }
 
 /** Pollers as members are told of them, their labels where the library has its own. p2pcf.rn is not told of. */
-export function introductions(pollers: readonly Listing[]): { id: string; metadata: unknown }[] {
+export function introductions(pollers: readonly Posting[]): (Bearer & { id: string; metadata: unknown })[] {
   return pollers
     .filter(({ entry }) => !isReactNative(entry.sessionId))
-    .map(({ entry }) => ({ id: entry.sessionId, metadata: { client_id: entry.clientId } }));
+    .map(({ entry, claims }) => ({ id: entry.sessionId, metadata: { client_id: entry.clientId }, claims }));
+}
+
+function isTokenOf(owner: Pick<Newcomer, 'token'> | undefined, { token }: Newcomer): boolean {
+  return owner?.token !== undefined && isSameSecret(owner.token, token);
+}
+
+/** Why there is no room for one more, if so: it would be one too many, or bring too much. */
+function fullness(
+  newcomer: Newcomer,
+  present: readonly Newcomer[],
+  pollers: number,
+  capacity: number,
+): Close | undefined {
+  if (present.length + pollers >= capacity) return fullAt(capacity);
+  const metadataLength = present.reduce((sum, each) => sum + each.metadataLength, newcomer.metadataLength);
+  return metadataLength > MAX_METADATA_LENGTH ? FULL : undefined;
 }
 
 /** Whether it has given no sign of life but its join, and had the time to. */

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { LIMITS, type TestMember, World } from '../../test/support/world.ts';
 
 test('a signal never looks at the whole room', () => {
@@ -131,4 +131,29 @@ test.each([
   world.receive(alice, frame, DEFAULTS);
   expect(alice.heard.at(-1)).toMatchObject({ type: 'error', code: 'bad_message' });
   expect(bob.heard).toHaveLength(heard);
+});
+
+describe('new ICE servers', () => {
+  test('are had for the asking once the old are about to end', () => {
+    const room = new World();
+    const alice = room.join('alice');
+    alice.iceServersDue = room.now + 5000;
+    room.receive(alice, { type: 'ice_servers' });
+    expect(alice.heard.at(-1)).toMatchObject({ type: 'error', code: 'rate_limited', retryAfterMs: 5000 });
+    room.pass(4.999);
+    room.receive(alice, { type: 'ice_servers' });
+    expect(alice.heard.at(-1)).toMatchObject({ code: 'rate_limited', retryAfterMs: 1 });
+    expect(room.renewed).toEqual([]);
+    room.pass(0.001);
+    room.receive(alice, { type: 'ice_servers' });
+    expect(room.renewed).toEqual([alice]);
+  });
+
+  test('are not had by a client that has none that end', () => {
+    const room = new World();
+    const alice = room.join('alice');
+    room.receive(alice, { type: 'ice_servers' });
+    expect(alice.heard.at(-1)).toMatchObject({ type: 'error', code: 'bad_message' });
+    expect(room.renewed).toEqual([]);
+  });
 });

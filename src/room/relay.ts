@@ -1,12 +1,14 @@
 /** One frame of a member, and who gets it. */
-import { FLOOD, SILENT, TOO_LARGE } from '../protocol/close.ts';
+import { EXPIRED, FLOOD, TOO_LARGE } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { offerToPoller } from './bridge.ts';
-import { closeGhosts, expel, isGhost } from './presence.ts';
+import { hasExpired } from './claims.ts';
+import { endOf, expel, sweep } from './presence.ts';
 import { BURST_PER_PEER, type Bucket, spend, take } from './rate-limit.ts';
+import { remove } from './removal.ts';
 import { type Effect, heldPlace, type Limits, type Member, type Roster, send } from './room.ts';
 
 /** A message costs a token for every so many characters that it has begun. */
@@ -39,6 +41,7 @@ export function receive<M extends Member>(
   now: number,
   makeKey: () => string,
 ): Effect<M>[] {
+  if (hasExpired(sender, now)) return expel(sender, EXPIRED, roster, limits, now);
   if (isTooLarge(frame, limits.maxMessageBytes)) {
     const message = `The message is over ${limits.maxMessageBytes} bytes, the most this server takes. Send less.`;
     const error: ErrorMessage = { type: 'error', code: 'too_large', message, maxBytes: limits.maxMessageBytes };
@@ -51,6 +54,11 @@ export function receive<M extends Member>(
       throw new ProtocolError('binary', 'Messages are JSON in text frames; this one was binary.');
     const request = parseClientMessage(frame);
     if (request.type === 'ahead') return [{ do: 'setAhead', member: sender, offer: request.offer }];
+    if (request.type === 'remove') {
+      const removal = remove(request.targetId, sender, roster, limits, now);
+      return removal ?? [unreachable(request.targetId, sender, roster, now)];
+    }
+    if (request.type === 'ice_servers') return [renewIceServers(sender, now)];
     if (request.type === 'broadcast') {
       const delivery: ServerMessage = { type: 'broadcast', fromId: sender.id, data: request.data };
       return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
@@ -58,15 +66,26 @@ export function receive<M extends Member>(
     const delivery: ServerMessage = { type: 'signal', fromId: sender.id, signal: request.signal };
     if (request.targetId === BROADCAST_TARGET) return toOthers(delivery, tokensFor(frame), sender, roster, limits, now);
     const target = roster.find(request.targetId);
-    if (target && !isGhost(target, limits, now)) return toOne(delivery, target, sender, limits, now);
+    const end = target && endOf(target, limits, now);
+    if (target && !end) return toOne(delivery, target, sender, limits, now);
     const poller = roster.postings().find(({ entry, isName }) => entry.sessionId === request.targetId && !isName);
     if (poller && !isReactNative(request.targetId)) return offerToPoller(request.signal, sender, poller, makeKey, now);
-    const departure = target ? expel(target, SILENT, roster, limits, now) : [];
+    const departure = end ? expel(target, end, roster, limits, now) : [];
     return [...departure, unreachable(request.targetId, sender, roster, now)];
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return [send({ type: 'error', code: error.code, message: error.message }, sender)];
   }
+}
+
+/** Credentials cost a request to somebody else's server, so they are had when the present ones are about to end. */
+function renewIceServers<M extends Member>(sender: M, now: number): Effect<M> {
+  if (sender.iceServersDue === undefined)
+    throw new ProtocolError('bad_message', 'You were given no ICE servers that end.');
+  const retryAfterMs = sender.iceServersDue - now;
+  if (retryAfterMs <= 0) return { do: 'renewIceServers', member: sender };
+  const message = `Your ICE servers are good for a while yet. Ask again in ${retryAfterMs} ms.`;
+  return send({ type: 'error', code: 'rate_limited', message, retryAfterMs }, sender);
 }
 
 function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {
@@ -104,7 +123,7 @@ function toOthers<M extends Member>(
   limits: Limits,
   now: number,
 ): Effect<M>[] {
-  const { living, effects } = closeGhosts(roster.others(sender), limits, now, sender);
+  const { living, effects } = sweep(roster.others(sender), limits, now, sender);
   const refusal = living.length > 1 ? pay((living.length - 1) * tokens, sender, roster, limits, now) : undefined;
   if (refusal) return [...effects, ...refusal];
   const effect = delivery(message, living, limits);

@@ -6,10 +6,11 @@ import type { Close } from '../protocol/close.ts';
 import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
+import { type Bearer, bearerOf } from './claims.ts';
 import type { Bucket } from './rate-limit.ts';
 
 /** A client that has come to join, and is no member yet. */
-export interface Newcomer {
+export interface Newcomer extends Bearer {
   /** The client id it would go by. */
   readonly id: string;
   /** Proves that its place is its own; undefined if it has not asked to have its place held. */
@@ -18,6 +19,8 @@ export interface Newcomer {
   readonly metadata: unknown;
   /** Length of that as JSON in ASCII. */
   readonly metadataLength: number;
+  /** Most peers that the room is to have: by the word of the newcomer or, for a member, as the room was opened. */
+  readonly maxPeers: number | undefined;
 }
 
 /** One open socket, as far as the room's decisions go. */
@@ -36,14 +39,17 @@ export interface Member extends Newcomer {
   readonly ahead: unknown;
   /** What it has offered to pollers. */
   readonly offers: readonly PendingOffer[];
+  /** From when on it may ask for new ICE servers, in ms since the epoch; undefined if it has none that end. */
+  readonly iceServersDue: number | undefined;
 }
 
 /** A place held for a member whose connection was lost: it counts as present, and cannot be reached. */
-export interface Place {
+export interface Place extends Bearer {
   readonly id: string;
   readonly token: string;
   readonly metadata: unknown;
   readonly metadataLength: number;
+  readonly maxPeers: number | undefined;
   readonly offers: readonly PendingOffer[];
   /** When it lapses, in ms since the epoch. */
   readonly until: number;
@@ -58,7 +64,7 @@ export interface Listing {
 }
 
 /** What a poller has posted, as it is stored: one for each context id. `pollersAt` tells who is there of those. */
-export interface Posting extends Listing {
+export interface Posting extends Listing, Bearer {
   readonly contextId: string;
   /** What it takes to leave. */
   readonly deleteKey: string;
@@ -99,6 +105,14 @@ export interface PendingOffer {
   readonly isTaken: boolean;
 }
 
+/** Somebody who is not let in again before a certain time. */
+export interface Removal {
+  /** As `bearerOf` names it. */
+  readonly bearer: string;
+  /** When its token expires, in ms since the epoch. */
+  readonly until: number;
+}
+
 /** Who is in the room, by socket, by a place held, or by polling. */
 export interface Roster<M extends Member> {
   /** The member with this id: one look-up, however large the room. */
@@ -111,6 +125,8 @@ export interface Roster<M extends Member> {
   places(): readonly Place[];
   /** What pollers have posted, also what has lapsed. Not asked for what concerns members alone. */
   postings(): readonly Posting[];
+  /** Who has been removed, also where the time for that is over. */
+  removals(): readonly Removal[];
 }
 
 export interface Limits {
@@ -126,6 +142,13 @@ export interface Limits {
   readonly ghostAfterSeconds: number;
 }
 
+/**
+ * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
+ * have posted for it, and an owner that wakes again would find its place taken. How many there are, the rate of postings
+ * bounds: a bound of their own would let a stranger push one out.
+ */
+export const NAME_KEPT_MS = 15 * 60_000;
+
 /** One thing for the caller to do. */
 export type Effect<M> =
   /** A ServerMessage, as `send` below has it. */
@@ -136,11 +159,16 @@ export type Effect<M> =
   | { do: 'setAhead'; member: M; offer: unknown }
   /** What it has offered to pollers is this now. */
   | { do: 'setOffers'; member: M; offers: readonly PendingOffer[] }
+  /** It is to get new ICE servers. */
+  | { do: 'renewIceServers'; member: M }
   | { do: 'holdPlace'; place: Place; member: M }
   | { do: 'freePlace'; place: Place }
   /** In place of what was posted under the same context id. */
   | { do: 'keepPosting'; posting: Posting }
-  | { do: 'dropPosting'; posting: Posting };
+  | { do: 'dropPosting'; posting: Posting }
+  /** In place of the one of the same bearer. */
+  | { do: 'keepRemoval'; removal: Removal }
+  | { do: 'dropRemoval'; removal: Removal };
 
 /** Throws ProtocolError `bad_message` for what a peer has nested too deeply to be passed on. */
 export function send<M>(message: ServerMessage, ...to: readonly M[]): Extract<Effect<M>, { do: 'send' }> {
@@ -152,9 +180,20 @@ export function pollersAt<M extends Member>(roster: Roster<M>, now: number): rea
   return roster.postings().filter(({ expiresAt, isName }) => !isName && expiresAt > now);
 }
 
+/** The postings whose session ids are nobody else's at `now`: of pollers that are there, or lapsed not long ago. */
+export function keptIds<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
+  return roster.postings().filter(({ isName, expiresAt }) => (isName ? expiresAt : expiresAt + NAME_KEPT_MS) > now);
+}
+
 /** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
 export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
   return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
+}
+
+/** Whether its bearer has been removed, and its time is not over at `now`. */
+export function isRemoved<M extends Member>({ claims }: Bearer, roster: Roster<M>, now: number): boolean {
+  const bearer = claims && bearerOf(claims);
+  return bearer !== undefined && roster.removals().some((each) => each.bearer === bearer && each.until > now);
 }
 
 /** The place held for this id at `now`. */

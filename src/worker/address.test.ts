@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { networkOf } from './address.ts';
+import { hashedAddress, networkOf, readAddressHeader } from './address.ts';
 
 test.each([
   ['192.0.2.1', '192.0.2.1'],
@@ -11,4 +11,22 @@ test.each([
   ['::', '0:0:0:0'],
 ])('%s is of the network %s', (ip, network) => {
   expect(networkOf(ip)).toBe(network);
+});
+
+const request = (headers: Record<string, string>): Request => new Request('https://a.dev', { headers });
+
+test('the address is Cloudflare’s word, or that of the header that is named', async () => {
+  const cloudflare = await hashedAddress(request({ 'CF-Connecting-IP': '192.0.2.1' }), {});
+  expect(cloudflare).toMatch(/^[0-9a-f]{32}$/);
+  const named = { TRUSTED_ADDRESS_HEADER: 'X-Forwarded-For' };
+  const behind = (list: string): Promise<string | undefined> =>
+    hashedAddress(request({ 'CF-Connecting-IP': '203.0.113.9', 'X-Forwarded-For': list }), named);
+  expect(await behind('192.0.2.1')).toBe(cloudflare);
+  expect(await behind('203.0.113.9, 198.51.100.1,192.0.2.1')).toBe(cloudflare); // a client writes the rest
+  expect(await hashedAddress(request({ 'X-Forwarded-For': '192.0.2.1' }), {})).toBeUndefined();
+  expect(await hashedAddress(request({ 'CF-Connecting-IP': '192.0.2.1' }), named)).toBeUndefined();
+});
+
+test.each([5, 'X Forwarded', 'a:b', true])('%j is the name of no header', (TRUSTED_ADDRESS_HEADER) => {
+  expect(() => readAddressHeader({ TRUSTED_ADDRESS_HEADER })).toThrow(/^The setting TRUSTED_ADDRESS_HEADER is/);
 });

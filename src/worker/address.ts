@@ -1,11 +1,23 @@
 /** Which network a request comes from, as far as the room has to know: who joins how often. */
+import { shortHash } from './hash.ts';
+import { type Settings, SettingsError } from './settings.ts';
 
-/** SHA-256 of the address, half of it, in hexadecimal; undefined where Cloudflare is not in front. */
-export async function hashedAddress({ headers }: Request): Promise<string | undefined> {
-  const ip = headers.get('CF-Connecting-IP');
-  if (ip === null) return undefined;
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(networkOf(ip)));
-  return Array.from(new Uint8Array(digest, 0, 16), (byte) => byte.toString(16).padStart(2, '0')).join('');
+/** Where Cloudflare says who asks. It overwrites what a client writes there; elsewhere nobody does. */
+const CLOUDFLARE_HEADER = 'CF-Connecting-IP';
+
+/** Throws SettingsError for what cannot be the name of a header. */
+export function readAddressHeader({ TRUSTED_ADDRESS_HEADER: name }: Settings): string {
+  if (name === undefined || name === '') return CLOUDFLARE_HEADER;
+  if (typeof name === 'string' && /^[\w-]+$/.test(name)) return name;
+  throw new SettingsError(
+    `The setting TRUSTED_ADDRESS_HEADER is ${JSON.stringify(name)}; it must be the name of the header in which your proxy says who asks, such as X-Forwarded-For.`,
+  );
+}
+
+/** The address as a short hash; undefined where no header says it. Of a list the last: what the nearest proxy has added. */
+export async function hashedAddress({ headers }: Request, settings: Settings): Promise<string | undefined> {
+  const address = headers.get(readAddressHeader(settings))?.split(',').at(-1)?.trim();
+  return address ? await shortHash(networkOf(address)) : undefined;
 }
 
 /** An IPv4 address as it is, and of an IPv6 address the first 64 bits: one household has at least as many as that. */

@@ -1,5 +1,6 @@
 import type { Close } from '../protocol/close.ts';
 import { asciiJson } from '../protocol/json.ts';
+import type { Claims } from '../room/claims.ts';
 import type { Member, PendingOffer } from '../room/room.ts';
 
 /** What outlives hibernation in a socket's attachment. All its text is ASCII, which is stored at a byte a character. */
@@ -12,14 +13,20 @@ interface Attachment {
   left: boolean;
   /** It has sent a message. */
   speaks?: true;
-  /** What it brought when it joined: its own JSON, with all but ASCII escaped. */
+  /** What it brought when it first joined, as JSON with all but ASCII escaped. */
   metadata?: string;
   /** By this it can prove that its place is its own. */
   token?: string;
+  /** Most peers in the room, as it was opened. */
+  maxPeers?: number;
+  /** What its room token says, as JSON. */
+  claims?: string;
   /** The offer it published ahead, as JSON, until it is taken. */
   ahead?: string;
   /** What it has offered to pollers, the latest last: a PendingOffer each, as JSON. */
   offers?: readonly string[];
+  /** From when on it may ask for new ICE servers, in ms since the epoch. */
+  iceServersDue?: number;
 }
 
 /** How old the attachment's `seenAt` may get, in ms: writing it costs more than relaying a message. */
@@ -27,6 +34,14 @@ const STAMP_EVERY_MS = 1000;
 
 /** Most that is put into an attachment, in bytes: it holds 16,384 (2026-11), its own bookkeeping included. */
 const MAX_ATTACHMENT_BYTES = 16_000;
+
+/** What a client has joined with. */
+interface Brought {
+  readonly metadata: unknown;
+  readonly token: string | undefined;
+  readonly claims: Claims | undefined;
+  readonly maxPeers: number | undefined;
+}
 
 /** One accepted WebSocket as the room sees it. */
 export class SocketMember implements Member {
@@ -38,6 +53,7 @@ export class SocketMember implements Member {
   readonly #attachment: Attachment;
   /** Parsed once while the room is awake. */
   #metadata: { readonly value: unknown } | undefined;
+  #claims: Claims | undefined;
   #offers: readonly PendingOffer[] | undefined;
 
   constructor(ctx: DurableObjectState, socket: WebSocket) {
@@ -62,6 +78,16 @@ export class SocketMember implements Member {
     return this.#attachment.metadata?.length ?? 0;
   }
 
+  get maxPeers(): number | undefined {
+    return this.#attachment.maxPeers;
+  }
+
+  get claims(): Claims | undefined {
+    const { claims } = this.#attachment;
+    if (claims !== undefined) this.#claims ??= JSON.parse(claims);
+    return this.#claims;
+  }
+
   get ahead(): unknown {
     return parsed(this.#attachment.ahead);
   }
@@ -69,6 +95,10 @@ export class SocketMember implements Member {
   get offers(): readonly PendingOffer[] {
     this.#offers ??= (this.#attachment.offers ?? []).map((json) => JSON.parse(json));
     return this.#offers;
+  }
+
+  get iceServersDue(): number | undefined {
+    return this.#attachment.iceServersDue;
   }
 
   get token(): string | undefined {
@@ -92,11 +122,13 @@ export class SocketMember implements Member {
   }
 
   /** It has joined, or come back to its place. Returns false if that cannot be kept. */
-  introduce(metadata: string | undefined, token: string | undefined, isBack: boolean, now: number): boolean {
+  introduce({ metadata, token, claims, maxPeers }: Brought, isBack: boolean, now: number): boolean {
     this.#attachment.seenAt = now;
     if (isBack) this.#attachment.speaks = true;
-    if (metadata !== undefined) this.#attachment.metadata = metadata;
+    if (metadata !== undefined) this.#attachment.metadata = asciiJson(metadata);
     if (token !== undefined) this.#attachment.token = token;
+    if (maxPeers !== undefined) this.#attachment.maxPeers = maxPeers;
+    if (claims !== undefined) this.#attachment.claims = asciiJson(claims);
     return this.#save();
   }
 
@@ -120,6 +152,12 @@ export class SocketMember implements Member {
     this.#offers = undefined;
     this.#attachment.offers = offers.map(asciiJson);
     return this.#save();
+  }
+
+  /** It may ask for new ICE servers from then on, in ms since the epoch. */
+  setIceServersDue(at: number): void {
+    this.#attachment.iceServersDue = at;
+    this.#save();
   }
 
   /** Marks it as gone for good. Returns false if it was already. */
@@ -191,8 +229,8 @@ function readAttachment(socket: WebSocket): Attachment {
 }
 
 /** Not less than the attachment's size when it is stored. */
-function sizeOf({ metadata = '', token = '', ahead = '', offers = [] }: Attachment): number {
-  return [metadata, token, ahead, ...offers].reduce((sum, text) => sum + text.length + 8, 128);
+function sizeOf({ metadata = '', token = '', claims = '', ahead = '', offers = [] }: Attachment): number {
+  return [metadata, token, claims, ahead, ...offers].reduce((sum, text) => sum + text.length + 8, 128);
 }
 
 function parsed(json: string | undefined): unknown {

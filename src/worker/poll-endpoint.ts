@@ -1,9 +1,13 @@
 /** P2PCF's HTTP protocol at `/`: what arrives is checked here, before a room is woken and billed. */
+import { type Close, FORBIDDEN } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import { roomTokenOf } from '../protocol/join.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
-import { refusalOf } from './admission.ts';
+import { hashedAddress } from './address.ts';
+import { authorize } from './authorization.ts';
+import { entryFor, log } from './log.ts';
+import { COME_AGAIN_SECONDS, mayPass } from './rate-limiters.ts';
 import type { Env } from './signaling-room.ts';
 
 /** Pages of any origin may poll. */
@@ -17,6 +21,12 @@ const CORS = {
 export async function answerPoll(request: Request, env: Env): Promise<Response> {
   if (request.headers.get('Content-Type') !== 'application/json')
     return respond({ status: 400, body: 'Expected content-type application/json: exactly that.' });
+  if (!(await mayPass(env.POLL_LIMITER, await hashedAddress(request, env))))
+    return respond({
+      status: 429,
+      body: `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`,
+      retryAfterSeconds: COME_AGAIN_SECONDS,
+    });
   const text = await readText(request.body);
   if (text === undefined)
     return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });
@@ -24,14 +34,14 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
   try {
     if (leaves) {
       const farewell = parseLeave(text, Date.now());
-      const refusal = await refusalFor(request, farewell.roomId, env);
-      if (refusal) return refusal;
+      const verdict = await authorizePoll(request, farewell.roomId, env);
+      if ('refusal' in verdict) return await refused(verdict.refusal, farewell.roomId, env);
       return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
     }
     const poll = parsePoll(text, Date.now());
-    const refusal = await refusalFor(request, poll.roomId, env);
-    if (refusal) return refusal;
-    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll));
+    const verdict = await authorizePoll(request, poll.roomId, env);
+    if ('refusal' in verdict) return await refused(verdict.refusal, poll.roomId, env);
+    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, verdict.claims));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
     // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.
@@ -40,9 +50,14 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
   }
 }
 
-async function refusalFor(request: Request, roomId: string, env: Env): Promise<Response | undefined> {
-  const refusal = await refusalOf(request, roomId, roomTokenOf(new URL(request.url), null), env, Date.now());
-  return refusal && respond({ status: refusal.code === 4403 ? 403 : 401, body: `${refusal.reason}.` });
+function authorizePoll(request: Request, roomId: string, env: Env): ReturnType<typeof authorize> {
+  return authorize(request, roomId, roomTokenOf(new URL(request.url), null), env, Date.now());
+}
+
+async function refused(close: Close, roomId: string, env: Env): Promise<Response> {
+  const { code, reason } = close;
+  await log(entryFor(close, false), roomId, env);
+  return respond({ status: code === FORBIDDEN ? 403 : 401, body: `${reason}.` });
 }
 
 /** Answers `OPTIONS`: to a browser that asks first, that its page may; to anyone else, what there is. */

@@ -1,4 +1,4 @@
-import type { Place, Posting, Roster } from '../room/room.ts';
+import type { Place, Posting, Removal, Roster } from '../room/room.ts';
 import { SocketMember } from './member.ts';
 import type { Rows } from './rows.ts';
 
@@ -26,6 +26,10 @@ export class SocketRoster implements Roster<SocketMember> {
 
   postings(): readonly Posting[] {
     return this.#rows.postings.all();
+  }
+
+  removals(): readonly Removal[] {
+    return this.#rows.removals.all();
   }
 
   member(socket: WebSocket): SocketMember {

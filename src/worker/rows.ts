@@ -1,8 +1,8 @@
-import type { Place, Posting } from '../room/room.ts';
+import type { Place, Posting, Removal } from '../room/room.ts';
 
 /**
- * What outlives its socket, or has none: a row each for places held and for what pollers have posted. Where nobody drops
- * and nobody polls, there is none, and no table either.
+ * What outlives its socket, or has none: a row each for places held, for what pollers have posted, and for those who have
+ * been removed. Where nobody drops, polls or is removed, there is none, and no table either.
  *
  * Past the day's free quota reading and writing fail (2026-11). Then what is in memory is right for as long as the room is
  * awake; what cannot be read is not there; and what could not be deleted is read again, and has lapsed by then, or soon.
@@ -10,17 +10,20 @@ import type { Place, Posting } from '../room/room.ts';
 export class Rows {
   readonly places: RowsOfKind<Place>;
   readonly postings: RowsOfKind<Posting>;
+  readonly removals: RowsOfKind<Removal>;
 
   constructor(storage: DurableObjectStorage) {
     this.places = new RowsOfKind(storage, 'place:', ({ id }) => id);
     this.postings = new RowsOfKind(storage, 'poller:', ({ contextId }) => contextId);
+    this.removals = new RowsOfKind(storage, 'removed:', ({ bearer }) => bearer);
   }
 
   /** When the first of them lapses, in ms since the epoch, be it overdue or not. Infinity when there is none. */
   nextDue(): number {
     const places = this.places.all().map(({ until }) => until);
     const postings = this.postings.all().map(({ expiresAt }) => expiresAt);
-    return Math.min(...places, ...postings);
+    const removals = this.removals.all().map(({ until }) => until);
+    return Math.min(...places, ...postings, ...removals);
   }
 }
 

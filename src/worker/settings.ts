@@ -1,5 +1,11 @@
 import type { Limits } from '../room/room.ts';
 
+/** Least bytes of a secret: as many as HMAC with SHA-256 puts out (RFC 7518 section 3.2). */
+const MIN_SECRET_BYTES = 32;
+
+/** What documents have in the place of a secret: known to everybody, so it is refused. */
+const SAMPLE_SECRET = 'replace-me-with-the-output-of-openssl-rand-base64-32';
+
 /** What wrangler.toml sets under [vars]: `unknown`, because anyone may write anything there. */
 export interface Settings {
   MAX_PEERS_PER_ROOM?: unknown;
@@ -7,12 +13,24 @@ export interface Settings {
   MESSAGES_PER_SECOND?: unknown;
   RESUME_GRACE_SECONDS?: unknown;
   GHOST_AFTER_SECONDS?: unknown;
+  TURN_URLS?: unknown;
+  TURN_SECRET?: unknown;
+  TURN_KEY_ID?: unknown;
+  TURN_KEY_TOKEN?: unknown;
+  TURN_SECONDS?: unknown;
+  TURN_OPEN?: unknown;
+  ICE_SERVERS?: unknown;
   ALLOWED_ORIGINS?: unknown;
   AUTH_SECRET?: unknown;
   AUTH_SECRET_2?: unknown;
   AUTH_PUBLIC_JWK?: unknown;
   AUTH_PUBLIC_JWK_2?: unknown;
   AUTH_TOKEN_SECONDS?: unknown;
+  TRUSTED_ADDRESS_HEADER?: unknown;
+  JOIN_LIMITER?: unknown;
+  POLL_LIMITER?: unknown;
+  LOG_KEY?: unknown;
+  EVENTS?: unknown;
 }
 
 /** A setting makes no sense. The message names it and says what would. */
@@ -39,7 +57,7 @@ export function readLimits(settings: Settings): Limits {
 }
 
 /** Reads a number, or a string of digits: a variable set in Cloudflare's dashboard is a string. */
-function wholeNumber(settings: Settings, name: keyof Settings, least: number, most: number): number {
+export function wholeNumber(settings: Settings, name: keyof Settings, least: number, most: number): number {
   const value = settings[name];
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;
@@ -47,4 +65,19 @@ function wholeNumber(settings: Settings, name: keyof Settings, least: number, mo
   throw new SettingsError(
     `The setting ${name} is ${found}; it must be a whole number from ${least} to ${most}. Set it under [vars] in wrangler.toml and deploy again.`,
   );
+}
+
+/** The bytes of a secret; undefined for none. Throws SettingsError, without its value, for one that could be guessed. */
+export function readSecret(name: string, secret: unknown): Uint8Array | undefined {
+  if (isUnset(secret)) return undefined;
+  const key = new TextEncoder().encode(typeof secret === 'string' ? secret : '');
+  if (key.length < MIN_SECRET_BYTES || secret === SAMPLE_SECRET)
+    throw new SettingsError(
+      `The secret ${name} is ${secret === SAMPLE_SECRET ? 'the sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
+    );
+  return key;
+}
+
+export function isUnset(value: unknown): boolean {
+  return value === undefined || value === '';
 }

@@ -1,19 +1,25 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import type { Claims } from '../room/claims.ts';
 import { JoinRate } from '../room/join-rate.ts';
 import { PollRate } from '../room/poll-rate.ts';
 import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
 import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
+import { lapseRemovals } from '../room/removal.ts';
 import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
+import { entryFor, joinEntry, type LogEntry, log, pollEntry } from './log.ts';
 import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
+import { allIceServers, RENEW_AFTER, RETRY_AFTER } from './turn.ts';
+import { readTurn } from './turn-settings.ts';
 import { accepted, joinOf } from './upgrade.ts';
 
 /** What wrangler.toml gives the Worker. */
@@ -27,6 +33,8 @@ const CHANGES_ROWS: ReadonlySet<Effect<never>['do']> = new Set([
   'freePlace',
   'keepPosting',
   'dropPosting',
+  'keepRemoval',
+  'dropRemoval',
 ]);
 
 /**
@@ -54,17 +62,21 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A WebSocket upgrade that the Worker has let through. It is decided before it is accepted. */
   override fetch(request: Request): Response {
-    const { clientId, metadata: json, token, ahead, answer, address } = joinOf(request);
+    const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address, given } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const waitMs = this.#joinRate.join(address, countOpen, now);
-    if (waitMs > 0) return tooManyJoins(waitMs);
-    const metadata = json === undefined ? undefined : escapeNonAscii(json);
+    if (waitMs > 0) {
+      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
+      return tooManyJoins(waitMs);
+    }
     const newcomer: Newcomer = {
       id: clientId,
       token,
-      metadata: metadata === undefined ? undefined : JSON.parse(metadata),
-      metadataLength: metadata?.length ?? 0,
+      claims,
+      maxPeers,
+      metadata: json === undefined ? undefined : JSON.parse(json),
+      metadataLength: json === undefined ? 0 : escapeNonAscii(json).length,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
@@ -74,22 +86,27 @@ export class SignalingRoom extends DurableObject<Settings> {
       this.ctx.acceptWebSocket(server);
       this.#close(this.#roster.member(server), admission.close, token);
       this.#apply(admission.effects);
+      this.#log(entryFor(admission.close, false));
     } else {
+      this.#log(joinEntry(Math.random()));
       // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
       this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
       const joiner = this.#roster.member(server);
-      if (joiner.introduce(metadata, token, admission.welcome.resumed === true, now)) this.#welcome(joiner, admission);
+      const isBack = admission.welcome.resumed === true;
+      const brought = { metadata: admission.metadata, token, claims, maxPeers: admission.maxPeers };
+      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, given);
       else this.#close(joiner, UNKEPT);
     }
     return accepted(request, client);
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
-  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>): void {
+  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>, given?: IceServers): void {
     try {
+      if (given) this.#expectRenewal(joiner, given);
       if (offers.length > 0) joiner.setOffers(offers);
       this.#roster.changed();
-      this.#apply([...effects, send(welcome, joiner)]);
+      this.#apply([...effects, send({ ...welcome, ...given }, joiner)]);
     } catch (error) {
       console.error(error);
       joiner.close(UNKEPT);
@@ -120,11 +137,36 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#lose(this.#roster.member(socket));
   }
 
+  /** ICE servers for a member, which took the Worker longer to get than the member to join. */
+  giveIceServers(clientId: string, given: IceServers): void {
+    const member = this.#roster.find(clientId);
+    if (!member) return;
+    this.#expectRenewal(member, given);
+    this.#apply([send({ type: 'ice_servers', ...given }, member)]);
+  }
+
+  /**
+   * The one request that a room waits for: a member makes it once in some 19 hours. To let the Worker make it would take
+   * a request to the Worker and one more to the room.
+   */
+  async #renewIceServers(member: SocketMember): Promise<void> {
+    const turn = readTurn(this.env);
+    const now = Date.now();
+    member.setIceServersDue(now + turn.seconds * 1000 * RETRY_AFTER);
+    const given = await allIceServers(turn, member.id, now);
+    if (given) this.giveIceServers(member.id, given);
+  }
+
+  #expectRenewal(member: SocketMember, { iceServersSeconds }: IceServers): void {
+    if (iceServersSeconds !== undefined) member.setIceServersDue(Date.now() + iceServersSeconds * 1000 * RENEW_AFTER);
+  }
+
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest): PollResponse {
+  poll(request: PollRequest, claims?: Claims): PollResponse {
     const now = Date.now();
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    return this.#answer(poll(request, this.#roster, this.#limits, this.#pollRate, () => crypto.randomUUID(), now));
+    const makeKey = (): string => crypto.randomUUID();
+    return this.#answer(poll(request, claims, this.#roster, this.#limits, this.#pollRate, makeKey, now));
   }
 
   /** A poller leaves. */
@@ -134,56 +176,74 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
     this.#apply(effects);
+    this.#log(pollEntry(response));
     return response;
   }
 
-  /** A place held or a poller's posting has lapsed, or would have, had it not been posted anew. */
+  /** A place held, a poller's posting or a removal has lapsed, or would have, had it not been posted anew. */
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
+    this.#apply(lapseRemovals(this.#roster, now));
     this.#alarm.follow(Number.POSITIVE_INFINITY, this.#rows.nextDue(), now);
   }
 
-  /** Carries out what was decided. A signal touches no row, so none is read for it. */
+  /**
+   * Carries out what was decided. Whoever is found to be gone meanwhile leaves after all of it: a joiner that heard of that
+   * before its `peers`, which lists whom it was decided with, would list that member for ever. A signal touches no row, so
+   * none is read for it.
+   */
   #apply(effects: readonly Effect<SocketMember>[]): void {
     const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));
     const dueBefore = changesRows ? this.#rows.nextDue() : 0;
-    for (const effect of effects) this.#carryOut(effect);
+    const departures = effects.flatMap((effect) => this.#carryOut(effect));
     if (changesRows) this.#alarm.follow(dueBefore, this.#rows.nextDue(), Date.now());
+    for (const depart of departures) depart();
   }
 
-  #carryOut(effect: Effect<SocketMember>): void {
+  /** Returns what has to follow. */
+  #carryOut(effect: Effect<SocketMember>): (() => void)[] {
     switch (effect.do) {
-      case 'send': {
+      case 'send':
         // No event is sure to come for a socket that no longer takes a message, so it leaves here.
-        for (const member of effect.to) if (!member.send(effect.text)) this.#lose(member);
-        break;
-      }
+        return effect.to.filter((member) => !member.send(effect.text)).map((member) => () => this.#lose(member));
       case 'close':
         this.#close(effect.member, effect.close);
-        break;
+        this.#log(entryFor(effect.close, true));
+        return [];
       case 'setAhead':
-        if (!effect.member.setAhead(effect.offer)) this.#expel(effect.member);
-        break;
+        return effect.member.setAhead(effect.offer) ? [] : [() => this.#expel(effect.member)];
       case 'setOffers':
-        if (!effect.member.setOffers(effect.offers)) this.#expel(effect.member);
-        break;
+        return effect.member.setOffers(effect.offers) ? [] : [() => this.#expel(effect.member)];
+      case 'renewIceServers':
+        void this.#renewIceServers(effect.member);
+        return [];
       case 'holdPlace':
         this.#hold(effect.place, effect.member);
-        break;
+        return [];
       case 'freePlace':
         this.#rows.places.drop(effect.place);
-        break;
+        return [];
       case 'keepPosting':
         this.#rows.postings.keep(effect.posting);
-        break;
+        return [];
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
-        break;
+        return [];
+      case 'keepRemoval':
+        this.#rows.removals.keep(effect.removal);
+        return [];
+      case 'dropRemoval':
+        this.#rows.removals.drop(effect.removal);
+        return [];
       default:
-        effect satisfies never;
+        return effect satisfies never;
     }
+  }
+
+  #log(entry: LogEntry | undefined): void {
+    void log(entry, this.ctx.id.name ?? '', this.env);
   }
 
   /** From then on it is no member. */
@@ -195,7 +255,7 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   #expel(member: SocketMember): void {
-    this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
+    if (!member.left) this.#apply(expel(member, UNKEPT, this.#roster, this.#limits, Date.now()));
   }
 
   #lose(member: SocketMember, saysSo = false): void {

@@ -24,7 +24,21 @@ const verify = (token: string, room = 'lobby', by = settings) => verifyToken(tok
 
 test('a good token opens its room, and says who comes', async () => {
   const token = await make({ claims: { sub: 'alice', max: 4, host: true } });
-  expect(await verify(token)).toEqual({ claims: { sub: 'alice', max: 4, host: true, exp: SECONDS + 600 } });
+  const until = NOW + 610_000;
+  expect(await verify(token)).toEqual({ claims: { sub: 'alice', max: 4, isHost: true, until } });
+  expect(await verify(await make({ claims: { host: 'yes' } }))).toMatchObject({ claims: { isHost: false } });
+});
+
+test('a token without a subject is known by its hash, however its signature is written', async () => {
+  const bearerOf = async (token: string): Promise<unknown> => Object(await verify(token)).claims?.hash;
+  const token = await make();
+  const last = token.at(-1) ?? '';
+  // 32 bytes are 43 digits of base64url, of the last of which two bits are not read.
+  const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const again = token.slice(0, -1) + digits[digits.indexOf(last) ^ 1];
+  expect(await bearerOf(token)).toMatch(/^[0-9a-f]{32}$/);
+  expect(await bearerOf(again)).toBe(await bearerOf(token));
+  expect(await bearerOf(await make({ claims: { jti: '2' } }))).not.toBe(await bearerOf(token));
 });
 
 test.each([
@@ -63,6 +77,7 @@ test.each([
   ['max of none', { claims: { max: 0 } }, 'its max'],
   ['max as text', { claims: { max: '5' } }, 'its max'],
   ['an empty sub', { claims: { sub: '' } }, 'its sub'],
+  ['a sub of 257 bytes', { claims: { sub: `x${'ß'.repeat(128)}` } }, 'its sub'],
   ['oversized', { claims: { more: 'x'.repeat(5000) } }, 'longer than'],
 ] satisfies [string, Making, string][])('%s: refused', async (_name, making, fault) => {
   expect(await verify(await make(making))).toEqual({ refusal: { code: 4401, reason: expect.stringContaining(fault) } });

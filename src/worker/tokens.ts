@@ -1,26 +1,26 @@
 /** Room tokens: a JWT (RFC 7519) of the app's own backend that says who may come into which rooms, and until when. */
 import { errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
-import { type Close, forbidden, unauthorized } from '../protocol/close.ts';
+import { type Close, EXPIRED, forbidden, unauthorized } from '../protocol/close.ts';
 import { isObject } from '../protocol/json.ts';
-import { type Settings, SettingsError } from './settings.ts';
+import { utf8Length } from '../protocol/utf8.ts';
+import type { Claims } from '../room/claims.ts';
+import { shortHash } from './hash.ts';
+import { isUnset, readSecret, type Settings, SettingsError } from './settings.ts';
 
 /** The `typ` and `aud` of a room token, so that no other token of the app, made with the same key, opens a room. */
-const TOKEN_TYPE = 'p2pcf-ws+jwt';
-const AUDIENCE = 'p2pcf-ws';
+export const TOKEN_TYPE = 'p2pcf-ws+jwt';
+export const AUDIENCE = 'p2pcf-ws';
 
 /** Longest token, in characters: a header of that length is still taken by proxies. */
 const MAX_TOKEN_LENGTH = 4096;
 
-/** Least bytes of a secret for HS256 (RFC 7518 section 3.2). */
-const MIN_SECRET_BYTES = 32;
-
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;
 
-const DAY_SECONDS = 24 * 60 * 60;
+/** Longest `sub`, in UTF-8 bytes: others are told it, and it is kept with the socket. OpenID Connect has 255. */
+const MAX_SUBJECT_BYTES = 256;
 
-/** What .dev.vars.example has in its place: known to everybody, so it is refused. */
-const SAMPLE_SECRET = 'replace-me-with-the-output-of-openssl-rand-base64-32';
+const DAY_SECONDS = 24 * 60 * 60;
 
 /** The algorithms of public keys that Web Crypto, and jose with it, verify. */
 const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA'];
@@ -35,18 +35,6 @@ export interface TokenSettings {
   readonly keys: readonly Key[];
   /** How far ahead `exp` may be, in seconds. */
   readonly longestSeconds: number;
-}
-
-/** What a token says, once it is verified. */
-export interface Claims {
-  /** Who it is, by the app's own word. */
-  readonly sub?: string;
-  /** Until when, in seconds since the epoch. */
-  readonly exp: number;
-  /** Most peers in this room. */
-  readonly max?: number;
-  /** Whether its bearer may remove others. */
-  readonly host: boolean;
 }
 
 /** `claims` of a good token, or the refusal of any other. */
@@ -90,41 +78,46 @@ export async function verifyToken(
         clockTolerance: CLOCK_ERROR_SECONDS,
         currentDate: new Date(now),
       });
-      return claimsFor(roomId, payload, now / 1000 + longestSeconds + CLOCK_ERROR_SECONDS);
+      const latest = now / 1000 + longestSeconds + CLOCK_ERROR_SECONDS;
+      return await verdictOn(payload, roomId, latest, token);
     } catch (error) {
       if (!(error instanceof errors.JOSEError)) throw error;
       // It is this key's, and is not good for another reason: no other key makes it good.
-      if (error instanceof errors.JWTExpired) fault = 'The token has expired';
+      if (error instanceof errors.JWTExpired) fault = EXPIRED.reason;
       else if (error instanceof errors.JWTClaimValidationFailed) fault = `The token is not good: its ${error.claim}`;
     }
   }
   return { refusal: unauthorized(fault) };
 }
 
-function claimsFor(roomId: string, payload: JWTPayload, latest: number): Verdict {
+async function verdictOn(payload: JWTPayload, roomId: string, latest: number, token: string): Promise<Verdict> {
   const { exp = 0, sub, rooms, prefix, max, host } = payload;
   if (exp > latest) return { refusal: unauthorized('The token expires too far ahead') };
   const isListed = Array.isArray(rooms) && rooms.includes(roomId);
   const isBelow = typeof prefix === 'string' && prefix !== '' && roomId.startsWith(prefix);
   if (!isListed && !isBelow) return { refusal: forbidden('The token is not for this room') };
-  if (sub !== undefined && (typeof sub !== 'string' || sub === ''))
+  if (sub !== undefined && (typeof sub !== 'string' || sub === '' || utf8Length(sub) > MAX_SUBJECT_BYTES))
     return { refusal: unauthorized('The token is not good: its sub') };
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max > 0))
     return { refusal: unauthorized('The token is not good: its max') };
   return {
-    claims: { exp, host: host === true, ...(sub !== undefined && { sub }), ...(typeof max === 'number' && { max }) },
+    claims: {
+      until: (exp + CLOCK_ERROR_SECONDS) * 1000,
+      isHost: host === true,
+      ...(sub === undefined ? { hash: await hashOf(token) } : { sub }),
+      ...(typeof max === 'number' && { max }),
+    },
   };
 }
 
+/** Without its signature, which can be written in more than one way. */
+function hashOf(token: string): Promise<string> {
+  return shortHash(token.slice(0, token.lastIndexOf('.')));
+}
+
 function secretKey(name: string, secret: unknown): Key | undefined {
-  if (isUnset(secret)) return undefined;
-  const key = typeof secret === 'string' ? new TextEncoder().encode(secret) : new Uint8Array();
-  // The value itself is a secret, and stays out of the sentence.
-  if (key.length < MIN_SECRET_BYTES || secret === SAMPLE_SECRET)
-    throw new SettingsError(
-      `The secret ${name} is ${secret === SAMPLE_SECRET ? 'the sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
-    );
-  return { alg: 'HS256', key };
+  const key = readSecret(name, secret);
+  return key && { alg: 'HS256', key };
 }
 
 function publicKey(name: string, json: unknown): Key | undefined {
@@ -145,8 +138,4 @@ function parsed(json: unknown): Record<string, unknown> | undefined {
   } catch {
     return undefined; // a SyntaxError, the one thing JSON.parse throws
   }
-}
-
-function isUnset(value: unknown): boolean {
-  return value === undefined || value === '';
 }

@@ -1,24 +1,34 @@
 /** A WebSocket upgrade: its way from the Worker to the room, with the join read and checked, and the answers to it. */
 import type { Close } from '../protocol/close.ts';
+import type { IceServers } from '../protocol/ice-servers.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
-import { hashedAddress } from './address.ts';
+import type { Bearer, Claims } from '../room/claims.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
 const JOIN_HEADER = 'X-P2PCF-WS-Join';
 
 /** A join as it reaches the room. */
 interface CarriedJoin extends CheckedJoin {
+  /** What its room token says; undefined where none is asked for. */
+  claims?: Claims;
   /** Stands for the network that it came from; undefined where that is not known. */
   address?: string;
+  /** The ICE servers that are at hand for it. */
+  given?: IceServers;
 }
 
 /** The upgrade as the room gets it. A header has no room for other than ASCII. */
-export async function withJoin(request: Request, join: CheckedJoin): Promise<Request> {
+export function withJoin(
+  request: Request,
+  join: CheckedJoin,
+  { claims }: Bearer,
+  address: string | undefined,
+  given: IceServers | undefined,
+): Request {
   const upgrade = new Request(request);
-  const address = await hashedAddress(request);
-  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, ...(address !== undefined && { address }) }));
+  upgrade.headers.set(JOIN_HEADER, asciiJson({ ...join, claims, address, given }));
   return upgrade;
 }
 

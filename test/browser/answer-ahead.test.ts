@@ -91,6 +91,47 @@ test('both begin at once, and go on as any two: media from both, an ICE restart,
   await connected(alice, 0);
 });
 
+/** Keeps our candidates back until the room has answered, as STUN servers do that take their time. */
+function lateCandidates(): (data: string) => string {
+  const held: (() => void)[] = [];
+  let isHeld = true;
+  const property = Object.getOwnPropertyDescriptor(RTCPeerConnection.prototype, 'onicecandidate');
+  Object.defineProperty(RTCPeerConnection.prototype, 'onicecandidate', {
+    set(handler: ((event: Event) => void) | null) {
+      const hear = (event: Event): void => {
+        if (isHeld) held.push(() => handler?.(event));
+        else handler?.(event);
+      };
+      property?.set?.call(this, handler && hear);
+    },
+  });
+  return (data) => {
+    if (data.includes('"type":"peers"')) {
+      isHeld = false;
+      for (const tell of held) tell();
+    }
+    return data;
+  };
+}
+
+test('candidates that come after the answer, and before its offer, are not lost', async () => {
+  const room = newRoom();
+  const heed = `(data) => {
+    const { attempt, candidates = [] } = data === 'pong' ? {} : Object(JSON.parse(data).signal);
+    for (const { candidate } of candidates) if (candidate) log.push('candidate of ' + attempt);
+    if (attempt) globalThis.attempt ??= attempt;
+    return data;
+  }`;
+  const alice = await join(room, 'Alice', {}, heed);
+  await published(alice);
+  const bob = await join(room, 'Bobby', {}, `(${lateCandidates})()`);
+  await expectTalk(alice, bob);
+  const heard = await alice.evaluate(() => window.log.filter((line) => line.startsWith('candidate of')));
+  expect(heard).not.toEqual([]);
+  const attempt = await alice.evaluate(() => Object(window).attempt);
+  expect(new Set(heard)).toEqual(new Set([`candidate of ${attempt}`]));
+});
+
 test('five that come one after the other all meet', async () => {
   const room = newRoom();
   const all: Page[] = [];
@@ -138,6 +179,56 @@ test('an app that edits descriptions sees an offer and an answer, as ever', asyn
   await enter(bob, server.url, room, 'Bobby');
   await expectTalk(alice, bob);
   expect(await remoteType(bob)).toBe('offer');
+});
+
+test.each([
+  ['Alice', true],
+  ['Alice', false],
+  ['Bobby', true],
+  ['Bobby', false],
+])('%s is asked whom to admit, takes its time, and says %s', async (asked, verdict) => {
+  const room = newRoom();
+  const entered: Page[] = [];
+  for (const name of ['Alice', 'Bobby', 'Carol']) {
+    const page = await newPage(pages.url);
+    entered.push(page);
+    await page.evaluate(
+      ([isAsked, verdict]) => {
+        const Real = P2PCF;
+        const admit = async ({ client_id }: { client_id: string }): Promise<boolean> => {
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          return client_id === 'Carol' || verdict;
+        };
+        Object.assign(globalThis, {
+          P2PCF: class extends Real {
+            constructor(name: string, room: string, options: { workerUrl: string }) {
+              super(name, room, { ...options, ...(isAsked && { admit }) });
+              this.on('peerstate', ({ client_id }, state, reason) => {
+                if (state === 'failed') window.log.push(`failed ${client_id}: ${reason}`);
+              });
+            }
+          },
+        });
+      },
+      [name === asked, verdict] as const,
+    );
+    await enter(page, server.url, room, name);
+    const [alice, bob] = entered;
+    if (name === 'Bobby' && alice && bob && verdict) {
+      await expectTalk(alice, bob);
+      expect([await remoteType(alice), await remoteType(bob)]).toEqual(['answer', 'answer']);
+    }
+    const refused = asked === 'Alice' ? 'Bobby' : 'Alice';
+    const asking = asked === 'Alice' ? alice : bob;
+    if (name === 'Bobby' && asking && !verdict)
+      await until(asking, [`failed ${refused}: The option admit refused it.`], () =>
+        window.log.filter((line) => line.startsWith('failed')),
+      );
+  }
+  const [alice, bob, carol] = entered;
+  if (!alice || !bob || !carol) throw new Error('three are here');
+  await connected(carol, 2);
+  for (const page of [alice, bob]) await connected(page, verdict ? 2 : 1);
 });
 
 const FIRST_ANSWER = `data.includes('"type":"answer"') && !(globalThis.seen = (globalThis.seen ?? 0) + 1, globalThis.seen > 1)`;

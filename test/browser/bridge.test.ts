@@ -15,7 +15,8 @@ import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
 
 const LIBRARIES = `import ours from './src/client/index.ts'; import p2pcf from 'p2pcf';
-  globalThis.clients = { ours, p2pcf };`;
+  import { signalFrames } from './src/client/chunks.ts';
+  Object.assign(globalThis, { clients: { ours, p2pcf }, signalFrames });`;
 
 /** Twice what the slowest of these waits took on a busy machine, in ms: a peer that died without a word. */
 const WITHIN_MS = 60_000;
@@ -148,6 +149,13 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
     await exchange(old, ours, lengths);
     await exchange(ours, old, [0, 1, ...lengths]);
+    const warnings: string[] = [];
+    ours.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
+    for (const length of [77, 78]) {
+      await inPage(ours, (length) => window.client.broadcastUnreliable?.(new ArrayBuffer(length)), length);
+      await until(old, (length) => window.got.some((message) => message.length === length), length);
+    }
+    expect(warnings).toEqual(['P2PCF-WS: old name has P2PCF, without datagrams: they go by its channel.']);
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
@@ -300,6 +308,124 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
       expect([...stays.errors, ...goes.errors]).toEqual([]);
     },
   );
+});
+
+/** Has a page send signals to its only peer, by the channel. */
+async function flood(page: RoomPage, signals: unknown[], times = 1): Promise<void> {
+  const send = (signals: unknown[], times: number): void => {
+    for (const { _pc, ...peer } of window.client.peers?.values() ?? []) {
+      const channel: RTCDataChannel = Reflect.get(peer, '_channel');
+      for (let n = 0; n < times; n++)
+        for (const signal of signals)
+          for (const frame of Reflect.get(window, 'signalFrames')(signal, n))
+            if (_pc.connectionState === 'connected') channel.send(frame);
+    }
+  };
+  await inPage(page, send, signals, times);
+}
+
+describe.concurrent('a poller that means harm', () => {
+  /** One of P2PCF's, and one of ours whose first peer is `first` and whose peers' errors are in `log`. */
+  async function meet(room: string): Promise<{ old: Page; ours: Page & { errors: string[] } }> {
+    const old = await join('p2pcf', room, 'old name');
+    const ours = await join('ours', room, 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(ours, () => {
+      const [first] = window.client.peers?.values() ?? [];
+      Object.assign(window, { first });
+      if (window.client instanceof clients.ours) {
+        for (const peer of window.client.peers.values()) peer.on('error', ({ message }) => window.log.push(message));
+      }
+    });
+    return { old, ours };
+  }
+
+  test('asks for 1,000 transceivers, and is closed at the 17th', { timeout: 120_000 }, async ({ expect }) => {
+    const { old, ours } = await meet('transceivers');
+    await flood(old, [{ transceiverRequest: { kind: 'audio' } }], 1000);
+    await until(ours, () => window.log.join().includes('asks for too many transceivers'));
+    expect(await inPage(ours, () => Reflect.get(window, 'first')._pc.getTransceivers().length)).toBeLessThan(17);
+    expect(ours.errors).toEqual([]);
+  });
+
+  test('sends 4,000 candidates at once, of which eight of a family are taken', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
+    const { old, ours } = await meet('candidates');
+    const lines = Array.from(
+      { length: 4000 },
+      (_, n) => `candidate:${n} 1 udp 1 192.0.2.${n % 250} ${5000 + n} typ host`,
+    );
+    const candidates = lines.map((candidate) => ({ candidate, sdpMid: '0' }));
+    for (let at = 0; at < 4000; at += 1000) await flood(old, [{ candidates: candidates.slice(at, at + 1000) }]);
+    await exchange(old, ours, [1000]); // which comes after them
+    const count = await inPage(ours, async () => {
+      const report: RTCStatsReport = await Reflect.get(window, 'first')._pc.getStats();
+      return [...report.values()].filter(
+        ({ type, address }) => type === 'remote-candidate' && /^192[.]0[.]2/.test(address),
+      ).length;
+    });
+    expect(Number(count)).toBeGreaterThan(0);
+    expect(Number(count)).toBeLessThan(9);
+    expect(ours.errors).toEqual([]);
+  });
+
+  test('sends 4,000 candidates one by one, and is closed', { timeout: 120_000 }, async ({ expect }) => {
+    const { old, ours } = await meet('candidates-singly');
+    await flood(old, [{ candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 5000 typ host', sdpMid: '0' } }], 4000);
+    await until(ours, () => window.log.join().includes('sends too many signals'));
+    expect(ours.errors).toEqual([]);
+  });
+
+  test('sends signals of odd shapes, and nothing comes of it', { timeout: 120_000 }, async ({ expect }) => {
+    const { old, ours } = await meet('odd-shapes');
+    const odd = [null, 7, '', [], {}, [[]], { type: 'offer' }, { length: 1 }, { __proto__: 1 }];
+    const fields = ['type', 'sdp', 'candidate', 'candidates', 'attempt', 'restart', 'transceiverRequest'];
+    const shapes = [...odd, ...fields.flatMap((field) => odd.map((value) => ({ [field]: value })))];
+    await flood(old, shapes);
+    await flood(
+      old,
+      odd.map((value) => ({ type: 'offer', sdp: String(value), candidates: [value] })),
+    );
+    await flood(
+      old,
+      odd.map((value) => ({ candidates: [{ candidate: 'candidate:', sdpMid: value, sdpMLineIndex: value }] })),
+    );
+    await exchange(old, ours, [1000]);
+    expect(await inPage(ours, () => [window.log, Reflect.get(window, 'first').connected])).toEqual([[], true]);
+    expect(ours.errors).toEqual([]);
+  });
+
+  test('takes another’s name with another fingerprint, and is another peer', { timeout: 120_000 }, async ({
+    expect,
+  }) => {
+    const { old, ours } = await meet('fingerprint');
+    const [id, context] = Object(
+      await inPage(old, () => {
+        window.fetch = () => new Promise(() => undefined); // from now on the other speaks in its name
+        return [Reflect.get(window.client, 'sessionId'), Reflect.get(window.client, 'contextId')];
+      }),
+    );
+    const poll = (): Promise<Response> =>
+      fetch(server.url, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json' },
+        body: JSON.stringify({
+          ...{ r: 'fingerprint', k: context, t: Date.now(), x: 120_000, p: [] },
+          d: [id, 'old name', false, `${'A'.repeat(43)}=`, Date.now(), []],
+        }),
+      });
+    expect((await poll()).status).toBe(200);
+    await exchange(old, ours, [1000]);
+    const isFirst = (id: string): boolean => window.client.peers?.get(id) === Reflect.get(window, 'first');
+    expect(await inPage(ours, isFirst, id)).toBe(true);
+    await inPage(old, () => {
+      for (const { _pc } of window.client.peers?.values() ?? []) _pc.close(); // a page that is closed may not say so
+    });
+    await until(ours, (id) => window.client.peers?.get(id) !== Reflect.get(window, 'first'), id);
+    expect(await inPage(ours, () => Reflect.get(window, 'first').destroyed)).toBe(true);
+    expect(ours.errors).toEqual([]);
+  });
 });
 
 test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', {

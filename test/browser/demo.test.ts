@@ -203,7 +203,7 @@ test('one loses the network for 10 s, and the server restarts', async () => {
   await openChat(bob);
   await say(alice, 'Still here');
   await heard(bob, 'Still here');
-  server = await startDev(Number(new URL(server.url).port));
+  server = await startDev({ port: Number(new URL(server.url).port) });
   for (const page of pages) await page.getByText(gone).waitFor({ state: 'hidden' });
   await expect.poll(() => alice.getByRole('listitem').count()).toBe(2);
 });

@@ -90,6 +90,17 @@ describe.each([
     }
   });
 
+  test('datagrams go both ways', async () => {
+    const all = await meet();
+    for (const page of all) {
+      await inPage(page, () => {
+        window.room.on('datagram', (_peer, data) => window.log.push(`datagram ${data.byteLength}`));
+      });
+    }
+    for (const page of all) await inPage(page, () => window.room.broadcastUnreliable(new Uint8Array(1100)));
+    for (const page of all) await until(page, true, () => window.log.includes('datagram 1100'));
+  });
+
   const addCamera = async (audio: boolean): Promise<void> => {
     const stream = await navigator.mediaDevices.getUserMedia({ audio, video: true });
     for (const peer of window.room.peers.values()) peer.addStream(stream);

@@ -162,6 +162,50 @@ test('a peer that connects and floods the channel with signals is closed with an
   await problems(alice, 'too many signals');
 });
 
+test.each([
+  ['is no JSON', 'a'],
+  ['is JSON, and no signal', ' '],
+])(
+  'a peer that floods the channel with what is marked as a signal and %s is closed before it has been read',
+  async (_what, filling) => {
+    const [alice, eve] = [await join('Alice'), await join('Eve ')];
+    for (const page of [alice, eve]) await connected(page, 1);
+    const flood = async (filling: string): Promise<void> => {
+      const [peer] = window.room.peers.values();
+      const channel = peer?._channel;
+      const [marked] = [...Reflect.get(window, 'signalFrames')({}, 1)];
+      const frame = new Uint8Array(250_000).fill(filling.charCodeAt(0));
+      frame.set(marked);
+      for (let n = 0; n < 40 && channel?.readyState === 'open'; n++) {
+        channel.send(frame);
+        while (channel.readyState === 'open' && channel.bufferedAmount > 1_000_000)
+          await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+    await inPage(eve, flood, filling);
+    await problems(alice, 'too many signals');
+    expect(await inPage(alice, () => window.got.length)).toBeLessThan(6);
+  },
+);
+
+test('a peer that takes no message as long as a signal is closed with an error', async () => {
+  const alice = await join('Alice');
+  const eve = await newPage(pages.url);
+  const shrink = (): void => {
+    const { send } = WebSocket.prototype;
+    WebSocket.prototype.send = function (data) {
+      send.call(this, String(data).replaceAll(/a=max-message-size:\d+/g, 'a=max-message-size:100'));
+    };
+  };
+  await enter(eve, server.url, room, 'Eve ', { offersAhead: false }, shrink);
+  await connected(alice, 1);
+  await inPage(alice, () => {
+    for (const peer of window.room.peers.values()) peer.addTransceiver('audio');
+  });
+  await problems(alice, 'It takes no signal of ours');
+  // newPage sees that nothing was thrown.
+});
+
 test('a message that is longer than any may be ends the connection with an error; send refuses it at once', async () => {
   const [alice, eve] = [await join('Alice'), await join('Eve ')];
   for (const page of [alice, eve]) await connected(page, 1);

@@ -405,11 +405,11 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
       const { media } = window;
       const theirs = media.stream('theirs', 'video');
       const alice = await media.enter('Alice', (client) => client.on('peerjoin', media.listen));
-      await media.enter('Bobby', (client) => {
-        client.on('peerjoin', media.listen).on('peerconnect', (peer) => peer.addStream(theirs));
+      const bobby = await media.enter('Bobby', (client) => {
+        client.on('peerjoin', media.listen).once('peerconnect', (peer) => peer.addStream(theirs));
       });
       await media.told('stream theirs');
-      const [a] = alice.peers.values();
+      const [[a], [b]] = [[...alice.peers.values()], [...bobby.peers.values()]];
       if (!a) throw new Error('no peer');
       const muted = media.stream('muted', 'audio');
       const [microphone = null] = muted.getTracks();
@@ -434,6 +434,7 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
         heard: media.heard.slice(heardBefore).sort(),
         sent: senders.flatMap(({ track }) => track?.kind ?? []).sort(),
         asks: a._pc.getTransceivers().some(({ direction }) => direction === 'recvonly'),
+        isSame: bobby.peers.get(alice.sessionId) === b,
       };
     });
     expect(outcome).toEqual({
@@ -443,6 +444,7 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
       ],
       sent: ['audio', 'audio', 'video'],
       asks: true,
+      isSame: true,
     });
   });
 

@@ -18,6 +18,7 @@ const ENTRIES = {
 
 let quickStart: string;
 let withCamera: string;
+let fullRoom: string;
 let privateRoom: string;
 let friendsOnly: string;
 let signalingAlone: string;
@@ -29,8 +30,9 @@ const open: { stop(): Promise<void> }[] = [];
 beforeAll(async () => {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
   const blocks = Array.from(readme.matchAll(/^```js\n(.*?)^```/gms), ([, block = '']) => block);
-  expect(blocks).toHaveLength(6);
-  [quickStart = '', withCamera = '', privateRoom = '', friendsOnly = '', signalingAlone = '', bareClient = ''] = blocks;
+  expect(blocks).toHaveLength(7);
+  [quickStart = '', withCamera = '', fullRoom = '', privateRoom = ''] = blocks;
+  [friendsOnly = '', signalingAlone = '', bareClient = ''] = blocks.slice(4);
   [server, browser] = await Promise.all([startWorkerd(), launchChromium()]);
 });
 afterEach(async () => {
@@ -46,6 +48,7 @@ test('every block type-checks under strict', async () => {
     const quickStartWithCamera = quickStart.replace('await room.start();', `${withCamera}await room.start();`);
     await writeFile(join(folder, 'library.ts'), quickStartWithCamera);
     const given = `import P2PCF from 'p2pcf-ws'; declare const workerUrl: string, friends: Set<unknown>;\n`;
+    await writeFile(join(folder, 'full.ts'), given + fullRoom);
     await writeFile(join(folder, 'private.ts'), given + privateRoom);
     await writeFile(join(folder, 'friends.ts'), `${given}const key = P2PCF.newKey();\n${friendsOnly}`);
     await writeFile(join(folder, 'signaling.ts'), signalingAlone);
@@ -119,6 +122,17 @@ test('a stream: the others see it', async () => {
       .poll(() => page.evaluate(() => document.querySelector('video')?.videoWidth ?? 0), WAIT)
       .toBeGreaterThan(0);
   }
+});
+
+test('a full room: the next goes to another', async () => {
+  const block = fullRoom
+    .replace('maxPeers: 8', 'maxPeers: 2')
+    .replace('room.start()', `room.on('peerconnect', () => console.log(room.roomId)).start()`);
+  const pages = await serve(`import P2PCF from 'p2pcf-ws';\nconst workerUrl = '${server.url}';\n${block}`);
+  const readers = [await openReader(pages), await openReader(pages)];
+  for (const reader of readers) await untilSaid(reader, /^my room 1$/, 1);
+  readers.push(await openReader(pages), await openReader(pages));
+  for (const reader of readers.slice(2)) await untilSaid(reader, /^my room 2$/, 1);
 });
 
 test('a private room: whoever has the link is met', async () => {

@@ -44,7 +44,7 @@ function platformNames(): string[] {
       node.forEachChild(collect);
     };
     for (const name of project.program.getSourceFileNames()) {
-      const file = name.includes('/lib.') ? undefined : project.program.getSourceFile(name);
+      const file = /\/lib\.|\/node_modules\//.test(name) ? undefined : project.program.getSourceFile(name);
       if (file) collect(file);
     }
     const names = new Set<string>();

@@ -1,4 +1,5 @@
 /** What strangers and bad networks do, over real TCP. */
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { Client } from '../support/client.ts';
@@ -67,6 +68,15 @@ describe('with the limits of wrangler.toml', () => {
     expect(await bob.next()).toEqual(peerLeave('mallory'));
     await talk(alice, bob, 1);
     await closed;
+  });
+
+  test.each(['a b%zz[', 'a<b>', 'x:99999999'])('the Host %j gets a sentence', async (host) => {
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const answered = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))));
+    socket.write(`GET /health HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    expect(await answered).toMatch(/^HTTP\/1.1 400 .*The Host of the request is none\.\n$/s);
+    socket.destroy();
   });
 
   test('a flood is throttled, then closed, and what passed was in order', async () => {
@@ -185,7 +195,7 @@ test('a full room is closed with a reason a page can read, until someone leaves'
     const bob = await Client.join(placeOf(server), room, 'bob');
     expect(await alice.next()).toMatchObject({ type: 'peer_join', clientId: 'bob' });
     const carol = await Client.connect(placeOf(server), room, 'carol');
-    expect(await carol.closed).toEqual({ code: 4003, reason: 'Room is full', wasClean: true });
+    expect(await carol.closed).toEqual({ code: 4003, reason: 'Room is full: 2 peers', wasClean: true });
     expect(carol.received).toEqual([]);
     await talk(alice, bob, 1);
     const newBob = await Client.join(placeOf(server), room, 'bob'); // takes no new place

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { P2PCF } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: WebSocketServer;
 let url: string;
@@ -90,4 +91,64 @@ test('a refusal that names an absurd wait is final, and is not knocked at for ev
   await expect(client.start()).rejects.toThrow('Id is held for 99999999999 s');
   expect(await refused).toEqual({ code: 4009, reason: 'Id is held for 99999999999 s' });
   expect([client.state, connections]).toEqual(['closed', 1]);
+});
+
+test('a server that lets us in a hundred times over leaves no timer that goes on after stop', async () => {
+  let connections = 0;
+  let pings = 0;
+  let answer: (() => void) | undefined;
+  server.on('connection', (socket: WebSocket) => {
+    connections++;
+    socket.on('message', () => {
+      pings++;
+      answer?.();
+      socket.send('pong');
+    });
+    for (let n = 0; n < 100; n++) socket.send(welcome([]));
+  });
+  const client = new SignalingClient({ workerUrl: url, roomId: 'room', clientId: 'me', pingEveryMs: 500 });
+  await client.start();
+  await expect.poll(() => pings, WAIT).toBe(100); // one at each
+  await new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  client.stop();
+  await new Promise((resolve) => setTimeout(resolve, 1_500)); // thrice the time between pings
+  expect(pings).toBeLessThan(103);
+  expect([client.state, connections]).toEqual(['closed', 1]);
+});
+
+test('what the room said before the certificate was there is for nothing if we have left by then', async () => {
+  let isSaid: (() => void) | undefined;
+  const said = new Promise<void>((resolve) => {
+    isSaid = resolve;
+  });
+  server.on('connection', (socket: WebSocket) => {
+    socket.on('message', () => isSaid?.()); // our ping: the rest has come with the welcome
+    socket.send(welcome(['listed']));
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'joiner', timestamp: 1 }));
+    socket.send(JSON.stringify({ type: 'signal', fromId: 'caller', signal: { type: 'offer', sdp: 'v=0' } }));
+  });
+  let made = 0;
+  let certify: (() => void) | undefined;
+  class Slow extends wrtc.RTCPeerConnection {
+    static override generateCertificate(): Promise<never> {
+      return new Promise((_resolve, reject) => {
+        certify = reject;
+      });
+    }
+    constructor(configuration: ConstructorParameters<typeof wrtc.RTCPeerConnection>[0]) {
+      super(configuration);
+      made++;
+    }
+  }
+  const options = { workerUrl: url, stunIceServers: [], offersAhead: false, wrtc: { RTCPeerConnection: Slow } };
+  const room = new P2PCF('name', 'room', options);
+  room.start().catch(() => undefined);
+  await said;
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  room.destroy();
+  certify?.();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  expect([room.state, room.peers.size, made]).toEqual(['closed', 0, 0]);
 });

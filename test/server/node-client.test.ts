@@ -2,6 +2,7 @@
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
+import { signalFrames } from '../../src/client/chunks.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import { ownedId } from '../../src/protocol/owned-id.ts';
@@ -9,6 +10,7 @@ import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
 import { placeOf } from '../support/place.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 beforeAll(async () => {
@@ -39,6 +41,11 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   await bob.broadcast('as UTF-8: ö');
   expect(new Uint8Array((await heard[1]) ?? new ArrayBuffer())).toEqual(bytes);
   expect(new TextDecoder().decode(await heard[0])).toBe('as UTF-8: ö');
+  const datagrams = [alice, bob].map(
+    (each) => new Promise((resolve) => each.once('datagram', (_, data) => resolve(data))),
+  );
+  for (const each of [alice, bob]) each.broadcastUnreliable(new Uint8Array([7]));
+  for (const data of datagrams) expect(await data).toEqual(new Uint8Array([7]).buffer);
   const parted = new Promise<Peer>((resolve) => alice.once('peerclose', resolve));
   bob.destroy();
   expect(await parted).toBe(aliceSees);
@@ -82,6 +89,43 @@ test.each([
   15_000,
 );
 
+test('a peer that a listener closes as it connects is not told of as connected afterwards', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', true);
+  const bob = member(room, 'Bobby', true);
+  const log: string[] = [];
+  alice
+    .on('peerconnect', ({ destroyed }) => log.push(destroyed ? 'connect, closed' : 'connect'))
+    .on('peerclose', () => log.push('close'))
+    .on('peerstate', (peer, state) => state === 'connected' && log.length === 0 && peer.destroy());
+  await alice.start();
+  await bob.start();
+  await vi.waitFor(() => expect(log).toHaveLength(2), WAIT);
+  expect(log).toEqual(['close', 'connect']); // once they have met again
+  alice.destroy();
+  bob.destroy();
+});
+
+test('a peer that speaks of another certificate and goes, over and over, is met with pauses', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', false);
+  const mallory = member(room, 'Mallory', false);
+  let met = 0;
+  mallory.on('peerconnect', (peer) => {
+    met++;
+    const sdp = `v=0\r\na=fingerprint:sha-256 ${Array(32).fill('AB').join(':')}\r\n`;
+    for (const frame of signalFrames({ type: 'offer', sdp }, 1)) peer._channel?.send(frame);
+    setTimeout(() => peer.destroy(), 50);
+  });
+  await alice.start();
+  await mallory.start();
+  await vi.waitFor(() => expect(met).toBeGreaterThan(0), WAIT);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  expect(met).toBeLessThan(5); // a second and more between two
+  alice.destroy();
+  mallory.destroy();
+});
+
 test('sending to a peer that is gone is an error, not silence', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);
@@ -122,6 +166,80 @@ test('signaling alone: who is here, signals, broadcasts and refusals', async () 
   expect(log).toEqual(['connecting', 'open']);
   alice.stop();
   expect(log).toEqual(['connecting', 'open', 'closed']);
+});
+
+test.each(['connecting', 'open', 'reconnecting'] as const)(
+  'a listener that stops us when we are %s has the last word',
+  async (when) => {
+    const sockets: WebSocket[] = [];
+    class Counted extends WebSocket {
+      constructor(url: string, subprotocols: string[]) {
+        super(url, subprotocols);
+        sockets.push(this);
+      }
+    }
+    const client = new SignalingClient({ workerUrl: server.url, roomId: newRoom(), WebSocket: Counted });
+    const stopped = new Promise<void>((resolve) => {
+      client.on('state', (state) => {
+        if (state === 'open') sockets[0]?.close(4010); // and its close event follows
+        if (state !== when) return;
+        client.stop();
+        resolve();
+      });
+    });
+    client.start().catch(() => undefined);
+    await stopped;
+    await new Promise((resolve) => setTimeout(resolve, 1_000)); // a lost connection is made anew within 250 ms
+    expect([client.state, sockets.length]).toEqual(['closed', when === 'connecting' ? 0 : 1]);
+  },
+);
+
+test('a listener that stops us and starts again waits for the next answer', async () => {
+  const client = new SignalingClient({ workerUrl: server.url, roomId: newRoom() });
+  const again = new Promise<string>((resolve) => {
+    const stopOnce = (state: string): void => {
+      if (state !== 'open') return;
+      client.off('state', stopOnce).stop();
+      void client.start().then(() => resolve(client.state));
+    };
+    client.on('state', stopOnce);
+  });
+  await expect(client.start()).rejects.toThrow('Stopped');
+  expect(await again).toBe('open');
+  client.stop();
+});
+
+test('members that repeat their offers do not have us send more than the room takes', async () => {
+  const room = newRoom();
+  const refused: string[] = [];
+  class Watched extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      this.addEventListener('message', ({ data }) => String(data).includes('rate_limited') && refused.push(data));
+    }
+  }
+  const options = { workerUrl: server.url, stunIceServers: [], wrtc };
+  const alice = new P2PCF('Alice', room, { ...options, WebSocket: Watched });
+  await alice.start();
+  const hostile = await Promise.all([1, 2, 3, 4].map((n) => Client.join(placeOf(server), room, `hostile ${n}`)));
+  const offering = new wrtc.RTCPeerConnection();
+  offering.createDataChannel('any');
+  await offering.setLocalDescription(await offering.createOffer());
+  const signal = { type: 'offer', sdp: offering.localDescription?.sdp, attempt: 'the same' };
+  for (const each of hostile) {
+    for (let n = 0; n < 240; n++) await each.signal(alice.sessionId, signal);
+    // It is answered now and then, or else no honest peer would be whose answer was lost.
+    await vi.waitFor(() => expect(each.received.join()).not.toBe(''), WAIT);
+  }
+  const bob = member(room, 'Bobby', true);
+  const met = firstPeer(bob);
+  await bob.start();
+  expect((await met).client_id).toBe('Alice');
+  expect(refused).toEqual([]);
+  for (const each of hostile) await each.close(1000);
+  offering.close();
+  alice.destroy();
+  bob.destroy();
 });
 
 /** Both wait for the server to end TCP before they tell of a close frame: Node's own three seconds, ws thirty. */
@@ -181,7 +299,7 @@ describe.each(NODE_SOCKETS)(
       const started = room.start();
       expect(listening.size).toBeGreaterThan(2);
       await expect(started).rejects.toMatchObject({
-        message: 'The room refused: Room is full (4003).',
+        message: 'The room refused: Room is full: 1 peers (4003).',
         code: 4003,
       });
       expect([room.state, listening.size]).toEqual(['closed', 0]);
@@ -212,4 +330,31 @@ test.each([
   ['name', 'room', { workerUrl: 'https://example.com' }, /^There is no WebRTC here/],
 ])('new P2PCF(%j, %.10j, %.60j) says what is wrong', (clientId, roomId, options, complaint) => {
   expect(() => Reflect.construct(P2PCF, [clientId, roomId, options])).toThrow(complaint);
+});
+
+test('a room is full at maxPeers of whoever opened it, and the app may go to another', async () => {
+  const roomId = newRoom();
+  const rooms: P2PCF[] = [];
+  const enter = async (name: string, id: string, maxPeers: number): Promise<void> => {
+    const room = new P2PCF(name, id, { workerUrl: server.url, stunIceServers: [], wrtc, maxPeers });
+    rooms.push(room);
+    const moved = new Promise<void>((resolve, reject) =>
+      room.on('full', ({ max }) => enter(`${name}, who heard ${max}`, `${roomId}-2`, 5).then(resolve, reject)),
+    );
+    await room.start().catch((error: unknown) => {
+      expect(error).toMatchObject({ code: 4003 });
+      return moved;
+    });
+  };
+  await enter('Alice', roomId, 2);
+  await enter('Bobby', roomId, 9);
+  await enter('Carol', roomId, 9);
+  await enter('Dorothy', roomId, 9);
+  expect(rooms.filter(({ state }) => state === 'open').map((room) => [room.clientId, room.roomId])).toEqual([
+    ['Alice', roomId],
+    ['Bobby', roomId],
+    ['Carol, who heard 2', `${roomId}-2`],
+    ['Dorothy, who heard 2', `${roomId}-2`],
+  ]);
+  for (const room of rooms) room.destroy();
 });

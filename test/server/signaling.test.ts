@@ -6,7 +6,7 @@ import { type Server, startDev, startWorkerd } from '../support/server.ts';
 
 for (const [name, start] of [
   ['on workerd', startWorkerd],
-  ['on npm run dev', startDev],
+  ['on npm run dev', () => startDev()],
 ] as const) {
   let server: Server;
   beforeAll(async () => {

@@ -1,11 +1,12 @@
 /** The library's option `token`, against a server that wants room tokens. */
 import { SignJWT } from 'jose';
 import wrtc from 'node-datachannel/polyfill';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { P2PCF } from '../../src/client/index.ts';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { P2PCF, type P2PCFOptions, type Peer } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
 import { newRoom } from '../support/new-room.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 const SECRET = 'a secret of at least thirty-two bytes';
 
@@ -15,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-const makeToken = (room: string, seconds = 600): Promise<string> =>
-  new SignJWT({ aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + seconds, rooms: [room] })
+const makeToken = (room: string, seconds = 600, claims: Record<string, unknown> = {}): Promise<string> =>
+  new SignJWT({ aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + seconds, rooms: [room], ...claims })
     .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt' })
     .sign(new TextEncoder().encode(SECRET));
 
@@ -74,4 +75,58 @@ test('a second token in a row that is not taken is final, in P2PCF too; one of a
     await expect(member.start()).rejects.toMatchObject({ code });
     expect([asked, member.state]).toEqual([times, 'closed']);
   }
+});
+
+const rooms: P2PCF[] = [];
+afterEach(() => {
+  for (const room of rooms.splice(0)) room.destroy();
+});
+
+/** A page in a room, with a token that says all this of it. */
+async function enter(
+  roomId: string,
+  name: string,
+  claims: Record<string, unknown> = {},
+  options: Partial<P2PCFOptions> = {},
+): Promise<P2PCF> {
+  const token = await makeToken(roomId, 600, claims);
+  const room = new P2PCF(name, roomId, { workerUrl: server.url, stunIceServers: [], wrtc, token, ...options });
+  rooms.push(room);
+  await room.start();
+  return room;
+}
+
+/** The peer of this name, as soon as a room is connected to it. */
+const connected = (room: P2PCF, name: string): Promise<Peer> =>
+  vi.waitUntil(() => [...room.peers.values()].find((peer) => peer.client_id === name && peer.connected), WAIT);
+
+test('peers know each other’s verified subjects, whoever came first', async () => {
+  const roomId = newRoom();
+  const alice = await enter(roomId, 'Alice', { sub: 'alice' }, { metadata: { verified: { sub: 'mallory' } } });
+  const bob = await enter(roomId, 'Bobby', { sub: 'bob' });
+  const carol = await enter(roomId, 'Carol');
+  expect((await connected(alice, 'Bobby')).verified).toEqual({ sub: 'bob' });
+  expect((await connected(bob, 'Alice')).verified).toEqual({ sub: 'alice' });
+  expect((await connected(bob, 'Carol')).verified).toBeUndefined();
+  expect((await connected(carol, 'Alice')).verified).toEqual({ sub: 'alice' });
+});
+
+test('a host removes a peer: it is closed for all, and stays out; others may not', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const guest = await enter(roomId, 'Guest', { sub: 'guest' });
+  const target = await enter(roomId, 'Target', { sub: 'target' });
+  const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target'), connected(guest, 'Host')]);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  guest.remove(seen[2]);
+  await vi.waitUntil(() => warn.mock.calls.some(([text]) => String(text).includes('Only a host may remove')), WAIT);
+  warn.mockRestore();
+  host.remove(seen[0]);
+  await vi.waitUntil(() => target.state === 'closed' && seen[0].destroyed && seen[1].destroyed, WAIT);
+  expect(seen[2].connected).toBe(true);
+  await expect(enter(roomId, 'Target', { sub: 'target' })).rejects.toMatchObject({ code: 4403 });
+  expect([host, guest].map(({ peers }) => [...peers.values()].map(({ client_id }) => client_id))).toEqual([
+    ['Guest'],
+    ['Host'],
+  ]);
 });

@@ -28,13 +28,21 @@ const PLACES = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** Rejects with what to do if there is no Chromium. */
-export async function launchChromium(flags: readonly string[] = [], withoutDefaults: string[] = []): Promise<Browser> {
+/** `launcher` makes of Chromium's path that of a program that starts it. Rejects with what to do if there is no Chromium. */
+export async function launchChromium(
+  flags: readonly string[] = [],
+  withoutDefaults: string[] = [],
+  launcher: (path: string) => string = (path) => path,
+): Promise<Browser> {
   const executablePath = PLACES.find((path) => path !== undefined && existsSync(path));
   if (!executablePath) {
     throw new Error('No Chromium found. Run: apt-get install chromium. Or set CHROMIUM to the path of one.');
   }
-  return await chromium.launch({ executablePath, args: [...FLAGS, ...flags], ignoreDefaultArgs: withoutDefaults });
+  return await chromium.launch({
+    executablePath: launcher(executablePath),
+    args: [...FLAGS, ...flags],
+    ignoreDefaultArgs: withoutDefaults,
+  });
 }
 
 export interface PageServer {
@@ -72,10 +80,19 @@ export async function servePage(contents = LIBRARY, options: BuildOptions = {}):
   };
 }
 
-/** Opens the page. `said` is what it logs; an error in it that nobody catches fails the test that asks `errors`. */
-export async function openPage(browser: Browser, url: string): Promise<Page & { errors: string[]; said: string[] }> {
+/**
+ * Opens the page. `said` is what it logs; an error in it that nobody catches fails the test that asks `errors`. A browser that
+ * `isElsewhere`, on another network (nat.ts), is handed the page by this process.
+ */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  isElsewhere = false,
+): Promise<Page & { errors: string[]; said: string[] }> {
   const context = await browser.newContext();
   context.setDefaultTimeout(WAIT.timeout);
+  if (isElsewhere)
+    await context.route(`${new URL(url).origin}/**`, async (route) => route.fulfill({ response: await route.fetch() }));
   const page = await context.newPage();
   const errors: string[] = [];
   const said: string[] = [];

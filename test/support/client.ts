@@ -13,7 +13,7 @@ export interface Place {
   /** `path` begins with a slash. */
   fetch(
     path: string,
-    init?: { method?: string; headers?: Record<string, string> },
+    init?: { method?: string; headers?: Record<string, string>; body?: string },
   ): Promise<{ status: number; headers: Headers; text(): Promise<string> }>;
   /**
    * Opens a WebSocket; rejects if the server refuses the upgrade. `listen` is called before any event can have come:

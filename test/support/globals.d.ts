@@ -38,6 +38,8 @@ interface PollingClient {
   on(event: 'msg', listener: (peer: PollingPeer, data: ArrayBuffer) => void): unknown;
   start(): Promise<void>;
   broadcast(data: ArrayBuffer): unknown;
+  /** Ours alone. */
+  broadcastUnreliable?(data: ArrayBuffer): void;
   destroy(): void;
   /** Whom it knows of, connected or not: p2pcf's, and p2pcf.rn's. */
   readonly peers?: ReadonlyMap<string, PollingPeer>;

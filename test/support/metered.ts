@@ -1,5 +1,6 @@
 /** The Worker with a meter: what Cloudflare would bill is counted here, in the process, and told at GET /bill. */
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
+import type { IceServers } from '../../src/protocol/ice-servers.ts';
 import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
 import type { PollResponse } from '../../src/room/polling.ts';
 import type { Settings } from '../../src/worker/settings.ts';
@@ -68,6 +69,11 @@ export class SignalingRoom extends Room {
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     bill.messages++;
     super.webSocketMessage(socket, frame);
+  }
+
+  override giveIceServers(clientId: string, given: IceServers): void {
+    bill.roomRequests++;
+    super.giveIceServers(clientId, given);
   }
 
   override poll(request: PollRequest): PollResponse {

@@ -9,12 +9,12 @@ const OPTIONS: ClientOptions & { closeTimeout: number } = {
   closeTimeout: 500,
 };
 
-/** A server process, over real TCP. */
-export function placeOf(server: Server): Place {
+/** A server process, over real TCP. Its WebSockets are asked for with these headers. */
+export function placeOf(server: Server, headers: Record<string, string> = {}): Place {
   return {
     fetch: (path, init) => fetch(server.url + path, init),
     async open(path, listen, subprotocols) {
-      return (await openSocket(server, path, listen, subprotocols)).protocol;
+      return (await openSocket(server, path, listen, subprotocols, headers)).protocol;
     },
   };
 }
@@ -25,8 +25,9 @@ export async function openSocket(
   path: string,
   listen: (socket: WebSocket) => void,
   subprotocols: string[] = [],
+  headers: Record<string, string> = {},
 ): Promise<WebSocket> {
-  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, subprotocols, OPTIONS);
+  const socket = new WebSocket(server.url.replace(/^http/, 'ws') + path, subprotocols, { ...OPTIONS, headers });
   listen(socket);
   await new Promise((resolve, reject) => {
     socket.once('open', resolve);

@@ -94,3 +94,15 @@ export async function watch(page: RoomPage): Promise<() => Promise<unknown>> {
   });
   return () => inPage(page, () => window.watched);
 }
+
+/** Kinds of the candidates that the page's only connection goes by, its own and the other's. */
+export function way(page: RoomPage): Promise<unknown> {
+  return inPage(page, async () => {
+    const [peer] = window.room.peers.values();
+    const stats = await peer?.getStats();
+    for (const { type, nominated, state, localCandidateId, remoteCandidateId } of stats?.values() ?? [])
+      if (type === 'candidate-pair' && nominated && state === 'succeeded')
+        return [stats?.get(localCandidateId).candidateType, stats?.get(remoteCandidateId).candidateType];
+    return undefined;
+  });
+}

@@ -2,10 +2,12 @@
 import { expect } from 'vitest';
 import type { ServerMessage } from '../../src/protocol/messages.ts';
 import type { LeaveRequest, Package, PollRequest, Session } from '../../src/protocol/poll.ts';
+import type { Claims } from '../../src/room/claims.ts';
 import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
 import { drop, join, lapse, leave } from '../../src/room/presence.ts';
 import { receive } from '../../src/room/relay.ts';
+import { lapseRemovals } from '../../src/room/removal.ts';
 import {
   type Effect,
   type Limits,
@@ -13,6 +15,7 @@ import {
   type PendingOffer,
   type Place,
   type Posting,
+  type Removal,
   type Roster,
   send,
 } from '../../src/room/room.ts';
@@ -32,9 +35,11 @@ export class TestMember implements Member {
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;
-  readonly metadata: unknown;
-  readonly metadataLength: number;
+  metadata: unknown;
+  readonly claims: Claims | undefined;
+  maxPeers: number | undefined;
   pings = false;
+  iceServersDue: number | undefined;
   lastSeen: number;
   ahead: unknown;
   speaks = false;
@@ -42,12 +47,17 @@ export class TestMember implements Member {
   closeCode: number | undefined;
   closeReason: string | undefined;
 
-  constructor(id: string, { token, metadata }: Joining, now: number) {
+  constructor(id: string, { token, metadata, claims, maxPeers }: Joining, now: number) {
     this.id = id;
     this.token = token;
+    this.claims = claims && claimsOf(claims);
+    this.maxPeers = maxPeers;
     this.metadata = metadata;
-    this.metadataLength = JSON.stringify(metadata)?.length ?? 0;
     this.lastSeen = now;
+  }
+
+  get metadataLength(): number {
+    return JSON.stringify(this.metadata)?.length ?? 0;
   }
 
   /** Who it thinks is here, by what it heard. */
@@ -67,6 +77,18 @@ export interface Joining {
   wantsOffers?: boolean;
   metadata?: unknown;
   token?: string | undefined;
+  claims?: Partial<Claims>;
+  maxPeers?: number;
+}
+
+/** What a room token says, of nothing but what is given. */
+export function claimsOf(given: Partial<Claims>): Claims {
+  return {
+    until: Number.MAX_SAFE_INTEGER,
+    isHost: false,
+    ...(given.sub === undefined && { hash: 'a token' }),
+    ...given,
+  };
 }
 
 /** A room whose members, places and postings are arrays. */
@@ -75,8 +97,11 @@ export class World implements Roster<TestMember> {
   members: TestMember[] = [];
   held: Place[] = [];
   posted: Posting[] = [];
+  removed: Removal[] = [];
   readonly rate = new PollRate();
   touchedAll = 0;
+  /** The members that were to get new ICE servers. */
+  readonly renewed: TestMember[] = [];
   /** How often a posting was written. */
   written = 0;
   #keys = 0;
@@ -98,6 +123,10 @@ export class World implements Roster<TestMember> {
     return this.posted;
   }
 
+  removals(): Removal[] {
+    return this.removed;
+  }
+
   count(): number {
     return this.members.length;
   }
@@ -106,7 +135,9 @@ export class World implements Roster<TestMember> {
     const joiner = new TestMember(id, entry, this.now);
     const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
     if (admission.isAdmitted) {
+      joiner.metadata = admission.metadata;
       joiner.offers = admission.offers;
+      joiner.maxPeers = admission.maxPeers;
       joiner.speaks = admission.welcome.resumed === true;
       this.members.push(joiner);
       this.apply([...admission.effects, send(admission.welcome, joiner)]);
@@ -139,6 +170,7 @@ export class World implements Roster<TestMember> {
   /** What the alarm does. */
   lapse(): void {
     this.apply(lapse(this, LIMITS, this.now));
+    this.apply(lapseRemovals(this, this.now));
   }
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
@@ -164,8 +196,9 @@ export class World implements Roster<TestMember> {
     }
   }
 
-  answer(request: PollRequest, limits = LIMITS): PollResponse {
-    return this.#outcome(poll(request, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
+  answer(request: PollRequest, limits = LIMITS, claims?: Partial<Claims>): PollResponse {
+    const verified = claims && claimsOf(claims);
+    return this.#outcome(poll(request, verified, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
   }
 
   leaveByPoll(request: LeaveRequest): PollResponse {
@@ -198,6 +231,9 @@ export class World implements Roster<TestMember> {
           expect(this.held).toContain(effect.place);
           this.held = this.held.filter((place) => place !== effect.place);
           break;
+        case 'renewIceServers':
+          this.renewed.push(effect.member);
+          break;
         case 'setOffers':
           effect.member.offers = effect.offers;
           break;
@@ -210,6 +246,15 @@ export class World implements Roster<TestMember> {
         case 'dropPosting':
           expect(this.posted).toContain(effect.posting);
           this.posted = this.posted.filter((each) => each !== effect.posting);
+          break;
+        case 'keepRemoval': {
+          const { bearer } = effect.removal;
+          this.removed = [...this.removed.filter((each) => each.bearer !== bearer), effect.removal];
+          break;
+        }
+        case 'dropRemoval':
+          expect(this.removed).toContain(effect.removal);
+          this.removed = this.removed.filter((each) => each !== effect.removal);
           break;
         default:
           effect satisfies never;

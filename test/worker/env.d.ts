@@ -3,6 +3,7 @@ declare namespace Cloudflare {
   interface Env {
     SIGNALING_ROOM: DurableObjectNamespace<import('../../src/index.ts').SignalingRoom>;
     BUCKET: R2Bucket;
+    THREE_A_MINUTE: RateLimit;
   }
   interface GlobalProps {
     mainModule: typeof import('../../src/index.ts');

@@ -280,3 +280,20 @@ test('a message is a sign of life as good as a ping, even after the room slept',
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice' });
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'carol' });
 });
+
+test('a room that was opened for two is full at two, whoever is left of them, and after it slept', async () => {
+  const enter = async (id: string, max: string): Promise<Client> => {
+    const client = await Client.connect(workerd, ROOM, id, { max });
+    clients.push(client);
+    return client;
+  };
+  const alice = await enter('alice', '2');
+  const bob = await enter('bob', '9');
+  expect(await bob.next()).toMatchObject({ type: 'peers' });
+  await alice.close();
+  await sleep();
+  const carol = await enter('carol', '9');
+  expect(await carol.next()).toMatchObject({ type: 'peers', peers: ['bob'] });
+  await sleep();
+  expect(await (await enter('dora', '9')).closed).toMatchObject({ code: 4003, reason: 'Room is full: 2 peers' });
+});

@@ -38,10 +38,22 @@ const OFFER = { type: 'offer', sdp: SDP, candidates: [{ candidate: HOST }, { can
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('what is kept with a socket', () => {
+  test('what is too long when it is written again is refused: each member would be sent it', async () => {
+    const grows = (count: number): string => `[${Array.from({ length: count }, () => '1e20').join()}]`;
+    for (const [name, value, fault] of [
+      ['metadata', grows(510), 'The metadata is longer than 2560 UTF-8 bytes'],
+      ['metadata', grows(117), 'The metadata is longer than 2560 UTF-8 bytes'],
+      ['answer', `{"sealed":${grows(1600)}}`, 'The answer is longer than 8192 UTF-8 bytes'],
+    ] as const) {
+      const url = `http://p2pcf-ws.test/ws/room/${room}?${name}=${encodeURIComponent(value)}`;
+      const response = await exports.default.fetch(url, { headers: { Upgrade: 'websocket' } });
+      expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(fault)]);
+    }
+  });
+
   test('metadata that grows when it is written again breaks nothing, with an offer ahead beside it', async () => {
     const alice = await join('alice');
-    const metadata = `[${Array.from({ length: 510 }, () => '1e20').join()}]`;
-    expect(metadata.length).toBe(2551);
+    const metadata = `[${Array.from({ length: 116 }, () => '1e20').join()}]`;
     const mallory = await join('mallory', { metadata });
     await mallory.send({ type: 'ahead', offer: 'x'.repeat(8000) });
     await mallory.signal('alice', 'still here');
@@ -227,6 +239,23 @@ describe('polls', () => {
     expect(await corsOf(JSON.stringify(bodyOf('carol')))).toMatchObject({ status: 200 });
   });
 
+  test.each(['é', '€', '😀'])(
+    'what counts are bytes: a reply brings half a MiB of packages full of %s',
+    async (each) => {
+      const bytes = (text: string): number => new TextEncoder().encode(text).length;
+      for (let n = 0; n < 40; n++) {
+        const body = bodyOf(`m${n}`, { p: [['bob', `m${n}`, each.repeat(60_000 / bytes(each))]] });
+        await corsOf(JSON.stringify(body));
+      }
+      const { status, text, pk } = await send({ ...bodyOf('bob'), p: undefined });
+      expect(status).toBe(200);
+      expect(pk.length).toBeGreaterThan(5);
+      expect(bytes(text)).toBeLessThan(600 * 1024);
+      const postings = await runInDurableObject(stub(), (_room, { storage }) => [...storage.kv.list()].length);
+      expect(postings).toBeLessThan(36); // two MiB of 60,000 bytes each
+    },
+  );
+
   test('a context that polls too fast is told to wait, and another is not', async () => {
     const polly = JSON.stringify({ ...bodyOf('polly'), p: undefined });
     const answers = [];
@@ -278,6 +307,39 @@ describe('polls', () => {
     expect(await mallory.post()).toMatchObject({ status: 409 });
     expect((await alice.post()).pk).toEqual([['alice', 'bob', 'a secret']]);
     expect(await mallory.post()).toMatchObject({ status: 409 });
+  });
+
+  test('a lapsed poller’s session id is no socket’s either, under whatever name', async () => {
+    const alice = new Poller(room, 'alice');
+    const hex = '0123456789abcdef0123456789abcdef';
+    const native = new Poller(room, hex);
+    await alice.post();
+    await native.post();
+    pass(130);
+    await runDurableObjectAlarm(stub());
+    await sleep();
+    for (const id of ['alice', hex]) {
+      const mallory = await Client.connect(workerd, room, id);
+      expect(await mallory.closed).toMatchObject({ code: 4009, reason: 'Id is taken' });
+    }
+    for (const owner of [alice, native]) expect(await owner.post()).toMatchObject({ status: 200 });
+  });
+
+  test('a lapsed poller’s session id is not pushed out by two hundred others that lapse', async () => {
+    const alice = new Poller(room, 'alice');
+    await alice.post();
+    await new Poller(room, 'bob').post([['alice', 'bob', 'a secret']], 900_000);
+    pass(130);
+    await runDurableObjectAlarm(stub());
+    for (const round of ['a', 'b']) {
+      for (let n = 0; n < 100; n++)
+        expect(await send(bodyOf(`${round} ${n}`, { x: 30_000 }))).toMatchObject({ status: 200 });
+      pass(31);
+      await runDurableObjectAlarm(stub());
+    }
+    await sleep();
+    expect(await new Poller(room, 'alice', 'context of mallory').listen()).toMatchObject({ status: 409 });
+    expect((await alice.post()).pk).toEqual([['alice', 'bob', 'a secret']]);
   });
 
   test('no poller goes by the name of a socket, come or to come', async () => {

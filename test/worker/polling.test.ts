@@ -141,8 +141,8 @@ test('what is read: every row once when the room wakes, then nothing', async () 
   }
   pass(1);
   await alice.post();
-  // One list of the pollers, one of the places held.
-  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([2, 0, 0, 0]);
+  // A list each of the pollers, of the places held, and of those who have been removed.
+  expect(reads.map(({ mock }) => mock.calls.length)).toEqual([3, 0, 0, 0]);
 });
 
 test('the alarm comes for the first who lapses, and late rather than often', async () => {

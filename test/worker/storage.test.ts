@@ -187,6 +187,23 @@ test('an exception after a join was accepted leaves nobody behind: not listed, a
   expect(Object(await carol.next()).peers).not.toContain('alice');
 });
 
+test.each<[how: string, extensions: Record<string, string>, spoil: (socket: WebSocket) => void]>([
+  ['no longer takes a message', {}, (socket) => Object.assign(socket, { send: quota })],
+  ['cannot be kept any longer', { ahead: '1' }, (socket) => Object.assign(socket, { serializeAttachment: quota })],
+])('a joiner hears who is there, then that a member which %s has left', async (_how, extensions, spoil) => {
+  const bob = await join('bob');
+  await bob.next();
+  await bob.send({ type: 'ahead', offer: 1 });
+  await bob.signal('bob', 'published');
+  await bob.next();
+  await runInDurableObject(stub(), (_room, ctx) => ctx.getWebSockets('bob').forEach(spoil));
+  const alice = await join('alice', extensions);
+  expect(await alice.next()).toMatchObject({ type: 'peers', peers: ['bob'] });
+  expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'bob', reason: 'timeout' });
+  await alice.signal('bob', 'gone?');
+  expect(await alice.next()).toMatchObject({ code: 'unknown_peer' });
+});
+
 test('a joiner whose attachment cannot be stored is told so, and nobody hears of it', async () => {
   const bob = await join('bob');
   await bob.next();

@@ -45,7 +45,8 @@ async function said(from: Member, message: ClientMessage): Promise<ServerMessage
   const sealed = await from.sealing.seal(message, from.id);
   if (sealed.type === 'signal') return { type: 'signal', fromId: from.id, signal: sealed.signal };
   if (sealed.type === 'broadcast') return { type: 'broadcast', fromId: from.id, data: sealed.data };
-  return { type: 'peers', peers: [from.id], yourId: '', offers: { [from.id]: sealed.offer } };
+  if (sealed.type === 'remove') throw new Error('it is no message to anybody');
+  return { type: 'peers', peers: [from.id], yourId: '', offers: { [from.id]: Object(sealed).offer } };
 }
 const signal = (targetId: string, content: unknown): ClientMessage => ({ type: 'signal', targetId, signal: content });
 const OFFER = { type: 'offer', sdp: 'v=0\r\na=fingerprint:sha-256 AB:CD\r\n', attempt: 'a1', candidates: [] };

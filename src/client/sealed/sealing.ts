@@ -67,6 +67,9 @@ export class Sealing {
           ...message,
           data: await this.#seal(message.data, { kind: 'broadcast', from: me, to: BROADCAST_TARGET }),
         };
+      case 'remove':
+      case 'ice_servers': // a question to the server itself
+        return message;
     }
   }
 
@@ -119,6 +122,9 @@ export class Sealing {
       case 'peer_leave':
         await turn;
         this.#members.delete(message.clientId);
+        return message;
+      case 'ice_servers': // what the server says for itself
+        await turn;
         return message;
       case 'error':
         await turn;

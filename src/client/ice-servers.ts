@@ -1,0 +1,84 @@
+/** The STUN and TURN servers of our connections: the app's own, else what the room gives us for a while. */
+import type { IceServers } from '../protocol/ice-servers.ts';
+import { checkIceServers } from './option-faults.ts';
+
+/** P2PCF's own. */
+const STUN: RTCIceServer[] = [{ urls: 'stun:stun1.l.google.com:19302' }, { urls: 'stun:global.stun.twilio.com:3478' }];
+
+/** New credentials are asked for after this part of the lifetime of the old, and again while none have come. */
+const RENEW_AFTER = 0.8;
+const RENEW_AGAIN_AFTER = 0.06;
+
+/** Longest lifetime taken at its word, in seconds: a timer holds 24 days. */
+const MOST_SECONDS = 1e6;
+
+export class OurIceServers {
+  readonly #changed: () => void;
+  readonly #renew: () => void;
+  #stun: RTCIceServer[];
+  #turn: RTCIceServer[] | undefined;
+  #given: RTCIceServer[] = [];
+  #dueAt = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `changed`: there are others now. `renew` asks the room for new ones. */
+  constructor(
+    stun: RTCIceServer[] | undefined,
+    turn: RTCIceServer[] | undefined,
+    changed: () => void,
+    renew: () => void,
+  ) {
+    this.#stun = stun ?? STUN;
+    this.#turn = turn;
+    this.#changed = changed;
+    this.#renew = renew;
+  }
+
+  get stun(): RTCIceServer[] {
+    return this.#stun;
+  }
+
+  set stun(servers: RTCIceServer[]) {
+    checkIceServers('stunIceServers', servers);
+    this.#stun = servers;
+    this.#changed();
+  }
+
+  get turn(): RTCIceServer[] {
+    return this.#turn ?? this.#given;
+  }
+
+  set turn(servers: RTCIceServer[]) {
+    checkIceServers('turnIceServers', servers);
+    this.#turn = servers;
+    this.forget();
+    this.#changed();
+  }
+
+  /** Takes what the room gives, unless the app has TURN servers of its own, or what it gave before is still good. */
+  take({ iceServers, iceServersSeconds }: Partial<IceServers>): void {
+    if (!iceServers || this.#turn || Date.now() < this.#dueAt) return;
+    this.forget();
+    if (iceServersSeconds !== undefined) {
+      const lifetimeMs = Math.min(Math.max(1, iceServersSeconds), MOST_SECONDS) * 1000;
+      this.#dueAt = Date.now() + lifetimeMs * RENEW_AFTER;
+      this.#askIn(lifetimeMs * RENEW_AFTER, lifetimeMs);
+    }
+    if (JSON.stringify(iceServers) === JSON.stringify(this.#given)) return;
+    this.#given = iceServers;
+    this.#changed();
+  }
+
+  /** We leave the room: what it gave last may be used up, and is not renewed. */
+  forget(): void {
+    clearTimeout(this.#timer);
+    this.#dueAt = 0;
+  }
+
+  #askIn(ms: number, lifetimeMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.#renew();
+      this.#askIn(lifetimeMs * RENEW_AGAIN_AFTER, lifetimeMs);
+    }, ms);
+  }
+}

@@ -1,0 +1,81 @@
+/** How many peers a room takes: by whoever opened it, by a token, by the server. */
+import { expect, test } from 'vitest';
+import { LIMITS, sessionOf, World } from '../../test/support/world.ts';
+
+const LARGE = { ...LIMITS, maxPeers: 10 };
+
+test('whoever opens the room fixes its limit, and those who come later neither raise nor lower it', () => {
+  const world = new World();
+  const opener = world.join('a', { maxPeers: 3 }, LARGE);
+  world.join('b', { maxPeers: 1 }, LARGE);
+  world.join('c', { maxPeers: 9 }, LARGE);
+  expect(world.join('d', { maxPeers: 9 }, LARGE)).toMatchObject({
+    closeCode: 4003,
+    closeReason: 'Room is full: 3 peers',
+    heard: [],
+  });
+  world.leave(opener);
+  expect(world.join('d', {}, LARGE).closeCode).toBeUndefined();
+  expect(world.join('e', { maxPeers: 9 }, LARGE).closeReason).toBe('Room is full: 3 peers');
+});
+
+test('a place that is held keeps the limit, counts, and is come back to; an empty room is opened anew', () => {
+  const world = new World();
+  world.drop(world.join('a', { maxPeers: 2, token: 't1' }, LARGE), true);
+  world.join('b', { maxPeers: 9 }, LARGE);
+  expect(world.join('c', {}, LARGE).closeCode).toBe(4003);
+  const back = world.join('a', { maxPeers: 9, token: 't1' }, LARGE);
+  expect(back.closeCode).toBeUndefined();
+  expect(world.join('c', {}, LARGE).closeReason).toBe('Room is full: 2 peers');
+  for (const member of [...world.members]) world.leave(member);
+  world.join('d', { maxPeers: 3 }, LARGE);
+  expect(world.members[0]?.maxPeers).toBe(3);
+});
+
+test('a room that was opened without a limit has the server’s, whatever later ones say', () => {
+  const world = new World();
+  for (const id of ['a', 'b', 'c', 'd'])
+    expect(world.join(id, { maxPeers: id === 'a' ? 99 : 2 }).closeCode).toBe(undefined);
+  expect(world.join('e').closeReason).toBe('Room is full: 4 peers');
+  const open = new World();
+  open.join('a');
+  open.join('b', { maxPeers: 1 });
+  expect(open.join('c').closeCode).toBeUndefined();
+});
+
+test('the max of a token counts for its bearer in place of the room’s, below the server’s', () => {
+  const world = new World();
+  world.join('a', { maxPeers: 2 }, LARGE);
+  world.join('b', { claims: { max: 3 } }, LARGE);
+  expect(world.join('c', { claims: {} }, LARGE).closeReason).toBe('Room is full: 2 peers');
+  expect(world.join('c', { claims: { max: 2 }, maxPeers: 9 }, LARGE).closeReason).toBe('Room is full: 2 peers');
+  expect(world.join('c', { claims: { max: 3 } }, LARGE).closeCode).toBeUndefined();
+  expect(world.join('d', { claims: { max: 99 } }, { ...LIMITS, maxPeers: 3 }).closeReason).toBe(
+    'Room is full: 3 peers',
+  );
+  const opened = new World();
+  opened.join('a', { claims: { max: 2 }, maxPeers: 9 }, LARGE);
+  opened.join('b', {}, LARGE);
+  expect(opened.join('c', {}, LARGE).closeReason).toBe('Room is full: 2 peers');
+});
+
+test('one that is to make room for another does so only where that is enough', () => {
+  const world = new World();
+  for (const id of ['a', 'b', 'c']) world.join(id, {}, LARGE);
+  world.pass(61);
+  expect(world.join('d', { claims: { max: 2 } }, LARGE).closeCode).toBe(4003);
+  expect(world.members).toHaveLength(3);
+  expect(world.join('d', { claims: { max: 3 } }, LARGE).closeCode).toBeUndefined();
+  expect(world.members).toHaveLength(3);
+});
+
+test('pollers count and are counted', () => {
+  const world = new World();
+  const post = (id: string, claims?: object): unknown =>
+    world.answer({ roomId: 'lobby', contextId: id, session: sessionOf(id, world.now) }, LARGE, claims);
+  world.join('a', { maxPeers: 2 }, LARGE);
+  expect(post('p')).toMatchObject({ status: 200 });
+  expect(post('q')).toMatchObject({ status: 503, body: expect.stringContaining('its 2 peers') });
+  expect(world.join('b', {}, LARGE).closeReason).toBe('Room is full: 2 peers');
+  expect(post('q', { max: 3 })).toMatchObject({ status: 200 });
+});

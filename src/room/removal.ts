@@ -1,0 +1,64 @@
+/** A host of the room removes somebody, who is not let in again until its token expires. */
+import { REMOVED } from '../protocol/close.ts';
+import { ProtocolError } from '../protocol/error.ts';
+import { dropOffers } from './bridge.ts';
+import { type Bearer, bearerOf } from './claims.ts';
+import { farewell, introductions, sweep } from './presence.ts';
+import { type Effect, heldPlaces, type Limits, type Member, pollersAt, type Removal, type Roster } from './room.ts';
+
+/** Most of them kept in one room, each a row; when there are more, the one that would end first is forgotten. */
+const MAX_REMOVALS = 256;
+
+/**
+ * `sender` removes `targetId` and, where the token of that names its subject, all that this subject has in the room,
+ * sockets, places and pollers alike. Undefined if nobody has that id. Throws ProtocolError where `sender` is no host, or
+ * would remove itself.
+ */
+export function remove<M extends Member>(
+  targetId: string,
+  sender: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+): Effect<M>[] | undefined {
+  if (!sender.claims?.isHost)
+    throw new ProtocolError('not_host', 'Only a host may remove others: a member whose room token says "host": true.');
+  const { living, effects } = sweep(roster.others(), limits, now);
+  const places = heldPlaces(roster, now);
+  const pollers = pollersAt(roster, now);
+  const target =
+    [...living, ...places].find(({ id }) => id === targetId) ??
+    pollers.find(({ entry }) => entry.sessionId === targetId);
+  if (!target) return undefined;
+  const { claims } = target;
+  const isMeant = (each: Bearer): boolean =>
+    each === target || (claims?.sub !== undefined && each.claims?.sub === claims.sub);
+  if (isMeant(sender)) throw new ProtocolError('bad_message', 'This targetId is your own, or of your own subject.');
+
+  const rest = living.filter((member) => !isMeant(member));
+  const members = living.filter(isMeant);
+  const away = places.filter(isMeant);
+  const polling = pollers.filter(isMeant);
+  const until = Math.max(...[...members, ...away, ...polling].map((each) => each.claims?.until ?? 0));
+  if (claims) effects.push(...keep({ bearer: bearerOf(claims), until }, roster));
+  for (const member of members) effects.push({ do: 'close', member, close: REMOVED });
+  for (const place of away) effects.push({ do: 'freePlace', place });
+  for (const posting of polling) effects.push({ do: 'dropPosting', posting });
+  const sessions = new Set(polling.map(({ entry }) => entry.sessionId));
+  if (sessions.size > 0) effects.push(...rest.flatMap((member) => dropOffers(member, sessions)));
+  for (const { id } of [...members, ...away, ...introductions(polling)])
+    effects.push(farewell(id, 'removed', rest, now));
+  return effects;
+}
+
+/** Time has passed: those whose tokens have expired would not be let in for that. */
+export function lapseRemovals<M extends Member>(roster: Roster<M>, now: number): Effect<M>[] {
+  const due = roster.removals().filter(({ until }) => until <= now);
+  return due.map((removal) => ({ do: 'dropRemoval', removal }));
+}
+
+function keep<M extends Member>(removal: Removal, roster: Roster<M>): Effect<M>[] {
+  const others = roster.removals().filter(({ bearer }) => bearer !== removal.bearer);
+  const surplus = [...others].sort((a, b) => b.until - a.until).slice(MAX_REMOVALS - 1);
+  return [...surplus.map((each) => ({ do: 'dropRemoval', removal: each }) as const), { do: 'keepRemoval', removal }];
+}

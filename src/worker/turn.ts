@@ -1,0 +1,83 @@
+/** ICE servers for one session: nobody else is given its credentials. */
+import { type IceServer, type IceServers, isIceServers } from '../protocol/ice-servers.ts';
+import { isObject } from '../protocol/json.ts';
+import type { TurnSettings } from './turn-settings.ts';
+
+/** What Cloudflare is waited for, in ms. */
+const ANSWER_WITHIN_MS = 5_000;
+
+/** A provider that fails is complained of this often, in ms. */
+const COMPLAIN_EVERY_MS = 60_000;
+
+let complainedAt = Number.NEGATIVE_INFINITY;
+
+/** New credentials are given for the asking from this part of the lifetime of the old on; the library asks at 80 %. */
+export const RENEW_AFTER = 0.75;
+
+/** A provider that has failed is asked again for the same client after this part of that time. */
+export const RETRY_AFTER = 0.05;
+
+/** Those that need nobody else: at once. Undefined if there are none. */
+export async function ownIceServers(
+  turn: TurnSettings,
+  clientId: string,
+  now: number,
+): Promise<IceServers | undefined> {
+  const { fixed, shared, seconds } = turn;
+  if (!shared) return fixed.length > 0 ? { iceServers: [...fixed] } : undefined;
+  const username = `${Math.floor(now / 1000) + seconds}:${nameOf(clientId)}`;
+  const credential = await hmacSha1(shared.secret, username);
+  return { iceServers: [...fixed, { urls: shared.urls, username, credential }], iceServersSeconds: seconds };
+}
+
+/**
+ * Those and Cloudflare's, which takes a request. Undefined if that fails, which is logged: nobody is kept out by it, and
+ * nobody loses what it has. https://developers.cloudflare.com/realtime/turn/generate-credentials/ (2026-11)
+ */
+export async function allIceServers(
+  turn: TurnSettings,
+  clientId: string,
+  now: number,
+): Promise<IceServers | undefined> {
+  const own = ownIceServers(turn, clientId, now);
+  if (!turn.cloudflare) return own;
+  const { keyId, token } = turn.cloudflare;
+  try {
+    const url = `https://rtc.live.cloudflare.com/v1/turn/keys/${encodeURIComponent(keyId)}/credentials/generate-ice-servers`;
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ttl: turn.seconds, customIdentifier: nameOf(clientId) }),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+    const answer: unknown = response.ok ? await response.json() : undefined;
+    if (!isObject(answer) || !isIceServers(answer['iceServers']))
+      throw new Error(response.ok ? 'an answer that makes no sense' : `HTTP ${response.status}`);
+    const theirs = answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
+    return { iceServers: [...((await own)?.iceServers ?? []), ...theirs], iceServersSeconds: turn.seconds };
+  } catch (error) {
+    if (now - complainedAt >= COMPLAIN_EVERY_MS) {
+      complainedAt = now;
+      console.error(JSON.stringify({ event: 'turn provider failed', reason: String(error) }));
+    }
+    return undefined;
+  }
+}
+
+/** Browsers wait in vain for servers at the port of DNS, says Cloudflare, whose list is for other clients, too. */
+function withoutPort53({ urls, ...credentials }: IceServer): IceServer {
+  return { urls: [urls].flat().filter((url) => !/:53(?:\?|$)/.test(url)), ...credentials };
+}
+
+/** coturn refuses a name with a blank, a quote or an umlaut in it (4.6.1). It is told apart by the rest, and by the time. */
+function nameOf(clientId: string): string {
+  return clientId.replace(/[^\w.~-]/g, '_');
+}
+
+async function hmacSha1(secret: string, text: string): Promise<string> {
+  const encoder = new TextEncoder();
+  const algorithm = { name: 'HMAC', hash: 'SHA-1' };
+  const key = await crypto.subtle.importKey('raw', encoder.encode(secret), algorithm, false, ['sign']);
+  const mac = await crypto.subtle.sign('HMAC', key, encoder.encode(text));
+  return btoa(String.fromCharCode(...new Uint8Array(mac)));
+}

@@ -1,0 +1,103 @@
+/** `npm run serve`, as docs/self-host.md says it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import wrtc from 'node-datachannel/polyfill';
+import { afterEach, expect, test } from 'vitest';
+import { P2PCF } from '../../src/client/index.ts';
+import { freePort } from '../support/listen.ts';
+import { newRoom } from '../support/new-room.ts';
+import { WAIT } from '../support/wait.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const started: ChildProcess[] = [];
+
+interface Serving {
+  said(): string;
+  /** Its exit code, once it has ended. */
+  ended: Promise<number | null>;
+  terminate(): void;
+}
+
+function serve(env: Record<string, string>): Serving {
+  // In a group of its own, so that a test that fails leaves no workerd behind.
+  const child = spawn('npm', ['run', 'serve'], {
+    cwd: root,
+    detached: true,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  started.push(child);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text));
+  return {
+    said: () => said,
+    ended: new Promise((resolve) => child.once('close', resolve)),
+    terminate: () => void child.kill('SIGTERM'),
+  };
+}
+
+afterEach(() => {
+  for (const { pid } of started.splice(0)) {
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    } catch {
+      // The whole group has ended, as it should have.
+    }
+  }
+});
+
+const untilServed = (serving: Serving): Promise<void> =>
+  expect.poll(() => serving.said(), WAIT).toContain('P2PCF-WS is at');
+
+test('two peers meet; terminated, it ends though they stay, and started again it has them back', async () => {
+  const storage = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const env = { PORT: String(await freePort()), STORAGE: storage, MAX_PEERS_PER_ROOM: '2' };
+  const workerUrl = `http://127.0.0.1:${env.PORT}`;
+  const first = serve(env);
+  await untilServed(first);
+
+  const roomId = newRoom();
+  const member = (name: string): P2PCF => new P2PCF(name, roomId, { workerUrl, stunIceServers: [], wrtc });
+  const [alice, bob, carol] = [member('Alice'), member('Bobby'), member('Carol')];
+  const log: string[] = [];
+  for (const room of [alice, bob]) {
+    room.on('peerconnect', (peer) => log.push(`${room.clientId} meets ${peer.client_id}`));
+    room.on('msg', (_peer, data) => log.push(`${room.clientId} hears ${new TextDecoder().decode(data)}`));
+  }
+  await alice.start();
+  await bob.start();
+  await expect.poll(() => log.toSorted(), WAIT).toEqual(['Alice meets Bobby', 'Bobby meets Alice']);
+  await expect(carol.start(), 'the setting in the environment').rejects.toMatchObject({ code: 4003 });
+
+  first.terminate();
+  expect(await first.ended).toBe(0);
+  await expect(fetch(`${workerUrl}/health`)).rejects.toThrow();
+  await expect.poll(() => [alice.state, bob.state], WAIT).toEqual(['reconnecting', 'reconnecting']);
+  await alice.broadcast('still here');
+  await expect.poll(() => log.at(-1), WAIT).toBe('Bobby hears still here');
+
+  const second = serve(env);
+  await untilServed(second);
+  await expect.poll(() => [alice.state, bob.state], WAIT).toEqual(['open', 'open']);
+  expect(log, 'their connection has lasted').toHaveLength(3);
+  expect(await readdir(storage)).toEqual(['SignalingRoom']);
+  for (const room of [alice, bob]) room.destroy();
+  second.terminate();
+  expect(await second.ended).toBe(0);
+  await rm(storage, { recursive: true });
+});
+
+test.each([
+  [{ PORT: 'http' }, "PORT is 'http': it must be a number"],
+  [{ GHOST_AFTER_SECONDS: 'soon' }, 'The setting GHOST_AFTER_SECONDS is "soon"; it must be a whole number'],
+  [{ AUTH_SECRET: "it's short" }, 'The secret AUTH_SECRET is too short'],
+])('what cannot be is said, and nothing is served: %j', async (env, sentence) => {
+  const storage = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const serving = serve({ PORT: String(await freePort()), STORAGE: storage, ...env });
+  expect(await serving.ended).toBe(1);
+  expect(serving.said()).toContain(sentence);
+  await rm(storage, { recursive: true });
+});

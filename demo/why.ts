@@ -57,7 +57,9 @@ export function reached(peer: Peer): number {
   if (!pair) return 0;
   const { times } = pair;
   times.channel ??= performance.now();
-  if (peer._pc instanceof TimedConnection) Object.assign(times, peer._pc.steps);
+  // With an open channel both are done, though the browser may tell of them after it.
+  const { channel: ice, channel: dtls } = times;
+  if (peer._pc instanceof TimedConnection) Object.assign(times, { ice, dtls }, peer._pc.steps);
   // The same on both sides, unless somebody sits between. The connection may be gone before it is known.
   peer.sas.then(({ digits, emoji }) => showSas(pair.sas, digits, emoji)).catch(() => undefined);
   return times.channel - times.start;

@@ -40,7 +40,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     return page;
   },
   async screen(world) {
-    const page = await meeting(world, 3);
+    const page = await meeting(world, 2);
     await page.getByRole('button', { name: 'Share the screen' }).click();
     await page.locator('.tile.screen video').waitFor();
     return page;
@@ -62,7 +62,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     return page;
   },
   async why(world) {
-    const page = await meeting(world, 3);
+    const page = await meeting(world, 2);
     await page.getByRole('button', { name: 'Why so fast?' }).click();
     await page.locator('#why .meters').first().getByText('Mbit/s').waitFor();
     return page;

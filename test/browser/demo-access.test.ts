@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { demoStates } from '../support/demo-states.ts';
@@ -13,9 +13,11 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 let server: Server;
 let pages: PageServer;
 let browser: Browser;
+let crowd: Page;
 let ends: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {
   [server, pages, browser] = await Promise.all([startDev(), servePage(), launchChromium()]);
+  crowd = await openPage(browser, pages.url);
 });
 afterEach(async () => {
   for (const end of ends.reverse()) await end();
@@ -32,8 +34,6 @@ const LOOKS = [
 ] as const;
 
 test.each(Object.entries(demoStates))('%s', async (_name, open) => {
-  const crowd = await openPage(browser, pages.url);
-  ends.push(() => crowd.context().close());
   const page = await open({ browser, url: server.url, crowd, onEnd: (work) => ends.push(work) });
   await page.evaluate(AXE); // which the page's own policy would not let in as a script
   for (const [colorScheme, width, height] of LOOKS) {

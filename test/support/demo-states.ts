@@ -1,5 +1,6 @@
 /** The demo in every state it has: for screenshots of each, and to ask of each whether everybody can use it. */
 import type { Browser, Page } from 'playwright-core';
+import { linkTo, type Place } from '../../demo/link.ts';
 import { startFaultyProxy } from './faults.ts';
 import { newRoom } from './new-room.ts';
 import { WAIT } from './wait.ts';
@@ -16,44 +17,41 @@ export interface DemoWorld {
 
 const PEOPLE = ['Ada Lovelace', 'Grace Hopper', 'Alan Turing', 'Hedy Lamarr'];
 
+const CROWD = ['Bea', 'Carlos', 'Dmitri', 'Élise', 'Farah', 'Gus', 'Hana', 'Ivo', 'Jun', 'Kofi', 'Lena'];
+
 export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
-  lobby: (world) => openDemo(world, newRoom()),
-  async 'camera-denied'(world) {
-    const page = await openDemo(world, newRoom(), PEOPLE[0], () => {
-      navigator.mediaDevices.getUserMedia = () =>
-        Promise.reject(new DOMException('Permission denied', 'NotAllowedError'));
-    });
-    await page.getByRole('alert').waitFor();
+  /** What the server's address shows. */
+  async server(world) {
+    const page = await newPage(world);
+    await page.goto(world.url);
     return page;
   },
+  lobby: (world) => openDemo(world),
+  'camera-denied': (world) => withoutCamera(world, 'NotAllowedError'),
+  'camera-absent': (world) => withoutCamera(world, 'NotFoundError'),
   async alone(world) {
-    return await join(await openDemo(world, newRoom()));
+    return await join(await openDemo(world));
   },
   pair: (world) => meeting(world, 2),
   four: (world) => meeting(world, 4),
   async twelve(world) {
     const room = newRoom();
-    const page = await join(await openDemo(world, room));
-    await enterCrowd(world, room, 11);
+    const page = await join(await openDemo(world, { room }));
+    await enterCrowd(world, { room }, CROWD);
+    await page.locator('.tile').nth(CROWD.length).waitFor();
     await page.locator('.tile .state:visible').first().waitFor({ state: 'detached' });
-    await page.locator('.tile').nth(11).waitFor();
     return page;
   },
   async screen(world) {
-    const page = await meeting(world, 2);
+    const page = await meeting(world, 4);
     await page.getByRole('button', { name: 'Share the screen' }).click();
     await page.locator('.tile.screen video').waitFor();
     return page;
   },
   async chat(world) {
     const page = await meeting(world, 2);
-    const other = world.browser.contexts().at(-1)?.pages()[0];
-    if (!other) throw new Error('there is no other page');
-    await other.getByRole('button', { name: /^Chat/ }).click();
-    await other.getByLabel('Message', { exact: true }).fill('Did the link work at once?');
-    await other.getByRole('button', { name: 'Send', exact: true }).click();
-    await page.getByRole('button', { name: /1 unread/ }).waitFor();
-    await page.getByRole('button', { name: /^Chat/ }).click();
+    await world.crowd.evaluate(() => window.room.broadcast('Did the link work at once?'));
+    await page.getByRole('button', { name: /1 unread/ }).click();
     await page.getByLabel('Message', { exact: true }).fill('In no time. Here is the picture I told you about:');
     await page.getByRole('button', { name: 'Send', exact: true }).click();
     const picture = await page.locator('.tile').first().screenshot();
@@ -62,7 +60,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     return page;
   },
   async why(world) {
-    const page = await meeting(world, 2);
+    const page = await meeting(world, 3);
     await page.getByRole('button', { name: 'Why so fast?' }).click();
     await page.locator('#why .meters').first().getByText('Mbit/s').waitFor();
     return page;
@@ -73,7 +71,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     return page;
   },
   async devices(world) {
-    const page = await join(await openDemo(world, newRoom()));
+    const page = await join(await openDemo(world));
     await page.getByRole('button', { name: 'Devices' }).click();
     await page.getByText('A change takes effect').waitFor();
     return page;
@@ -89,7 +87,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   },
   async 'no-way'(world) {
     const room = newRoom();
-    const page = await join(await openDemo(world, room));
+    const page = await join(await openDemo(world, { room }));
     // Somebody who never answers an offer.
     await world.crowd.evaluate(
       ([workerUrl, roomId]) =>
@@ -103,42 +101,67 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     await page.getByText('No way to Alan Turing').waitFor();
     return page;
   },
-  async full(world) {
-    const page = await openDemo(world, newRoom());
-    await page.routeWebSocket(/\/ws\/room\//, (socket) => socket.close({ code: 4003, reason: 'Room is full' }));
-    await page.reload(); // a page that is open keeps its WebSocket
-    await page.locator('#join').click();
-    await page.getByRole('heading', { name: 'This room is full.' }).waitFor();
+  async 'other-key'(world) {
+    const room = newRoom();
+    const page = await join(await openDemo(world, { room, key: 'AAECAwQFBgcICQoLDA0ODw' }));
+    await enterCrowd(world, { room, key: 'ZZECAwQFBgcICQoLDA0ODw' }, CROWD.slice(0, 1));
+    await page.getByText('Somebody here has another link').waitFor();
     return page;
   },
+  async 'no-key'(world) {
+    const page = await join(await openDemo(world, { room: newRoom(), key: 'cut' }));
+    await page.getByRole('heading', { name: 'This page cannot use the key in the link.' }).waitFor();
+    return page;
+  },
+  full: (world) => refused(world, { code: 4003, reason: 'Room is full' }, 'This room is full.'),
+  'not-let-in': (world) =>
+    refused(world, { code: 4403, reason: 'The token is for another room' }, 'The server did not let you in.'),
   async 'bad-room'(world) {
-    const page = await openDemo(world, 'abc');
-    await page.locator('#join').click();
+    const page = await join(await openDemo(world, { room: 'abc' }));
     await page.getByText('at least four characters').waitFor();
     return page;
   },
   async left(world) {
-    const page = await join(await openDemo(world, newRoom()));
+    const page = await join(await openDemo(world));
     await page.getByRole('button', { name: 'Leave' }).click();
     return page;
   },
 };
 
-/** The first screen, with the portrait of a person in place of a camera's picture. */
-async function openDemo(
-  { browser, url, onEnd }: DemoWorld,
-  room: string,
-  name = PEOPLE[0] ?? '',
-  before: () => void = () => undefined,
-): Promise<Page> {
+async function newPage({ browser, onEnd }: DemoWorld): Promise<Page> {
   const context = await browser.newContext();
   onEnd(() => context.close());
   context.setDefaultTimeout(WAIT.timeout);
-  await context.addInitScript(paintCameras, PEOPLE.indexOf(name));
-  await context.addInitScript(before);
-  const page = await context.newPage();
-  await page.goto(`${url}/demo/#${encodeURIComponent(room)}`);
-  await page.getByLabel('Your name').fill(name);
+  return await context.newPage();
+}
+
+/** The first screen, with the portrait of a person in place of a camera's picture. */
+async function openDemo(world: DemoWorld, place: Place = { room: newRoom() }, page?: Page): Promise<Page> {
+  page ??= await newPage(world);
+  await page.addInitScript(paintCameras, 0);
+  await page.goto(linkTo(place, `${world.url}/demo/`));
+  await page.getByLabel('Your name').fill(PEOPLE[0] ?? '');
+  return page;
+}
+
+/** The first screen where camera and microphone end in an error of this name. */
+async function withoutCamera(world: DemoWorld, error: string): Promise<Page> {
+  const page = await openDemo(world);
+  await page.addInitScript((error) => {
+    navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('No.', error));
+  }, error);
+  await page.reload();
+  await page.getByLabel('Your name').fill(PEOPLE[0] ?? '');
+  await page.locator('.trouble').first().waitFor();
+  return page;
+}
+
+/** A room that refuses with this close frame. */
+async function refused(world: DemoWorld, close: { code: number; reason: string }, title: string): Promise<Page> {
+  const page = await newPage(world);
+  await page.routeWebSocket(/\/ws\/room/, (socket) => socket.close(close));
+  await join(await openDemo(world, undefined, page));
+  await page.getByRole('heading', { name: title }).waitFor();
   return page;
 }
 
@@ -147,36 +170,43 @@ async function join(page: Page): Promise<Page> {
   return page;
 }
 
-/** So many people in a room, each with a camera. Returns the first one's page. */
+/** So many people in a room, each with a camera. */
 async function meeting(world: DemoWorld, count: number): Promise<Page> {
   const room = newRoom();
-  const pages: Page[] = [];
-  for (const name of PEOPLE.slice(0, count)) {
-    const page = await join(await openDemo(world, room, name));
-    pages.push(page);
-  }
-  const [first] = pages;
-  if (!first) throw new Error('there is nobody');
-  for (const page of pages)
-    await page
-      .locator('.tile video:visible')
-      .nth(count - 1)
-      .waitFor();
-  return first;
+  const page = await join(await openDemo(world, { room }));
+  await enterCrowd(world, { room }, PEOPLE.slice(1, count), true);
+  await page
+    .locator('.tile video:visible')
+    .nth(count - 1)
+    .waitFor();
+  return page;
 }
 
-/** Others in a room who show nothing, all of them in one page. */
-async function enterCrowd({ crowd, url, onEnd }: DemoWorld, room: string, count: number): Promise<void> {
-  await crowd.evaluate(
-    async ([workerUrl, room, count]) => {
-      for (let index = 0; index < count; index++) {
-        const name = ['Bea', 'Carlos', 'Dmitri', 'Élise', 'Farah', 'Gus', 'Hana', 'Ivo', 'Jun', 'Kofi', 'Lena'][index];
-        await new P2PCF('demo', room, { workerUrl, metadata: { name }, stunIceServers: [] }).start();
-      }
-    },
-    [url, room, count] as const,
-  );
+/** Others in a room, all of them in one page, who show their cameras to those who are not of it, or nothing. */
+async function enterCrowd(
+  { crowd, url, onEnd }: DemoWorld,
+  place: Place,
+  names: string[],
+  haveCameras = false,
+): Promise<void> {
   onEnd(() => crowd.reload());
+  await crowd.evaluate(() => (window.log = [])); // their session ids
+  for (const [index, name] of names.entries()) {
+    if (haveCameras) await crowd.evaluate(paintCameras, index + 1);
+    await crowd.evaluate(
+      async ([workerUrl, { room, key }, name, hasCamera]) => {
+        const options = { workerUrl, metadata: { name }, stunIceServers: [], ...(key && { key }) };
+        window.room = new P2PCF('demo', room, options);
+        window.log.push(window.room.sessionId);
+        if (hasCamera) {
+          const camera = await navigator.mediaDevices.getUserMedia({ video: true, audio: true });
+          window.room.on('peerconnect', (peer) => window.log.includes(peer.id) || peer.addStream(camera));
+        }
+        await window.room.start();
+      },
+      [url, place, name, haveCameras] as const,
+    );
+  }
 }
 
 /** Runs in the page: a camera that shows a portrait in colours of its own, and a screen with a drawing. */

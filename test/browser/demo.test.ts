@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join as pathOf } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
@@ -29,19 +29,22 @@ afterAll(async () => {
 
 async function enter(room: string, name: string): Promise<Page> {
   const page = await newPage(`${server.url}/demo/#${room}`);
-  await page.getByLabel('Your name').fill(name);
-  await page.getByRole('button', { name: 'Join the call' }).click();
+  await join(page, name);
   return page;
 }
 
-/** Everybody enters one room, and sees everybody. */
-async function meet(...names: string[]): Promise<Page[]> {
-  const room = newRoom();
-  const pages = [];
-  for (const name of names) pages.push(await enter(room, name));
-  for (const page of pages)
-    for (const name of names) if (name !== names[pages.indexOf(page)]) await seen(page, `Camera of ${name}`);
-  return pages;
+async function join(page: Page, name: string): Promise<void> {
+  await page.getByLabel('Your name').fill(name);
+  await page.getByRole('button', { name: 'Join the call' }).click();
+}
+
+/** Each of these people, by name, sees the frames of all others go on. */
+async function seeEachOther(people: Record<string, Page>): Promise<void> {
+  await Promise.all(
+    Object.values(people).flatMap((page) =>
+      Object.entries(people).map(([name, other]) => other === page || seen(page, `Camera of ${name}`)),
+    ),
+  );
 }
 
 /** Resolves when the video has shown two more frames. */
@@ -87,9 +90,14 @@ function overflowing(page: Page): Promise<(string | null)[]> {
 
 const heard = (page: Page, text: string): Promise<void> => page.getByRole('log').getByText(text).waitFor();
 
-test('two people see each other, mute, turn a camera off and on, chat, share a screen, and leave', async () => {
-  const [alice, bob] = await meet('Alice', 'Bob');
-  if (!alice || !bob) throw new Error('nobody');
+test('two people meet in a room of an odd name: cameras, chat, files, a screen, and why it was fast', async () => {
+  const room = `a+b&c=d 50% ${newRoom()}`;
+  const alice = await enter(encodeURIComponent(room), 'Alice');
+  expect(await alice.getByRole('heading', { name: room, exact: true }).count()).toBe(1);
+  const bob = await newPage(await alice.getByLabel('Link to this room').first().inputValue());
+  expect(await bob.getByText(`Room: ${room}`, { exact: true }).count()).toBe(1);
+  await join(bob, 'Bob');
+  await seeEachOther({ Alice: alice, Bob: bob });
   await alice.getByRole('button', { name: /^Connected in \d+ ms$/ }).waitFor();
 
   await alice.getByRole('button', { name: 'Mute' }).click();
@@ -107,26 +115,28 @@ test('two people see each other, mute, turn a camera off and on, chat, share a s
   await say(bob, 'Hello Alice ✓');
   await heard(alice, 'Hello Alice ✓');
 
+  await sendsFiles(alice, bob);
+
   await bob.getByRole('button', { name: 'Share the screen' }).click();
   await seen(alice, 'Bob’s screen');
   await bob.getByRole('button', { name: 'Stop sharing the screen' }).click();
   await alice.getByLabel('Bob’s screen', { exact: true }).waitFor({ state: 'detached' });
   await seen(alice, 'Camera of Bob');
 
+  await showsWhy(alice);
+
   await bob.getByRole('button', { name: 'Leave' }).click();
+  await openChat(alice);
   await heard(alice, 'Bob has left');
   expect(await alice.getByRole('listitem').count()).toBe(1);
 });
 
-test('a file of 20 MB arrives intact, an image is shown, and either side can cancel', async () => {
-  const [alice, bob] = await meet('Alice', 'Bob');
-  if (!alice || !bob) throw new Error('nobody');
-  await openChat(alice);
-  await openChat(bob);
-  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+/** 20 MB arrive intact, an image is shown, and either side can cancel. Both have the chat open. */
+async function sendsFiles(alice: Page, bob: Page): Promise<void> {
+  const folder = await mkdtemp(pathOf(tmpdir(), 'p2pcf-ws-'));
   const bytes = randomBytes(20_000_000);
-  await writeFile(join(folder, 'large.bin'), bytes);
-  await alice.locator('#file').setInputFiles(join(folder, 'large.bin'));
+  await writeFile(pathOf(folder, 'large.bin'), bytes);
+  await alice.locator('#file').setInputFiles(pathOf(folder, 'large.bin'));
   for (const page of [alice, bob]) await page.getByRole('progressbar', { name: 'Progress of large.bin' }).waitFor();
   const [download] = await Promise.all([
     bob.waitForEvent('download', { timeout: WAIT.timeout }),
@@ -149,21 +159,35 @@ test('a file of 20 MB arrives intact, an image is shown, and either side can can
   await bob.getByRole('progressbar', { name: 'Progress of withdrawn.bin' }).waitFor();
   await alice.getByRole('button', { name: 'Cancel withdrawn.bin' }).click();
   await heard(bob, 'Cancelled by the sender');
-});
+}
+
+/** The panel has its numbers, and addresses only when asked for. */
+async function showsWhy(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Why so fast?' }).click();
+  const panel = page.getByRole('region', { name: 'Measurements' });
+  for (const step of ['Offer', 'Answer', 'ICE', 'DTLS', 'Channel'])
+    await panel.getByRole('rowheader', { name: step }).waitFor();
+  await panel.getByText(/idle for \d+ s/).waitFor();
+  await panel.getByText('Way: the same network').waitFor();
+  await panel.getByText(/[1-9]\d*\.\d\d Mbit\/s|0\.[0-9]*[1-9]\d* Mbit\/s/).waitFor();
+  expect(await panel.textContent()).not.toMatch(/:\d+ udp/);
+  await panel.getByRole('button', { name: 'Show addresses' }).click();
+  await panel.getByText(/:\d+ udp to .*:\d+ udp/).waitFor();
+}
 
 test('four people see each other, and one who reloads', async () => {
-  const pages = await meet('Alice', 'Bob', 'Carol', 'Dan');
-  const [alice, bob] = pages;
-  if (!alice || !bob) throw new Error('nobody');
+  const room = newRoom();
+  const [alice, bob] = [await enter(room, 'Alice'), await enter(room, 'Bob')];
+  const [carol, dan] = [await enter(room, 'Carol'), await enter(room, 'Dan')];
+  await seeEachOther({ Alice: alice, Bob: bob, Carol: carol, Dan: dan });
   for (const width of [1280, 800, 390]) {
     await alice.setViewportSize({ width, height: 700 });
     await expect.poll(() => overflowing(alice)).toEqual([]);
   }
 
   await bob.reload();
-  await bob.getByLabel('Your name').fill('Bob again');
-  await bob.getByRole('button', { name: 'Join the call' }).click();
-  for (const page of pages) if (page !== bob) await seen(page, 'Camera of Bob again');
+  await join(bob, 'Bob again');
+  for (const page of [alice, carol, dan]) await seen(page, 'Camera of Bob again');
   await expect.poll(() => alice.getByRole('listitem').count()).toBe(4);
 }, 300_000); // sixteen pictures to draw and twelve to encode, on two cores
 
@@ -181,19 +205,16 @@ test('one loses the network for 10 s, and the server restarts', async () => {
       packetLoss: offline ? 100 : 0, // of WebRTC
     });
   await emulate(false);
-  await bob.getByLabel('Your name').fill('Bob');
-  await bob.getByRole('button', { name: 'Join the call' }).click();
+  await join(bob, 'Bob');
   const pages = [alice, bob];
-  await seen(alice, 'Camera of Bob');
-  await seen(bob, 'Camera of Alice');
+  await seeEachOther({ Alice: alice, Bob: bob });
 
   await emulate(true);
   const lost = alice.getByRole('listitem').filter({ hasText: 'Bob' }).getByText('Connection lost');
   await Promise.all([lost.waitFor(), bob.waitForTimeout(10_000)]);
   await emulate(false);
   await lost.waitFor({ state: 'hidden' });
-  await seen(alice, 'Camera of Bob');
-  await seen(bob, 'Camera of Alice');
+  await seeEachOther({ Alice: alice, Bob: bob });
 
   await server.stop();
   const gone = 'you are still connected to each other';
@@ -206,21 +227,6 @@ test('one loses the network for 10 s, and the server restarts', async () => {
   server = await startDev({ port: Number(new URL(server.url).port) });
   for (const page of pages) await page.getByText(gone).waitFor({ state: 'hidden' });
   await expect.poll(() => alice.getByRole('listitem').count()).toBe(2);
-});
-
-test('why it is so fast is shown in numbers, and addresses only when asked for', async () => {
-  const [alice] = await meet('Alice', 'Bob');
-  if (!alice) throw new Error('nobody');
-  await alice.getByRole('button', { name: 'Why so fast?' }).click();
-  const panel = alice.getByRole('region', { name: 'Measurements' });
-  for (const step of ['Offer', 'Answer', 'ICE', 'DTLS', 'Channel'])
-    await panel.getByRole('rowheader', { name: step }).waitFor();
-  await panel.getByText(/idle for \d+ s/).waitFor();
-  await panel.getByText('Way: the same network').waitFor();
-  await panel.getByText(/[1-9]\d*\.\d\d Mbit\/s|0\.[0-9]*[1-9]\d* Mbit\/s/).waitFor();
-  expect(await panel.textContent()).not.toMatch(/:\d+ udp/);
-  await panel.getByRole('button', { name: 'Show addresses' }).click();
-  await panel.getByText(/:\d+ udp to .*:\d+ udp/).waitFor();
 });
 
 test('a new room has a key in its link: who has the link is met and reads the same, who has another key is told', async () => {
@@ -251,16 +257,6 @@ test('a new room has a key in its link: who has the link is met and reads the sa
   expect(await mallory.getByRole('listitem').count()).toBe(1);
   const mistyped = await start(link.slice(0, -1), 'Join the call');
   await mistyped.getByRole('heading', { name: 'This page cannot use the key in the link' }).waitFor();
-});
-
-test.each(['a+b&c=d', 'living room', '50% off'])('a room may be called %j', async (room) => {
-  const alice = await enter(room, 'Alice');
-  const link = await alice.getByLabel('Link to this room').first().inputValue();
-  expect(await alice.getByRole('heading', { name: room, exact: true }).count()).toBe(1);
-  const bob = await newPage(link);
-  expect(await bob.getByText(`Room: ${room}`, { exact: true }).count()).toBe(1);
-  await bob.getByRole('button', { name: 'Join the call' }).click();
-  await alice.getByText('You are the first one here').waitFor({ state: 'hidden' });
 });
 
 test('the demo runs under a policy that lets in no script, style or frame but its own', async () => {

@@ -87,7 +87,9 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   },
   async 'no-way'(world) {
     const room = newRoom();
-    const page = await join(await openDemo(world, { room }));
+    const page = await newPage(world);
+    await page.clock.install();
+    await join(await openDemo(world, { room }, page));
     // Somebody who never answers an offer.
     await world.crowd.evaluate(
       ([workerUrl, roomId]) =>
@@ -98,6 +100,8 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
         }).start(),
       [world.url, room] as const,
     );
+    await page.getByText('Connecting …').waitFor();
+    await page.clock.fastForward(60_000); // how long the library tries
     await page.getByText('No way to Alan Turing').waitFor();
     return page;
   },

@@ -5,7 +5,7 @@ import { Call } from './call.ts';
 import { clear } from './chat.ts';
 import { fillChoices } from './choices.ts';
 import { Devices } from './devices.ts';
-import { find, findAll, setIcon } from './dom.ts';
+import { find, findAll, make, setIcon } from './dom.ts';
 import { invitation } from './invite.ts';
 import { linkTo, newRoom, type Place, placeIn } from './link.ts';
 import { hue, initials, tidy } from './names.ts';
@@ -104,7 +104,7 @@ function join(): void {
       connected: (ms) => {
         const chip = find('speed', HTMLButtonElement);
         chip.hidden = false;
-        chip.textContent = `Connected in ${Math.round(ms)} ms`;
+        chip.replaceChildren(make('span', { className: 'label' }, 'Connected in '), `${Math.round(ms)} ms`);
         setIcon(chip, 'bolt');
       },
       troubled: showTrouble,

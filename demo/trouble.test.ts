@@ -31,6 +31,7 @@ test('who is connected need not fear for the server', () => {
   expect(serverTrouble('reconnecting', undefined, 2)?.title).toContain('still connected to each other');
   expect(serverTrouble('reconnecting', undefined, 0)?.title).not.toContain('connected to each other');
   expect(serverTrouble('connecting', 'Nothing answers.', 0)?.text).toContain('Nothing answers.');
+  expect(serverTrouble('closed', undefined, 2)?.title).toContain('no longer lets you in');
   expect(serverTrouble('connecting', undefined, 0)).toBeUndefined();
   expect(serverTrouble('open', undefined, 0)).toBeUndefined();
 });

@@ -85,6 +85,11 @@ export function serverTrouble(
           text: 'Talk, chat and send on. Nobody new can come in until it is back; this page keeps trying.',
         }
       : { title: 'The server is out of reach.', text: 'This page keeps trying, and goes on as soon as it is back.' };
+  if (state === 'closed')
+    return {
+      title: 'The server no longer lets you in.',
+      text: 'Those you are connected to stay. Leave, and join again, to meet others.',
+    };
   if (state === 'connecting' && reason)
     return { title: 'The server cannot be reached yet.', text: `${reason} This page keeps trying.` };
   return undefined;

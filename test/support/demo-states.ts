@@ -174,15 +174,16 @@ async function join(page: Page): Promise<Page> {
   return page;
 }
 
-/** So many people in a room, each with a camera. */
+/** So many people in a room, each with a camera, and the picture of each is there. */
 async function meeting(world: DemoWorld, count: number): Promise<Page> {
   const room = newRoom();
-  const page = await join(await openDemo(world, { room }));
   await enterCrowd(world, { room }, PEOPLE.slice(1, count), true);
-  await page
-    .locator('.tile video:visible')
-    .nth(count - 1)
-    .waitFor();
+  const page = await join(await openDemo(world, { room }));
+  for (let index = 0; index < count; index++)
+    await page
+      .locator('.tile video:visible')
+      .nth(index)
+      .evaluate((video) => new Promise((resolve) => Object(video).requestVideoFrameCallback(resolve)));
   return page;
 }
 

@@ -179,10 +179,9 @@ async function meeting(world: DemoWorld, count: number): Promise<Page> {
   const room = newRoom();
   await enterCrowd(world, { room }, PEOPLE.slice(1, count), true);
   const page = await join(await openDemo(world, { room }));
-  for (let index = 0; index < count; index++)
+  for (const name of PEOPLE.slice(0, count))
     await page
-      .locator('.tile video:visible')
-      .nth(index)
+      .getByLabel(`Camera of ${name}`)
       .evaluate((video) => new Promise((resolve) => Object(video).requestVideoFrameCallback(resolve)));
   return page;
 }

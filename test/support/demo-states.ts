@@ -1,8 +1,7 @@
 /** The demo in every state it has: for screenshots of each, and to ask of each whether everybody can use it. */
 import type { Browser, Page } from 'playwright-core';
-import { linkTo, type Place } from '../../demo/link.ts';
+import { linkTo, newRoom, type Place } from '../../demo/link.ts';
 import { startFaultyProxy } from './faults.ts';
-import { newRoom } from './new-room.ts';
 import { WAIT } from './wait.ts';
 
 export interface DemoWorld {

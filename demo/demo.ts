@@ -104,7 +104,8 @@ function join(): void {
       connected: (ms) => {
         const chip = find('speed', HTMLButtonElement);
         chip.hidden = false;
-        chip.replaceChildren(make('span', { className: 'label' }, 'Connected in '), `${Math.round(ms)} ms`);
+        const label = make('span', { className: 'label' }, 'Connected in ');
+        chip.replaceChildren(make('span', {}, label, `${Math.round(ms)} ms`));
         setIcon(chip, 'bolt');
       },
       troubled: showTrouble,

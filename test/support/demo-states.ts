@@ -185,7 +185,7 @@ async function meeting(world: DemoWorld, count: number): Promise<Page> {
   return page;
 }
 
-/** Others in a room, all of them in one page, who show their cameras to those who are not of it, or nothing. */
+/** Others in a room, all of them in one page, who meet those outside of it alone, and show them cameras or nothing. */
 async function enterCrowd(
   { crowd, url, onEnd }: DemoWorld,
   place: Place,
@@ -198,12 +198,17 @@ async function enterCrowd(
     if (haveCameras) await crowd.evaluate(paintCameras, index + 1);
     await crowd.evaluate(
       async ([workerUrl, { room, key }, name, hasCamera]) => {
-        const options = { workerUrl, metadata: { name }, stunIceServers: [], ...(key && { key }) };
-        window.room = new P2PCF('demo', room, options);
+        window.room = new P2PCF('demo', room, {
+          workerUrl,
+          metadata: { name },
+          stunIceServers: [],
+          admit: ({ id }) => !window.log.includes(id),
+          ...(key && { key }),
+        });
         window.log.push(window.room.sessionId);
         if (hasCamera) {
           const camera = await navigator.mediaDevices.getUserMedia({ video: true, audio: true });
-          window.room.on('peerconnect', (peer) => window.log.includes(peer.id) || peer.addStream(camera));
+          window.room.on('peerconnect', (peer) => peer.addStream(camera));
         }
         await window.room.start();
       },

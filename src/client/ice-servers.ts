@@ -1,5 +1,6 @@
 /** The STUN and TURN servers of our connections: the app's own, else what the room gives us for a while. */
-import type { IceServers } from '../protocol/ice-servers.ts';
+import type { IceServer, IceServers } from '../protocol/ice-servers.ts';
+import { newIceServersAllowance } from './limits.ts';
 import { checkIceServers } from './option-faults.ts';
 
 /** P2PCF's own. */
@@ -18,6 +19,7 @@ export class OurIceServers {
   #stun: RTCIceServer[];
   #turn: RTCIceServer[] | undefined;
   #given: RTCIceServer[] = [];
+  readonly #allowance = newIceServersAllowance();
   #dueAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -64,8 +66,9 @@ export class OurIceServers {
       this.#dueAt = Date.now() + lifetimeMs * RENEW_AFTER;
       this.#askIn(lifetimeMs * RENEW_AFTER, lifetimeMs);
     }
-    if (JSON.stringify(iceServers) === JSON.stringify(this.#given)) return;
-    this.#given = iceServers;
+    const given = iceServers.map(plain);
+    if (JSON.stringify(given) === JSON.stringify(this.#given) || !this.#allowance.take()) return;
+    this.#given = given;
     this.#changed();
   }
 
@@ -81,4 +84,9 @@ export class OurIceServers {
       this.#askIn(lifetimeMs * RENEW_AGAIN_AFTER, lifetimeMs);
     }, ms);
   }
+}
+
+/** A server may have put more into it, even what cannot be written again. */
+function plain({ urls, username, credential }: IceServer): IceServer {
+  return typeof username === 'string' && typeof credential === 'string' ? { urls, username, credential } : { urls };
 }

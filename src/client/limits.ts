@@ -1,5 +1,5 @@
 /**
- * What a peer may make of a page. A peer that goes beyond it on its own channel is closed with an error that says so;
+ * What a peer, or the server, may make of a page. A peer that goes beyond it on its own channel is closed with an error that says so;
  * what comes by the room, where anybody may have sent it, is dropped.
  */
 
@@ -29,6 +29,19 @@ const COUNTED = [
   ['streams', 'a=msid:', 100],
   ['candidates', 'a=candidate:', 4 * MAX_CANDIDATES],
 ] as const;
+
+/**
+ * Most members of a room that are known to a page, many more than it can connect to; and how many may be new to it at once,
+ * and then each second. A server of ours lets in 384 at once and then 5 a second.
+ */
+export const MAX_MEMBERS = 1_000;
+export const newMemberAllowance = (): Allowance => new Allowance(MAX_MEMBERS, 50);
+
+/** Longest metadata of a member that is kept, in characters of JSON: four times what a server takes, grown as 1e20 does. */
+export const MAX_METADATA_LENGTH = 16_384;
+
+/** Lists of ICE servers from the room: all connections are told of each. */
+export const newIceServersAllowance = (): Allowance => new Allowance(5, 10_000);
 
 /** Most candidates of an address family from a peer that polls, where anybody may add some in its name. */
 export const MAX_POLLED_CANDIDATES = 8;

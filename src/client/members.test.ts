@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { meetingDelay } from './members.ts';
+import { Members, meetingDelay } from './members.ts';
 
 test('the pauses before a member is met again grow while its connections end soon, and start over after a good one', () => {
   const member = { endings: 0, endingSince: 0 };
@@ -15,4 +15,18 @@ test('the pauses before a member is met again grow while its connections end soo
   expect(next(true)).toBe(1_250);
   expect(next(false)).toBe(1_500);
   expect(next(false, true)).toBe(5_000);
+});
+
+test('a thousand members are known, and of those that come and go a thousand at once, then twenty a second', () => {
+  const members = new Members();
+  const start = performance.now();
+  const arriving = (from: number, count: number, ms: number): number =>
+    Array.from({ length: count }, (_, n) => members.arrive(`member ${from + n}`, start + ms)).filter(Boolean).length;
+  expect(arriving(0, 5_000, 0)).toBe(1_000);
+  expect(arriving(0, 1_000, 0)).toBe(1_000); // they are known
+  expect(arriving(5_000, 5_000, 60_000)).toBe(0); // there is no room
+  members.clear();
+  expect(arriving(5_000, 5_000, 60_000)).toBe(1_000);
+  members.clear();
+  expect(arriving(0, 5_000, 61_000)).toBe(20);
 });

@@ -1,7 +1,7 @@
 /** What is known of the members of the room, beside their connections. */
 import type { Verified } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
-import { type Allowance, newConnectionAllowance } from './limits.ts';
+import { type Allowance, MAX_MEMBERS, newConnectionAllowance, newMemberAllowance } from './limits.ts';
 
 /**
  * How long after the end of a connection we offer another, in ms: longer than the news takes that the member has left. The
@@ -34,6 +34,17 @@ export interface Member {
 
 /** By session id. */
 export class Members extends Map<string, Member> {
+  readonly #allowance = newMemberAllowance();
+
+  /**
+   * The member with this session id, noted if it is new; undefined where the server names too many, or too many at once, as
+   * at `now`, in ms.
+   */
+  arrive(id: string, now = performance.now()): Member | undefined {
+    const isIn = this.has(id) || (this.size < MAX_MEMBERS && this.#allowance.take(1, now));
+    return isIn ? this.note(id) : undefined;
+  }
+
   /** The member with this session id, noted if it is new. */
   note(id: string): Member {
     const member = this.get(id) ?? {

@@ -3,7 +3,7 @@ import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
-import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { ENVELOPE_BYTES, MAX_MEMBERS, MAX_METADATA_LENGTH, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { type Member, Members, meetingDelay } from './members.ts';
 import type { RoomSettings } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
@@ -40,6 +40,8 @@ export class Mesh {
   /** Runs while members that the room does not list may come back. */
   #graceTimer: ReturnType<typeof setTimeout> | undefined;
   #maxMessageBytes = MAX_ROOM_MESSAGE_BYTES;
+  /** The app has been told that not all members are met. */
+  #hasToldOfSurplus = false;
 
   constructor({ connection, offersAhead, maxConnections, admit }: RoomSettings, room: MeshRoom) {
     this.#connection = connection;
@@ -71,8 +73,10 @@ export class Mesh {
     maxMessageBytes,
   }: Peers): void {
     this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
+    const listed = new Set(peers);
+    const pollers = new Set(polling);
     for (const id of [...this.peers.keys()]) {
-      if (peers.includes(id)) continue;
+      if (listed.has(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
       if (resumed) this.forget(id);
       else this.#members.note(id).isListed = false;
@@ -83,19 +87,19 @@ export class Mesh {
       this.#graceTimer = undefined;
       for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.forget(id);
     }, graceSeconds * 1000);
-    for (const id of peers) {
+    for (const id of listed) {
       if (this.#room.state() !== 'open') return;
-      if (this.#admission?.refuses(id)) continue;
-      const member = this.#members.note(id);
+      const member = this.#arrive(id);
+      if (!member) continue;
       member.isListed = true;
-      if (Object.hasOwn(metadata, id)) member.brought = metadata[id];
+      if (Object.hasOwn(metadata, id)) member.brought = keepable(metadata[id]);
       member.verified = Object.hasOwn(verified, id) ? verified[id] : undefined;
       const known = this.peers.get(id);
       if (known) {
         known.signalAgain();
         continue;
       }
-      const peer = this.#peer(id, polling.includes(id), this.spare.take(id === answered ? 'resident' : 'any'));
+      const peer = this.#peer(id, pollers.has(id), this.spare.take(id === answered ? 'resident' : 'any'));
       if (peer.state === 'waiting') continue;
       if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
       else if (!peer.initiator) void peer.initiate();
@@ -105,14 +109,14 @@ export class Mesh {
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
   meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
-    if (this.#admission?.refuses(clientId)) {
+    const member = this.#arrive(clientId);
+    if (!member) {
       if (offerTaken) this.spare.take('joiner')?.destroy();
       this.#publishSpare(true);
       return;
     }
-    const member = this.#members.note(clientId);
     member.isListed = true;
-    member.brought = metadata;
+    member.brought = keepable(metadata);
     member.verified = verified;
     const taken = offerTaken && this.spare.take('joiner');
     if (isLive(this.peers.get(clientId))) {
@@ -128,6 +132,18 @@ export class Mesh {
     else if (polling) known.signalAgain();
     else known.markOfferLost();
     if (offerTaken) this.#publishSpare(true);
+  }
+
+  /** The member with this id, unless the app has refused it, or the server names more than can be met. */
+  #arrive(id: string): Member | undefined {
+    if (this.#admission?.refuses(id)) return undefined;
+    const member = this.#members.arrive(id);
+    if (member || this.#hasToldOfSurplus) return member;
+    this.#hasToldOfSurplus = true;
+    const reason = `The server names more than ${MAX_MEMBERS} members, or too many at once: the others are not met.`;
+    console.warn(`P2PCF-WS: ${reason}`);
+    this.#room.emit('state', this.#room.state(), reason);
+    return undefined;
   }
 
   /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
@@ -180,7 +196,7 @@ export class Mesh {
     // Candidates that come late, of a connection that is closed, are no reason for another.
     if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
     if (known) this.#turns.prefer(known);
-    else if (this.#members.note(fromId).connections.take()) this.#peer(fromId).receive(signal);
+    else if (this.#arrive(fromId)?.connections.take()) this.#peer(fromId).receive(signal);
   }
 
   /** A member is not met, or a signal that is said to be its own is not taken. */
@@ -216,6 +232,7 @@ export class Mesh {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
     this.#members.clear();
+    this.#hasToldOfSurplus = false;
     this.spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
   }
@@ -304,6 +321,15 @@ export class Mesh {
 /** Whether a connection to a peer is open, and has not failed since. */
 function isLive(peer: Peer | undefined): boolean {
   return peer?.connected === true && peer.state !== 'failed';
+}
+
+/** What a member has brought, unless that is too long to be kept, or nested too deeply to be written. */
+function keepable(metadata: unknown): unknown {
+  try {
+    return (JSON.stringify(metadata)?.length ?? 0) <= MAX_METADATA_LENGTH ? metadata : undefined;
+  } catch {
+    return undefined; // a RangeError
+  }
 }
 
 function toArrayBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {

@@ -240,7 +240,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const message = parseServerMessage(text);
     switch (message?.type) {
       case 'peers':
-        this.#opened(message);
+        if (this.state !== 'open') this.#opened(message); // a room answers once
         return;
       case 'peer_join':
         this.emit('join', message);

@@ -30,6 +30,8 @@ test.each<[name: string, servers: unknown]>([
   ['TURN without credentials', [{ urls: 'turn:turn.example.com' }]],
   ['TURN without a password', [{ urls: 'turn:turn.example.com', username: 'u' }]],
   ['a number as a password', [{ urls: 'turn:turn.example.com', username: 'u', credential: 1 }]],
+  ['more addresses than a connection should ask', Array(33).fill({ urls: 'stun:a.example' })],
+  ['more in one', [{ urls: Array(33).fill('stun:a.example') }]],
   ['one bad among good', [{ urls: 'stun:a.example' }, { urls: 'turn:', ...PASSWORD }]],
 ])('%s: it would not', (_name, servers) => {
   expect(isIceServers(servers)).toBe(false);

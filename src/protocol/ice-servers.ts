@@ -20,12 +20,16 @@ export interface IceServers {
 const STUN_URL = /^stuns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?$/i;
 const TURN_URL = /^turns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
 
+/** Most addresses in all: a connection asks each, from each of its own. */
+const MAX_ICE_URLS = 32;
+
 /** Whether a browser would take them: one bad address, or TURN without credentials, and it takes none at all. */
 export function isIceServers(value: unknown): value is IceServer[] {
-  return Array.isArray(value) && value.every(isIceServer);
+  if (!Array.isArray(value) || !value.every(isIceServer)) return false;
+  return value.flatMap(({ urls }: IceServer) => urls).length <= MAX_ICE_URLS;
 }
 
-function isIceServer(server: unknown): boolean {
+function isIceServer(server: unknown): server is IceServer {
   if (!isObject(server)) return false;
   const { urls, username, credential } = server;
   const list: unknown[] = Array.isArray(urls) ? urls : [urls];

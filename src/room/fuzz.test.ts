@@ -1,10 +1,11 @@
-/** Every parser of the server, 100,000 cases in all: what comes from outside is read, or refused with a ProtocolError. */
+/** Every parser of the server, and of its words, 100,000 cases and more: what comes from outside is read, or refused with a ProtocolError. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { packed } from '../../test/support/world.ts';
+import { heldFor, isFinal, peersOfFull } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
-import { isRoomPath, joinSubprotocols, parseJoin } from '../protocol/join.ts';
-import { parseClientMessage } from '../protocol/messages.ts';
+import { isRoomPath, joinSubprotocols, parseJoin, roomTokenOf } from '../protocol/join.ts';
+import { parseClientMessage, parseServerMessage } from '../protocol/messages.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
 import { readSignal } from './bridge.ts';
@@ -62,7 +63,34 @@ const MESSAGES = [
   JSON.stringify({ type: 'signal', targetId: 'bob', signal: { type: 'offer', sdp: SDP } }),
   '{"type":"broadcast","data":1}',
   '{"type":"ahead","offer":{"type":"offer","sdp":"v=0"}}',
+  '{"type":"remove","targetId":"bob"}',
+  '{"type":"ice_servers"}',
 ];
+const ICE_SERVERS = [
+  { urls: 'stun:192.0.2.1:3478' },
+  { urls: ['turn:a.example?transport=tcp'], username: 'u', credential: 'p' },
+];
+const WORDS = [
+  {
+    type: 'peers',
+    peers: ['bob', 'polly'],
+    yourId: 'alice',
+    metadata: { bob: { client_id: 'Bob' } },
+    verified: { bob: { sub: 'b' } },
+    offers: { bob: {} },
+    answered: 'bob',
+    polling: ['polly'],
+    graceSeconds: 30,
+    maxMessageBytes: 65_536,
+    iceServers: ICE_SERVERS,
+    iceServersSeconds: 86_400,
+  },
+  { type: 'peer_join', clientId: 'bob', timestamp: NOW, verified: { sub: 'b' }, polling: true },
+  { type: 'peer_leave', clientId: 'bob', timestamp: NOW, reason: 'left' },
+  { type: 'ice_servers', iceServers: ICE_SERVERS, iceServersSeconds: 86_400 },
+  { type: 'error', code: 'closing', message: 'x', close: { code: 4003, reason: 'Room is full: 8 peers' } },
+  { type: 'error', code: 'closing', message: 'x', close: { code: 4009, reason: 'Id is held for 30 s' } },
+].map((message) => JSON.stringify(message));
 const D = ['session', 'Alice', false, `${'A'.repeat(43)}=`, NOW, ['203.0.113.7', '2001:db8::1']];
 const POLL = JSON.stringify({
   r: 'lobby',
@@ -98,7 +126,25 @@ describe('parsers', () => {
     fc.assert(
       fc.property(fc.oneof(spoiled(...MESSAGES), fc.json()), (text) => {
         const message = refusedOr(() => parseClientMessage(text));
-        if (message) expect(['signal', 'broadcast', 'ahead']).toContain(message.type);
+        if (message) expect(['signal', 'broadcast', 'ahead', 'remove', 'ice_servers']).toContain(message.type);
+      }),
+      RUNS,
+    );
+  });
+
+  test('parseServerMessage', () => {
+    fc.assert(
+      fc.property(spoiled(...WORDS), (text) => {
+        const message = parseServerMessage(text); // a client has nobody to refuse it to
+        if (message?.type === 'peers')
+          expect([message.yourId, ...message.peers].every((id) => id.length >= 0)).toBe(true);
+        if (message?.type === 'peers' || message?.type === 'ice_servers')
+          expect([message.iceServers ?? []].flat().flatMap(({ urls }) => urls).length).toBeLessThanOrEqual(32);
+        if (message?.type !== 'error' || !message.close) return;
+        const { close } = message;
+        expect(isFinal(close)).toBeTypeOf('boolean');
+        expect(heldFor(close) ?? 0).toBeLessThan(10_000);
+        expect(peersOfFull(close) ?? 0).toBeLessThan(100_000);
       }),
       RUNS,
     );
@@ -137,6 +183,7 @@ describe('parsers', () => {
       '?clientId=alice&metadata=%7B%7D&resume=1&ahead=1',
       '?metadata=%5B1e20%5D',
       '?clientId=%F0%9F%98%80',
+      '?clientId=alice&max=8&token=abc.def.ghi&answer=%7B%22type%22%3A%22answer%22%2C%22sdp%22%3A%22v%3D0%22%7D',
     );
     const subprotocols = fc.option(
       spoiled(
@@ -144,6 +191,8 @@ describe('parsers', () => {
           roomId: 'lobby',
           metadata: '{"name":"é"}',
           resume: '01234567-89ab-cdef-0123-456789abcdef',
+          token: 'abc.def.ghi',
+          answer: '{"type":"answer","sdp":"v=0"}',
         }).join(),
         'p2pcf-ws, p2pcf-ws.resume.MQ',
       ),
@@ -153,11 +202,14 @@ describe('parsers', () => {
         const url = new URL('http://p2pcf-ws.test');
         [url.pathname, url.search] = [path.toWellFormed(), search.toWellFormed()];
         if (!isRoomPath(url.pathname)) return;
+        expect(refusedOr(() => roomTokenOf(url, offered)) ?? '').toBeTypeOf('string');
         const join = refusedOr(() => parseJoin(url, offered, () => '01234567-89ab-cdef-0123-456789abcdef'));
         if (!join) return;
         expect(new TextEncoder().encode(join.clientId).length).toBeLessThanOrEqual(256);
         expect(join.clientId).not.toMatch(/\p{Cc}/u);
         if (join.metadata !== undefined) JSON.parse(join.metadata);
+        expect(join.maxPeers ?? 1).toSatisfy((max) => Number.isInteger(max) && max > 0 && max <= 32_000);
+        expect(JSON.stringify(join.answer ?? '').length).toBeLessThan(10_000);
       }),
       RUNS,
     );

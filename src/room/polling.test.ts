@@ -279,3 +279,34 @@ test('where there are others than pollers, a first look finds nobody, so that p2
   expect(room.look()).toEqual({ ps: [], pk: [] });
   expect(room.listen('cb', 'b').ps).toHaveLength(1);
 });
+
+test('a few that post as much as they can for somebody do not keep what others post from it', () => {
+  const room = new Pollers();
+  room.limits = { ...room.limits, maxPeers: 128 };
+  for (let n = 0; n < 20; n++) room.post(`m${n}`, `m${n}`, { packages: [packed('bob', `m${n}`, 'x'.repeat(63_000))] });
+  for (let n = 20; n < 60; n++) room.post(`m${n}`, `m${n}`, { packages: Array(60).fill(packed('bob', `m${n}`)) });
+  const offer = packed('bob', 'alice', 'x'.repeat(3_000));
+  room.post('alice', 'alice', { packages: [offer] });
+  expect(room.listen('bob', 'bob').pk).toContainEqual(JSON.parse(offer.json));
+});
+
+test('a few that post as much as they can keep nobody out that posts its share', () => {
+  const room = new Pollers();
+  room.limits = { ...room.limits, maxPeers: 128 };
+  const packages = (bytes: number, id: string) => [packed('bob', id, 'x'.repeat(bytes))];
+  room.post('polly', 'polly');
+  let full = 0;
+  for (let n = 0; n < 60; n++) {
+    try {
+      room.post(`m${n}`, `m${n}`, { packages: packages(63_000, `m${n}`) });
+    } catch (error) {
+      expect(String(error)).toMatch(/503 Full: the pollers in this room have posted/);
+      full++;
+    }
+  }
+  expect(full).toBe(27); // 33 fill two MiB
+  room.now += 60_000;
+  expect(room.post('polly', 'polly', { packages: packages(15_000, 'polly') }).dk).toBeDefined();
+  expect(room.post('paul', 'paul', { packages: packages(15_000, 'paul') }).dk).toBeDefined();
+  expect(() => room.post('paula', 'paula', { packages: packages(17_000, 'paula') })).toThrow('503');
+});

@@ -8,6 +8,7 @@ import {
   isReactNative,
   type LeaveRequest,
   listed,
+  type Package,
   type PollReply,
   type PollRequest,
   replyJson,
@@ -16,7 +17,7 @@ import {
 import { utf8Length } from '../protocol/utf8.ts';
 import { answerOffers, dropOffers, offersFor } from './bridge.ts';
 import { capacityFor } from './capacity.ts';
-import { type Claims, mayTakeOver, verifiedOf } from './claims.ts';
+import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './claims.ts';
 import { toSocketId } from './package.ts';
 import type { PollRate } from './poll-rate.ts';
 import { farewell, introductions, sweep } from './presence.ts';
@@ -37,11 +38,24 @@ import {
 } from './room.ts';
 import { isSameSecret } from './secret.ts';
 
-/** Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. */
+/**
+ * Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. A posting of
+ * no more than its share of it always has room, so that a few large ones keep nobody else out; so the bound of all is
+ * twice this, and once more for the names of those that have lapsed.
+ */
 const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 
-/** Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out. */
+/**
+ * Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out, and that is what those have
+ * who have most for this session: so nobody keeps others' packages from it.
+ */
 const MAX_REPLY_BYTES = 512 * 1024;
+
+/** Who polls, as far as the Worker knows it. */
+export interface Requester extends Bearer {
+  /** Stands for the network that it polls from; undefined where that is not known. */
+  readonly address: string | undefined;
+}
 
 /** What a poll is answered: for 200 the reply as JSON, else a sentence. */
 export interface PollResponse {
@@ -59,14 +73,14 @@ export interface PollOutcome<M> {
 /** A peer polls. */
 export function poll<M extends Member>(
   { contextId, session }: PollRequest,
-  claims: Claims | undefined,
+  { claims, address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   makeKey: () => string,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(contextId, now);
+  const waitMs = rate.poll(contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
   if (isRemoved({ claims }, roster, now)) return refused(403, `${REMOVED.reason}.`);
   const pollers = [...pollersAt(roster, now)].sort((a, b) => a.since - b.since);
@@ -106,10 +120,9 @@ export function poll<M extends Member>(
     // A poller needs a token at each poll: what it has posted ends with the token at the latest.
     expiresAt: Math.min(now + keepMs, claims?.until ?? Number.POSITIVE_INFINITY),
   };
-  const rest = roster.postings().filter((each) => each.contextId !== contextId);
-  if ([...rest, posting].reduce((sum, each) => sum + bytesOf(each), 0) > MAX_POSTINGS_BYTES)
+  if (!hasRoomFor(posting, roster, limits))
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
-  const waitToPostMs = rate.post(contextId, now);
+  const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   return answered({ ...reply, deleteKey }, [
     { do: 'keepPosting', posting },
@@ -122,12 +135,13 @@ export function poll<M extends Member>(
 /** A poller leaves. */
 export function leaveByPoll<M extends Member>(
   request: LeaveRequest,
+  { address }: Requester,
   roster: Roster<M>,
   limits: Limits,
   rate: PollRate,
   now: number,
 ): PollOutcome<M> {
-  const waitMs = rate.poll(request.contextId, now);
+  const waitMs = rate.poll(request.contextId, address, now);
   if (waitMs > 0) return tooFast(waitMs);
   const pollers = pollersAt(roster, now);
   const posting = pollers.find(({ contextId }) => contextId === request.contextId);
@@ -219,12 +233,25 @@ function replyFor(sessionId: string, others: readonly Listing[]): PollReply {
   const seen = others.filter(({ entry }) => isReactNative(entry.sessionId) === isReactNative(sessionId));
   let bytes = 0;
   const packages = seen
-    .flatMap((other) => other.packages.filter(({ to }) => to === sessionId))
+    .map((other) => other.packages.filter(({ to }) => to === sessionId))
+    .sort((a, b) => sizeOf(a) - sizeOf(b))
+    .flat()
     .filter(({ json }) => {
       bytes += utf8Length(json);
       return bytes <= MAX_REPLY_BYTES;
     });
   return { others: seen.map(({ entry, postedAt }) => listed(entry, postedAt)), packages };
+}
+
+function sizeOf(packages: readonly Package[]): number {
+  return packages.reduce((sum, { json }) => sum + utf8Length(json), 0);
+}
+
+function hasRoomFor<M extends Member>(posting: Posting, roster: Roster<M>, { maxPeers }: Limits): boolean {
+  const rest = roster.postings().filter(({ contextId }) => contextId !== posting.contextId);
+  const isLarge = bytesOf(posting) > MAX_POSTINGS_BYTES / maxPeers;
+  const counted = isLarge ? [...rest, posting] : rest.filter(({ isName }) => isName);
+  return counted.reduce((sum, each) => sum + bytesOf(each), 0) <= MAX_POSTINGS_BYTES;
 }
 
 /** What a posting takes of a room's memory, in bytes or so. */

@@ -1,4 +1,4 @@
-/** Which network a request comes from, as far as the room has to know: who joins how often. */
+/** Which network a request comes from, as far as the room has to know: who joins and polls how often. */
 import { shortHash } from './hash.ts';
 import { type Settings, SettingsError } from './settings.ts';
 
@@ -20,9 +20,14 @@ export async function hashedAddress({ headers }: Request, settings: Settings): P
   return address ? await shortHash(networkOf(address)) : undefined;
 }
 
-/** An IPv4 address as it is, and of an IPv6 address the first 64 bits: one household has at least as many as that. */
-export function networkOf(ip: string): string {
-  if (!ip.includes(':')) return ip;
+/**
+ * An IPv4 address as it is, be it written as IPv6 (`::ffff:192.0.2.1`), and of an IPv6 address the first 64 bits: one
+ * household has at least as many as that. The port, which some proxies add, is the client's to choose.
+ */
+export function networkOf(address: string): string {
+  const ip = /^\[(.*)\]/.exec(address)?.[1] ?? address;
+  const [v4] = /\d+(\.\d+){3}/.exec(ip) ?? [];
+  if (v4 !== undefined || !ip.includes(':')) return v4 ?? ip;
   const [head = '', tail] = ip.split('::');
   const first = head.split(':').filter(Boolean);
   const last = (tail ?? '').split(':').filter(Boolean);

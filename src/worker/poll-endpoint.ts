@@ -21,7 +21,8 @@ const CORS = {
 export async function answerPoll(request: Request, env: Env): Promise<Response> {
   if (request.headers.get('Content-Type') !== 'application/json')
     return respond({ status: 400, body: 'Expected content-type application/json: exactly that.' });
-  if (!(await mayPass(env.POLL_LIMITER, await hashedAddress(request, env))))
+  const address = await hashedAddress(request, env);
+  if (!(await mayPass(env.POLL_LIMITER, address)))
     return respond({
       status: 429,
       body: `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`,
@@ -36,12 +37,14 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
       const farewell = parseLeave(text, Date.now());
       const verdict = await authorizePoll(request, farewell.roomId, env);
       if ('refusal' in verdict) return await refused(verdict.refusal, farewell.roomId, env);
-      return respond(await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell));
+      return respond(
+        await env.SIGNALING_ROOM.getByName(farewell.roomId).leaveByPoll(farewell, { ...verdict, address }),
+      );
     }
     const poll = parsePoll(text, Date.now());
     const verdict = await authorizePoll(request, poll.roomId, env);
     if ('refusal' in verdict) return await refused(verdict.refusal, poll.roomId, env);
-    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, verdict.claims));
+    return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, { ...verdict, address }));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
     // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.

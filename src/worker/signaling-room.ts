@@ -4,10 +4,16 @@ import type { IceServers } from '../protocol/ice-servers.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
-import type { Claims } from '../room/claims.ts';
 import { JoinRate } from '../room/join-rate.ts';
 import { PollRate } from '../room/poll-rate.ts';
-import { lapsePollers, leaveByPoll, type PollOutcome, type PollResponse, poll } from '../room/polling.ts';
+import {
+  lapsePollers,
+  leaveByPoll,
+  type PollOutcome,
+  type PollResponse,
+  poll,
+  type Requester,
+} from '../room/polling.ts';
 import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
 import { lapseRemovals } from '../room/removal.ts';
@@ -162,16 +168,16 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
-  poll(request: PollRequest, claims?: Claims): PollResponse {
+  poll(request: PollRequest, requester: Requester): PollResponse {
     const now = Date.now();
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const makeKey = (): string => crypto.randomUUID();
-    return this.#answer(poll(request, claims, this.#roster, this.#limits, this.#pollRate, makeKey, now));
+    return this.#answer(poll(request, requester, this.#roster, this.#limits, this.#pollRate, makeKey, now));
   }
 
   /** A poller leaves. */
-  leaveByPoll(request: LeaveRequest): PollResponse {
-    return this.#answer(leaveByPoll(request, this.#roster, this.#limits, this.#pollRate, Date.now()));
+  leaveByPoll(request: LeaveRequest, requester: Requester): PollResponse {
+    return this.#answer(leaveByPoll(request, requester, this.#roster, this.#limits, this.#pollRate, Date.now()));
   }
 
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {

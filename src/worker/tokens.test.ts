@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { expect, test } from 'vitest';
 import { readTokenSettings, verifyToken } from './tokens.ts';
@@ -142,4 +143,41 @@ test('what is empty is not set', () => {
   };
   expect(readTokenSettings(empty)).toEqual(readTokenSettings({}));
   expect(readTokenSettings({}).keys).toEqual([]);
+});
+
+test('any claims that are signed, and any text, are a verdict that fits a close frame', async () => {
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.double(),
+    fc.constantFrom('lobby', ['lobby'], 'p2pcf-ws', SECONDS, SECONDS + 60),
+  );
+  const names = ['aud', 'exp', 'iat', 'nbf', 'sub', 'rooms', 'prefix', 'max', 'host', '__proto__'];
+  const claims = fc.dictionary(fc.constantFrom(...names), value);
+  const check = (verdict: Awaited<ReturnType<typeof verify>>): void => {
+    if ('refusal' in verdict) {
+      expect([4401, 4403]).toContain(verdict.refusal.code);
+      expect(bytes(verdict.refusal.reason).length).toBeLessThanOrEqual(123);
+      return;
+    }
+    const { until, sub = 'x', max = 1, hash = '0'.repeat(32) } = verdict.claims;
+    expect([until > NOW - 20_000, until < NOW + 100_000_000, sub !== '', max > 0, hash.length]).toEqual([
+      true,
+      true,
+      true,
+      true,
+      32,
+    ]);
+  };
+  let opened = 0;
+  await fc.assert(
+    fc.asyncProperty(claims, fc.nat(500), fc.string({ maxLength: 4 }), async (each, at, piece) => {
+      const token = await make({ claims: each }).catch(() => ''); // jose signs no claims of the wrong kind
+      const verdict = await verify(token);
+      if ('claims' in verdict) opened++;
+      check(verdict);
+      check(await verify(token.slice(0, at) + piece + token.slice(at + piece.length)));
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(opened).toBeGreaterThan(100);
 });

@@ -75,7 +75,7 @@ function fixedServers(value: unknown): readonly IceServer[] {
   const servers = typeof value === 'string' ? parsed(value) : value;
   if (isIceServers(servers)) return servers;
   throw new SettingsError(
-    'The setting ICE_SERVERS makes no sense; it must be a list of servers as RTCPeerConnection takes them, such as [{"urls": "stun:stun.example.com"}, {"urls": "turn:turn.example.com", "username": "…", "credential": "…"}], as JSON.',
+    'The setting ICE_SERVERS makes no sense; it must be a list of servers as RTCPeerConnection takes them, with at most 32 addresses, such as [{"urls": "stun:stun.example.com"}, {"urls": "turn:turn.example.com", "username": "…", "credential": "…"}], as JSON.',
   );
 }
 

@@ -1,22 +1,36 @@
 /** A provider for Yjs: documents and awareness of a room's members, over the data channels that they have anyway. */
-import { createDecoder, readVarString, readVarUint, readVarUint8Array } from 'lib0/decoding';
+import {
+  createDecoder,
+  peekVarUint,
+  readTailAsUint8Array,
+  readVarString,
+  readVarUint,
+  readVarUint8Array,
+} from 'lib0/decoding';
 import {
   createEncoder,
   type Encoder,
   hasContent,
   toUint8Array,
+  writeUint8Array,
   writeVarString,
   writeVarUint,
   writeVarUint8Array,
 } from 'lib0/encoding';
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness';
-import { messageYjsSyncStep2, readSyncMessage, writeSyncStep1, writeUpdate } from 'y-protocols/sync';
+import {
+  messageYjsSyncStep1,
+  messageYjsSyncStep2,
+  readSyncMessage,
+  writeSyncStep1,
+  writeUpdate,
+} from 'y-protocols/sync';
 import type { Doc } from 'yjs';
 import { Emitter } from '../client/events.ts';
 import type { P2PCF, Peer } from '../client/index.ts';
 
 /** How a message of ours begins: it shares the data channel with the app's own. */
-const MARK = [0, 121, 106, 115]; // "\0yjs"
+const MARK = Uint8Array.of(0, 121, 106, 115); // "\0yjs"
 
 /** What follows the name of the document. */
 const SYNC = 0;
@@ -43,6 +57,12 @@ interface AwarenessChange {
   removed: number[];
 }
 
+/** A message of SYNC or HELLO, without its head. */
+interface SyncMessage {
+  type: number;
+  content: Uint8Array;
+}
+
 /** Whether a message (of the room's event `msg`) is one of a YjsProvider, which the app has no use for. */
 export function isYjsMessage(data: ArrayBuffer): boolean {
   const start = new Uint8Array(data, 0, Math.min(MARK.length, data.byteLength));
@@ -62,8 +82,11 @@ export class YjsProvider extends Emitter<YjsEvents> {
   synced = false;
   /** Connected peers that have the document, and whether theirs has come. */
   readonly #theirs = new Map<Peer, boolean>();
-  /** Ids in the awareness that each peer has brought, by the peer. */
-  readonly #ids = new Map<unknown, Set<number>>();
+  /** The id in the awareness that each peer speaks for: the first that it has brought. */
+  readonly #ids = new Map<Peer, number>();
+  /** Peers that are being sent the document, and what they have asked meanwhile. */
+  readonly #answering = new Map<Peer, SyncMessage | undefined>();
+  readonly #complainedOf = new WeakSet<Peer>();
   readonly #ownsAwareness: boolean;
 
   constructor(room: P2PCF, doc: Doc, { name = '', awareness }: YjsOptions = {}) {
@@ -89,6 +112,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
     this.awareness.off('update', this.#tell);
     if (this.#ownsAwareness) this.awareness.destroy();
     this.#theirs.clear();
+    this.#answering.clear();
     this.#update();
     this.removeAllListeners();
   };
@@ -113,12 +137,14 @@ export class YjsProvider extends Emitter<YjsEvents> {
 
   readonly #forget = (peer: Peer): void => {
     this.#theirs.delete(peer);
-    const ids = [...(this.#ids.get(peer) ?? [])];
+    this.#answering.delete(peer);
+    const id = this.#ids.get(peer);
     this.#ids.delete(peer);
     // It may be back already, as another peer.
-    const present = new Set([...this.#ids.values()].flatMap((others) => [...others]));
-    const gone = ids.filter((id) => !present.has(id));
-    removeAwarenessStates(this.awareness, gone, this);
+    if (id !== undefined && ![...this.#ids.values()].includes(id)) {
+      removeAwarenessStates(this.awareness, [id], this);
+      this.awareness.meta.delete(id); // else whoever has counted too far could not be heard when it is back
+    }
     this.#update();
   };
 
@@ -127,6 +153,8 @@ export class YjsProvider extends Emitter<YjsEvents> {
     try {
       this.#take(peer, new Uint8Array(data, MARK.length));
     } catch (error) {
+      if (this.#complainedOf.has(peer)) return;
+      this.#complainedOf.add(peer);
       console.warn(`A message of ${peer.client_id} for the document "${this.name}" makes no sense:`, error);
     }
   };
@@ -135,20 +163,48 @@ export class YjsProvider extends Emitter<YjsEvents> {
     const decoder = createDecoder(message);
     if (readVarString(decoder) !== this.name) return;
     const type = readVarUint(decoder);
-    if (type === AWARENESS) {
-      if (!this.#ids.has(peer)) this.#ids.set(peer, new Set());
-      applyAwarenessUpdate(this.awareness, readVarUint8Array(decoder), peer);
+    if (type === AWARENESS) this.#listen(peer, readVarUint8Array(decoder));
+    else this.#sync(peer, { type, content: readTailAsUint8Array(decoder) });
+  }
+
+  /** A peer speaks for itself alone, under an id that is neither ours nor another's. */
+  #listen(peer: Peer, update: Uint8Array): void {
+    const id = soleIdOf(update);
+    const isOthers = [...this.#ids].some(
+      ([other, theirs]) => theirs === id && other !== peer && other.fingerprint !== peer.fingerprint,
+    );
+    if (id === this.awareness.clientID || id !== (this.#ids.get(peer) ?? id) || isOthers)
+      throw new Error(`The id ${id} in the awareness is not its own.`);
+    this.#ids.set(peer, id);
+    applyAwarenessUpdate(this.awareness, update, peer);
+  }
+
+  /** Whoever asks for the document again, while it is being sent, is answered when that is done. */
+  #sync(peer: Peer, { type, content }: SyncMessage): void {
+    const decoder = createDecoder(content);
+    const reply = createEncoder();
+    if (peekVarUint(decoder) === messageYjsSyncStep1 && this.#answering.has(peer)) {
+      const before = this.#answering.get(peer);
+      this.#answering.set(peer, { type: before?.type === HELLO ? HELLO : type, content });
       return;
     }
-    const reply = createEncoder();
     const step = readSyncMessage(decoder, reply, this.doc, peer); // the peer as the origin: #passOn looks at it
-    if (hasContent(reply)) this.#sendBytes([peer], SYNC, toUint8Array(reply));
+    if (hasContent(reply)) {
+      this.#answering.set(peer, undefined);
+      void this.#sendBytes([peer], SYNC, toUint8Array(reply)).then(() => this.#answered(peer));
+    }
     if (type === HELLO) {
       this.#send([peer], SYNC, (encoder) => writeSyncStep1(encoder, this.doc));
       this.#introduce(peer);
     }
     this.#theirs.set(peer, step === messageYjsSyncStep2 || (type !== HELLO && this.#theirs.get(peer) === true));
     this.#update();
+  }
+
+  #answered(peer: Peer): void {
+    const next = this.#answering.get(peer);
+    this.#answering.delete(peer);
+    if (next) this.#sync(peer, next);
   }
 
   /** To all but where it comes from: two that found no way to each other hear of each other by a third. */
@@ -158,29 +214,32 @@ export class YjsProvider extends Emitter<YjsEvents> {
   };
 
   /** Each speaks for itself alone, so that whoever is gone takes along what it has said. */
-  readonly #tell = ({ added, updated, removed }: AwarenessChange, origin: unknown): void => {
-    for (const id of added) this.#ids.get(origin)?.add(id);
-    if ([...added, ...updated, ...removed].includes(this.doc.clientID)) this.#sendAwareness(this.#connected);
+  readonly #tell = ({ added, updated, removed }: AwarenessChange): void => {
+    // Not the document's id, which Yjs changes where somebody else writes under it.
+    if ([...added, ...updated, ...removed].includes(this.awareness.clientID)) this.#sendAwareness(this.#connected);
   };
 
   #sendAwareness(peers: Peer[]): void {
-    const update = encodeAwarenessUpdate(this.awareness, [this.doc.clientID]);
+    const update = encodeAwarenessUpdate(this.awareness, [this.awareness.clientID]);
     this.#send(peers, AWARENESS, (encoder) => writeVarUint8Array(encoder, update));
   }
 
   #send(peers: Peer[], type: number, write: (encoder: Encoder) => void): void {
     const encoder = createEncoder();
     write(encoder);
-    this.#sendBytes(peers, type, toUint8Array(encoder));
+    void this.#sendBytes(peers, type, toUint8Array(encoder));
   }
 
-  #sendBytes(peers: Peer[], type: number, bytes: Uint8Array): void {
-    const head = createEncoder();
-    writeVarString(head, this.name);
-    writeVarUint(head, type);
-    const message = Uint8Array.of(...MARK, ...toUint8Array(head), ...bytes);
+  /** Resolves when all have it in their channels. */
+  async #sendBytes(peers: Peer[], type: number, bytes: Uint8Array): Promise<void> {
+    const encoder = createEncoder();
+    writeUint8Array(encoder, MARK);
+    writeVarString(encoder, this.name);
+    writeVarUint(encoder, type);
+    writeUint8Array(encoder, bytes);
+    const message = toUint8Array(encoder);
     // A peer that is lost on the way is greeted anew when it is back, and gets what it lacks.
-    for (const peer of peers) this.room.send(peer, message).catch(() => undefined);
+    await Promise.all(peers.map((peer) => this.room.send(peer, message).catch(() => undefined)));
   }
 
   #update(): void {
@@ -189,4 +248,12 @@ export class YjsProvider extends Emitter<YjsEvents> {
     this.synced = synced;
     this.emit('synced', synced);
   }
+}
+
+/** The id that an awareness update is about. Throws Error if it is about none or several. */
+function soleIdOf(update: Uint8Array): number {
+  const decoder = createDecoder(update);
+  const count = readVarUint(decoder);
+  if (count !== 1) throw new Error(`It speaks for ${count} in the awareness.`);
+  return readVarUint(decoder);
 }

@@ -1,6 +1,6 @@
-/** Every file of examples/, with the package as it is packed: pages in real Chromium, the bot in Node. */
+/** Every file of examples/, and P2PCF's demo, with the package as it is packed: pages in real Chromium, the bot in Node. */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,17 +12,17 @@ import { P2PCF } from '../../src/client/index.ts';
 import { type App, newApp } from '../support/app.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { listen } from '../support/listen.ts';
-import { type Server, startWorkerd } from '../support/server.ts';
+import { startWorkerd, type Workerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** What an app that uses React or Yjs has beside the package. */
 const BESIDE = ['react', 'react-dom', 'yjs', 'y-protocols', 'y-indexeddb', 'lib0', 'node-datachannel'];
-const PAGES = ['react.tsx', 'yjs.ts', 'pairing.ts', 'overflow.ts'];
+const PAGES = ['react.tsx', 'yjs.ts', 'game.ts', 'pairing.ts', 'overflow.ts', 'bare.ts'];
 
 let app: App;
 let browser: Browser;
-let server: Server;
+let server: Workerd;
 let address: string;
 let stopPages: () => void;
 let errors: string[] = [];
@@ -53,7 +53,7 @@ beforeAll(async () => {
   });
   address = `http://127.0.0.1:${await listen(pages)}`;
   stopPages = () => pages.close();
-  [server, browser] = await Promise.all([startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 2 } }), launchChromium()]);
+  [server, browser] = await Promise.all([startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 3 } }), launchChromium()]);
 });
 afterEach(async () => {
   for (const context of browser.contexts()) await context.close();
@@ -81,12 +81,12 @@ const COUNT = `
     [...open.connections].filter(({ connectionState }) => connectionState !== 'closed').length,
   ];`;
 
-async function openExample(path: string): Promise<Page> {
+async function openExample(path: string, fragment = ''): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(WAIT.timeout);
   page.on('pageerror', (error) => errors.push(String(error)));
   await page.addInitScript(COUNT);
-  await page.goto(`${address}/${path}?server=${encodeURIComponent(server.url)}`);
+  await page.goto(`${address}/${path}?server=${encodeURIComponent(server.url)}${fragment}`);
   return page;
 }
 
@@ -181,7 +181,7 @@ test('hooks: a room of the app’s own is followed and left alone; another name 
   await expect.poll(() => run('counts()[0]'), WAIT).toBe(1);
   await run("showMade('me', 'room two')");
   await untilShown(page, /^clientId is "me": it must be/);
-  const fullRoom = ['Filler one', 'Filler two'].map(
+  const fullRoom = ['Filler one', 'Filler two', 'Filler three'].map(
     (name) => new P2PCF(name, 'full room', { workerUrl: server.url, stunIceServers: [], wrtc }),
   );
   for (const room of fullRoom) await room.start();
@@ -207,6 +207,37 @@ test('Yjs: two edit a text, which is there when the page is opened again', async
   await expect.poll(() => text(alice), WAIT).toBe('hello, world, without Bob');
 });
 
+test('game: the host alone says where everybody is, and is not cheated', async () => {
+  const host = await openExample('game');
+  const link = await host.getByRole('link').evaluate((a) => Object(a).href);
+  const guest = await openExample('game', new URL(link).hash);
+  const players = (page: Page): Promise<string[]> =>
+    page.$$eval('span', (spans) => spans.map(({ textContent, style }) => `${textContent} ${style.left} ${style.top}`));
+  await expect.poll(() => players(guest), WAIT).toEqual(['● 150px 150px', '★ 150px 150px']);
+  await guest.keyboard.down('ArrowRight');
+  for (const [page, sign] of [[host, '●'] as const, [guest, '★'] as const])
+    await expect.poll(() => players(page), WAIT).toContain(`${sign} 300px 150px`);
+  await guest.keyboard.up('ArrowRight');
+
+  const [roomId = '', hostId] = new URL(link).hash.slice(1).split('/');
+  const cheat = new P2PCF('cheat', roomId, { workerUrl: server.url, stunIceServers: [], wrtc });
+  const places: number[] = [];
+  cheat.on('datagram', (_peer, data) => {
+    const place = JSON.parse(new TextDecoder().decode(data)).places[cheat.sessionId];
+    if (place) places.push(place[0]);
+  });
+  cheat.on('peerconnect', (peer) => {
+    if (peer.id === hostId)
+      cheat.sendUnreliable(peer, Int8Array.of(-100, 0)); // and says that it is the host, to the guest
+    else cheat.sendUnreliable(peer, JSON.stringify({ tick: 1e9, places: {} }));
+  });
+  await cheat.start();
+  await expect.poll(() => places.at(-1), WAIT).toBe(0);
+  for (const [index, x] of places.entries()) if (index > 0) expect((places[index - 1] ?? 0) - x).toBeLessThan(50);
+  await expect.poll(() => players(guest), WAIT).toEqual(['● 150px 150px', '★ 300px 150px', '● 0px 150px']);
+  cheat.destroy();
+});
+
 test('pairing: the code of one, typed on the other, and both show the same signs', async () => {
   const [computer, phone] = [await openExample('pairing'), await openExample('pairing')];
   const code = /: (\w{8})/.exec(await shown(computer))?.[1] ?? '';
@@ -219,10 +250,57 @@ test('pairing: the code of one, typed on the other, and both show the same signs
   expect((await signs(phone))?.split(' ')).toHaveLength(7);
 });
 
-test('overflow: the third gets a lobby of its own', async () => {
-  for (const lobby of ['lobby-1', 'lobby-1', 'lobby-2'])
+test('overflow: the fourth gets a lobby of its own', async () => {
+  for (const lobby of ['lobby-1', 'lobby-1', 'lobby-1', 'lobby-2'])
     await untilShown(await openExample('overflow'), `You are in ${lobby}.`);
 });
+
+test('bare: two chat, also after the server was gone', async () => {
+  const [alice, bob] = [await openExample('bare'), await openExample('bare')];
+  const chat = async (from: Page, to: Page, text: string): Promise<void> => {
+    await from.fill('input', text);
+    await from.press('input', 'Enter');
+    await untilShown(to, `They: ${text}`);
+  };
+  for (const page of [alice, bob]) await untilShown(page, 'Somebody is here.');
+  await chat(alice, bob, 'hello');
+  await chat(bob, alice, 'good day');
+  await server.restart();
+  for (const page of [alice, bob]) await untilShown(page, /here\.(.|\n)*here\./);
+  await chat(alice, bob, 'again');
+  await bob.context().close();
+});
+
+test('the demo of P2PCF: the diff of docs/migrating.md applies to its lines, and two meet', async () => {
+  const [, diff = ''] = /^```diff\n(--- a.*?)^```/ms.exec(readFileSync(join(root, 'docs/migrating.md'), 'utf8')) ?? [];
+  const demo = 'examples/basic-video-chat/index';
+  const folder = join(app.folder, demo, '..');
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(app.folder, 'node_modules/p2pcf-ws/dist'), join(folder, 'p2pcf-ws'), { recursive: true });
+  app.write(`${demo}.js`, `${linesBefore(diff)}${MEET}`);
+  app.run('git', [
+    'apply',
+    app.write('demo.diff', diff.replace('https://p2pcf-ws.<your-subdomain>.workers.dev', server.url)),
+  ]);
+  const [alice, bob] = [await openExample(demo, '#demo-room'), await openExample(demo, '#demo-room')];
+  for (const page of [alice, bob]) await untilShown(page, /user-\d+ is here/);
+});
+
+/** The demo uses a room as other apps do: only what the diff changes is tried here. */
+const MEET = `
+  p2pcf.on('peerconnect', (peer) => document.body.append(peer.client_id + ' is here'));
+  p2pcf.start();`;
+
+/** The lines of a file that a diff names, each at its place. */
+function linesBefore(diff: string): string {
+  const lines: string[] = [];
+  for (const line of diff.split('\n').slice(2)) {
+    const from = /^@@ -(\d+)/.exec(line)?.[1];
+    if (from !== undefined) while (lines.length < Number(from) - 1) lines.push('');
+    else if (/^[ -]/.test(line)) lines.push(line.slice(1));
+  }
+  return `${lines.join('\n')}\n`;
+}
 
 test('the bot answers in Node', async () => {
   const bot = spawn(process.execPath, ['bot.ts', server.url], {

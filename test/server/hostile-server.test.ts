@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import wrtc from 'node-datachannel/polyfill';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { P2PCF } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
@@ -24,6 +24,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   process.off('uncaughtException', note);
+  vi.restoreAllMocks();
   for (const socket of server.clients) socket.terminate();
   await new Promise((resolve) => server.close(resolve));
   expect(uncaught).toEqual([]);
@@ -50,33 +51,163 @@ function* oddFrames(): Generator<string> {
 
 const welcome = (peers: string[]): string => JSON.stringify({ type: 'peers', peers, yourId: 'me' });
 
+/** A room answers once, so each odd answer comes on a connection of its own; the rest on each. */
+const oddAnswers = [...oddFrames()].filter((frame) => frame.includes('"type":"peers"'));
+const oddNews = [...oddFrames()].filter((frame) => !oddAnswers.includes(frame));
+
 test('a signaling client takes odd frames for nothing, and goes on', async () => {
+  const answers = [...oddAnswers];
   server.on('connection', (socket: WebSocket) => {
-    for (const frame of oddFrames()) socket.send(frame);
+    for (const frame of [...oddNews, answers.pop() ?? '']) socket.send(frame);
     socket.send(new Uint8Array([1, 2, 3]));
-    socket.send(welcome(['the end']));
+    socket.send(welcome([]));
+    for (const frame of oddNews) socket.send(frame);
+    socket.send(JSON.stringify({ type: 'peer_leave', clientId: 'the end' }));
   });
-  const client = new SignalingClient({ workerUrl: url, roomId: 'room', clientId: 'me' });
-  const heard = new Promise<void>((resolve) => {
-    client.on('peers', ({ peers }) => peers.includes('the end') && resolve());
-  });
-  await client.start();
-  await heard;
-  client.stop();
+  const meet = async (): Promise<void> => {
+    const client = new SignalingClient({ workerUrl: url, roomId: 'room', clientId: 'me' });
+    const heard = new Promise<void>((resolve) => {
+      client.on('leave', ({ clientId }) => clientId === 'the end' && resolve());
+    });
+    await client.start();
+    await heard;
+    client.stop();
+  };
+  await Promise.all(oddAnswers.map(meet));
+  expect(answers).toEqual([]);
 });
 
 test('a room takes odd frames for nothing, and goes on', async () => {
+  const answers = [...oddAnswers];
   server.on('connection', (socket: WebSocket) => {
+    socket.send(answers.pop() ?? '');
     socket.send(welcome([]));
-    for (const frame of oddFrames()) socket.send(frame);
+    for (const frame of oddNews) socket.send(frame);
     socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end', timestamp: 1 }));
   });
-  const room = new P2PCF('name', 'room', { workerUrl: url, stunIceServers: [], wrtc });
-  const heard = new Promise<void>((resolve) => {
-    room.on('peerjoin', ({ id }) => id === 'the end' && resolve());
-  });
+  const meet = async (): Promise<void> => {
+    const room = new P2PCF('name', 'room', { workerUrl: url, stunIceServers: [], wrtc });
+    const heard = new Promise<void>((resolve) => {
+      room.on('peerjoin', ({ id }) => id === 'the end' && resolve());
+    });
+    await room.start();
+    await heard;
+    room.destroy();
+  };
+  for (const _ of oddAnswers) await meet();
+  expect(answers).toEqual([]);
+});
+
+/** A room that is in, and what its app is told beside the change of its state. */
+async function enter(): Promise<{ room: P2PCF; reasons: (string | undefined)[] }> {
+  const reasons: (string | undefined)[] = [];
+  const room = new P2PCF('name', 'room', { workerUrl: url, stunIceServers: [], wrtc, offersAhead: false });
+  room.on('state', (state, reason) => state === 'open' && reason !== undefined && reasons.push(reason));
+  vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   await room.start();
-  await heard;
+  return { room, reasons };
+}
+
+const TOO_MANY = 'The server names more than 1000 members, or too many at once: the others are not met.';
+
+test.each(['peers', 'peer_join', 'signal'])(
+  'of members without end, by %s, a thousand are known, and the app is told once',
+  async (type) => {
+    const ids = Array.from({ length: 50_000 }, (_, n) => `member ${n}`);
+    const signal = { type: 'offer', sdp: 'v=0' };
+    server.on('connection', (socket: WebSocket) => {
+      if (type === 'peers') socket.send(JSON.stringify({ type, peers: ids, polling: ids, yourId: 'me' }));
+      else socket.send(welcome([]));
+      if (type === 'peer_join') for (const clientId of ids) socket.send(JSON.stringify({ type, clientId }));
+      if (type === 'signal') for (const fromId of ids) socket.send(JSON.stringify({ type, fromId, signal }));
+    });
+    const { room, reasons } = await enter();
+    await expect.poll(() => reasons, WAIT).toEqual([TOO_MANY]);
+    expect(room.peers.size).toBe(1000);
+    room.destroy();
+  },
+);
+
+test('members that come and go without end cost no more than a thousand connections, and then twenty a second', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(welcome([]));
+    for (let n = 0; n < 20_000; n++) {
+      socket.send(JSON.stringify({ type: 'peer_join', clientId: `member ${n}` }));
+      socket.send(JSON.stringify({ type: 'peer_leave', clientId: `member ${n}`, reason: 'left' }));
+    }
+    socket.send(JSON.stringify({ type: 'peer_leave', clientId: 'the end' }));
+  });
+  const { room, reasons } = await enter();
+  let came = 0;
+  room.on('peerjoin', () => came++);
+  const since = Date.now();
+  await expect.poll(() => reasons, WAIT).toEqual([TOO_MANY]);
+  expect(came).toBeLessThanOrEqual(1000 + (Date.now() - since) / 50);
+  room.destroy();
+});
+
+test('a room answers once: a page does not meet everybody anew as often as a server likes', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    for (let n = 0; n < 1000; n++) socket.send(welcome([`member ${n}`]));
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+  });
+  const { room } = await enter();
+  await expect.poll(() => [...room.peers.keys()], WAIT).toEqual(['member 0', 'the end']);
+  room.destroy();
+});
+
+const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
+
+test('what is nested too deeply to be written again, or too large to be kept, is not kept', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(welcome([]));
+    const more = `"username":${nested(100_000)},"x":${nested(100_000)}`;
+    socket.send(`{"type":"ice_servers","iceServers":[{"urls":["stun:127.0.0.1"],${more}}]}`);
+    socket.send(`{"type":"peer_join","clientId":"deep","metadata":{"client_id":"name","x":${nested(100_000)}}}`);
+    socket.send(`{"type":"peer_join","clientId":"large","metadata":{"client_id":"${'x'.repeat(100_000)}"}}`);
+    socket.send(`{"type":"peer_join","clientId":"good","metadata":{"client_id":"name","metadata":7}}`);
+  });
+  const { room } = await enter();
+  await expect.poll(() => room.peers.size, WAIT).toBe(3);
+  const brought = [...room.peers.values()].map(({ id, client_id, metadata }) => [id, client_id, metadata]);
+  expect(brought).toEqual([
+    ['deep', 'deep', undefined],
+    ['large', 'large', undefined],
+    ['good', 'name', 7],
+  ]);
+  expect(room.turnIceServers).toEqual([{ urls: ['stun:127.0.0.1'] }]);
+  room.destroy();
+});
+
+test('a room with a key outlives what is nested too deeply, and members without end', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    const ids = Array.from({ length: 50_000 }, (_, n) => `member ${n}`);
+    socket.send(JSON.stringify({ type: 'peers', peers: ids, polling: ids, yourId: 'me' }));
+    socket.send(`{"type":"error","code":"odd","message":"","x":${nested(100_000)}}`);
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+  });
+  const refused: string[] = [];
+  const onUntrusted = ({ id }: { id: string }): unknown => refused.push(id);
+  const options = { workerUrl: url, stunIceServers: [], wrtc, key: P2PCF.newKey(), onUntrusted };
+  const room = new P2PCF('name', 'room', options);
+  await room.start();
+  await expect.poll(() => refused.at(-1), WAIT).toBe('the end');
+  expect(refused).toHaveLength(1001);
+  room.destroy();
+});
+
+test('ICE servers without end are not taken, nor others each moment', async () => {
+  const list = (n: number): object[] => [{ urls: [`stun:127.0.0.1:${n}`] }];
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(welcome([]));
+    const many = Array.from({ length: 50_000 }, (_, n) => list((n % 60_000) + 1)).flat();
+    socket.send(JSON.stringify({ type: 'ice_servers', iceServers: many }));
+    for (let n = 1; n <= 1000; n++) socket.send(JSON.stringify({ type: 'ice_servers', iceServers: list(n) }));
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+  });
+  const { room } = await enter();
+  await expect.poll(() => room.peers.size, WAIT).toBe(1);
+  expect(room.turnIceServers).toEqual(list(5));
   room.destroy();
 });
 
@@ -93,28 +224,23 @@ test('a refusal that names an absurd wait is final, and is not knocked at for ev
   expect([client.state, connections]).toEqual(['closed', 1]);
 });
 
-test('a server that lets us in a hundred times over leaves no timer that goes on after stop', async () => {
+test('a server that lets us in a hundred times over is asked once, and leaves no timer that goes on after stop', async () => {
   let connections = 0;
   let pings = 0;
-  let answer: (() => void) | undefined;
   server.on('connection', (socket: WebSocket) => {
     connections++;
     socket.on('message', () => {
       pings++;
-      answer?.();
       socket.send('pong');
     });
     for (let n = 0; n < 100; n++) socket.send(welcome([]));
   });
   const client = new SignalingClient({ workerUrl: url, roomId: 'room', clientId: 'me', pingEveryMs: 500 });
   await client.start();
-  await expect.poll(() => pings, WAIT).toBe(100); // one at each
-  await new Promise<void>((resolve) => {
-    answer = resolve;
-  });
+  await expect.poll(() => pings, WAIT).toBe(2); // at once, and half a second later
   client.stop();
   await new Promise((resolve) => setTimeout(resolve, 1_500)); // thrice the time between pings
-  expect(pings).toBeLessThan(103);
+  expect(pings).toBeLessThan(4);
   expect([client.state, connections]).toEqual(['closed', 1]);
 });
 

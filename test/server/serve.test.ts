@@ -1,6 +1,6 @@
 /** `npm run serve`, as docs/self-host.md says it. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -107,4 +107,45 @@ test.each([
   expect(await serving.ended).toBe(1);
   expect(serving.said()).toContain(sentence);
   await rm(storage, { recursive: true });
+});
+
+test('the unit for systemd: built once, it runs as nobody, where it can write nothing but its own', async () => {
+  const unit = /^```ini\n(.*?)^```/ms.exec(await readFile(join(root, 'docs/self-host.md'), 'utf8'))?.[1] ?? '';
+  const values = (key: string): string[] =>
+    [...unit.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, v = '']) => v);
+  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const at = (text: string): string =>
+    text.replaceAll('/opt/p2pcf-ws/server', join(folder, 'server')).replaceAll('/opt/p2pcf-ws/', root);
+  execFileSync('npm', ['run', 'serve', '--', '--build', join(folder, 'server')], { cwd: root, stdio: 'pipe' });
+  const storage = join(folder, 'storage');
+  await mkdir(storage);
+  await chmod(folder, 0o755);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) await chown(storage, 65534, 65534);
+  const port = String(await freePort());
+  const env = Object.fromEntries(
+    values('Environment').flatMap((line) =>
+      at(line)
+        .split(' ')
+        .map((each) => each.split('=').slice(0, 2)),
+    ),
+  );
+  expect(env).toMatchObject({ PORT: '8787', STORAGE: '/var/lib/p2pcf-ws' });
+  const child = spawn(at(values('ExecStart')[0] ?? ''), [], {
+    cwd: '/',
+    env: { ...env, PORT: port, STORAGE: storage },
+    stdio: 'inherit',
+    ...(isRoot && { uid: 65534, gid: 65534 }),
+  });
+  const ended = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+  const isHealthy = (): Promise<boolean> =>
+    fetch(`http://127.0.0.1:${port}/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  await expect.poll(isHealthy, WAIT).toBe(true);
+  expect(values('KillSignal')).toEqual(['SIGKILL']);
+  child.kill('SIGKILL');
+  expect(await ended).toBe('SIGKILL');
+  await rm(folder, { recursive: true });
 });

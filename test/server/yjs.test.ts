@@ -1,7 +1,9 @@
 /** The provider for Yjs, between real peers in Node. */
+import { createEncoder, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding';
 import wrtc from 'node-datachannel/polyfill';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { Doc } from 'yjs';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { writeSyncStep1, writeUpdate } from 'y-protocols/sync';
+import { Doc, encodeStateAsUpdate } from 'yjs';
 import { P2PCF } from '../../src/client/index.ts';
 import { isYjsMessage, YjsProvider } from '../../src/yjs/index.ts';
 import { newRoom } from '../support/new-room.ts';
@@ -133,6 +135,95 @@ test('a message that makes no sense does no harm', async () => {
   const copy = new Doc();
   new YjsProvider(bob, copy);
   await expect.poll(() => textOf(copy), WAIT).toBe('unharmed');
+});
+
+/** What a member says that has written its own provider. */
+const SYNC = 0;
+const AWARENESS = 1;
+function say(room: P2PCF, type: number, payload: Uint8Array): Promise<void> {
+  return room.broadcast(Uint8Array.of(0, 121, 106, 115, 0, type, ...payload));
+}
+
+/** An awareness update of a chosen id and clock. */
+function awarenessOf(entries: [id: number, clock: number, state: unknown][]): Uint8Array {
+  const encoder = createEncoder();
+  writeVarUint(encoder, entries.length);
+  for (const [id, clock, state] of entries) {
+    writeVarUint(encoder, id);
+    writeVarUint(encoder, clock);
+    writeVarString(encoder, JSON.stringify(state));
+  }
+  const update = createEncoder();
+  writeVarUint8Array(update, toUint8Array(encoder));
+  return toUint8Array(update);
+}
+
+test('nobody speaks for somebody else in the awareness, nor under more than one id', async () => {
+  const roomId = newRoom();
+  const [alice, bob, mallory] = [editor(roomId, 'Alice'), editor(roomId, 'Bobby'), member(roomId, 'Mallory')];
+  for (const each of [alice, bob]) each.provider.awareness.setLocalState({ name: each.room.clientId });
+  for (const room of [alice.room, bob.room, mallory]) await room.start();
+  for (const each of [alice, bob]) await expect.poll(() => names(each), WAIT).toEqual(['Alice', 'Bobby']);
+  await expect.poll(() => mallory.connectedSessions.length, WAIT).toBe(2);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  for (const { doc } of [alice, bob])
+    for (const state of [{ name: 'Mallory' }, null])
+      await say(mallory, AWARENESS, awarenessOf([[doc.clientID, 2 ** 50, state]]));
+  const many = Array.from({ length: 1000 }, (_, n): [number, number, unknown] => [n, 1, { name: `Mallory ${n}` }]);
+  await say(mallory, AWARENESS, awarenessOf(many));
+  await say(mallory, AWARENESS, awarenessOf([[7, 1, { name: 'Mallory herself' }]]));
+  await say(mallory, AWARENESS, awarenessOf([[8, 1, { name: 'Mallory again' }]]));
+  alice.provider.awareness.setLocalState({ name: 'Alice B.' });
+  bob.provider.awareness.setLocalState({ name: 'Bobby A.' });
+  for (const each of [alice, bob])
+    await expect.poll(() => names(each), WAIT).toEqual(['Alice B.', 'Bobby A.', 'Mallory herself']);
+  warn.mockRestore();
+  mallory.destroy();
+  for (const each of [alice, bob]) await expect.poll(() => names(each), WAIT).toEqual(['Alice B.', 'Bobby A.']);
+});
+
+test('an update in our name changes our id in the document, and our awareness goes on', async () => {
+  const roomId = newRoom();
+  const [alice, mallory] = [editor(roomId, 'Alice'), member(roomId, 'Mallory')];
+  alice.provider.awareness.setLocalState({ name: 'Alice' });
+  for (const room of [alice.room, mallory]) await room.start();
+  await expect.poll(() => mallory.connectedSessions.length, WAIT).toBe(1);
+  const { clientID } = alice.doc;
+  const forged = new Doc();
+  forged.clientID = clientID;
+  write(forged, 0, 'by Mallory in the name of Alice');
+  const encoder = createEncoder();
+  writeUpdate(encoder, encodeStateAsUpdate(forged));
+  await say(mallory, SYNC, toUint8Array(encoder));
+  await expect.poll(() => alice.doc.clientID, WAIT).not.toBe(clientID);
+  const bob = editor(roomId, 'Bobby');
+  await bob.room.start();
+  await expect.poll(() => names(bob), WAIT).toContain('Alice');
+  alice.provider.awareness.setLocalState({ name: 'Alice B.' });
+  await expect.poll(() => names(bob), WAIT).toContain('Alice B.');
+});
+
+test('a peer that asks for the document again and again gets it as fast as it takes it, and no more is held', async () => {
+  const roomId = newRoom();
+  const [alice, mallory] = [editor(roomId, 'Alice'), member(roomId, 'Mallory')];
+  write(alice.doc, 0, 'x'.repeat(1_000_000));
+  let [under, most, answers] = [0, 0, 0];
+  const send = alice.room.send.bind(alice.room);
+  alice.room.send = async (peer, data, onProgress) => {
+    most = Math.max(most, ++under);
+    answers++;
+    await send(peer, data, onProgress).finally(() => under--);
+  };
+  for (const room of [alice.room, mallory]) await room.start();
+  await expect.poll(() => mallory.connectedSessions.length, WAIT).toBe(1);
+  const encoder = createEncoder();
+  writeSyncStep1(encoder, new Doc());
+  for (let n = 0; n < 200; n++) await say(mallory, SYNC, toUint8Array(encoder));
+  const got = new Doc();
+  new YjsProvider(mallory, got); // greets, and is answered after all that
+  await expect.poll(() => textOf(got).length, WAIT).toBe(1_000_000);
+  expect(most).toBeLessThan(10);
+  expect(answers).toBeLessThan(100);
 });
 
 test('two with no way to each other hear of each other by a third', async () => {

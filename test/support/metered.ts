@@ -2,7 +2,7 @@
 import worker, { SignalingRoom as Room } from '../../src/index.ts';
 import type { IceServers } from '../../src/protocol/ice-servers.ts';
 import type { LeaveRequest, PollRequest } from '../../src/protocol/poll.ts';
-import type { PollResponse } from '../../src/room/polling.ts';
+import type { PollResponse, Requester } from '../../src/room/polling.ts';
 import type { Settings } from '../../src/worker/settings.ts';
 import type { Env } from '../../src/worker/signaling-room.ts';
 
@@ -76,14 +76,14 @@ export class SignalingRoom extends Room {
     super.giveIceServers(clientId, given);
   }
 
-  override poll(request: PollRequest): PollResponse {
+  override poll(request: PollRequest, requester: Requester): PollResponse {
     bill.roomRequests++;
-    return super.poll(request);
+    return super.poll(request, requester);
   }
 
-  override leaveByPoll(request: LeaveRequest): PollResponse {
+  override leaveByPoll(request: LeaveRequest, requester: Requester): PollResponse {
     bill.roomRequests++;
-    return super.leaveByPoll(request);
+    return super.leaveByPoll(request, requester);
   }
 
   override alarm(): void {

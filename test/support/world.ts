@@ -196,13 +196,14 @@ export class World implements Roster<TestMember> {
     }
   }
 
-  answer(request: PollRequest, limits = LIMITS, claims?: Partial<Claims>): PollResponse {
-    const verified = claims && claimsOf(claims);
-    return this.#outcome(poll(request, verified, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
+  answer(request: PollRequest, limits = LIMITS, claims?: Partial<Claims>, address?: string): PollResponse {
+    const requester = { claims: claims && claimsOf(claims), address };
+    return this.#outcome(poll(request, requester, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
   }
 
-  leaveByPoll(request: LeaveRequest): PollResponse {
-    return this.#outcome(leaveByPoll(request, this, LIMITS, this.rate, this.now));
+  leaveByPoll(request: LeaveRequest, address?: string): PollResponse {
+    const requester = { claims: undefined, address };
+    return this.#outcome(leaveByPoll(request, requester, this, LIMITS, this.rate, this.now));
   }
 
   #outcome({ response, effects }: PollOutcome<TestMember>): PollResponse {

@@ -284,6 +284,22 @@ describe('polls', () => {
     expect(await send(bodyOf('last'))).toMatchObject({ status: 429 });
   });
 
+  test('one address does not use up what a room lets be posted, under however many contexts', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const from = (ip: string) => ({ headers: { ...JSON_TYPE, 'CF-Connecting-IP': ip } });
+    const written = await meter(stub());
+    const statuses = [];
+    for (let n = 0; n < 520; n++) {
+      const body = bodyOf(`m${n % 90}`, { t: Date.now() + n });
+      statuses.push((await send(body, from(`2001:db8:0:1::${n.toString(16)}`))).status);
+    }
+    expect(statuses.filter((status) => status === 200)).toHaveLength(240);
+    expect(statuses.slice(240)).toEqual(Array(280).fill(429));
+    expect(written()).toBe(240 + 1);
+    expect(await send(bodyOf('polly'), from('192.0.2.1'))).toMatchObject({ status: 200 });
+    expect(await send(bodyOf('paul'), from('2001:db8:0:2::1'))).toMatchObject({ status: 200 });
+  });
+
   test('a posting that asks for a millisecond is kept for thirty seconds, one alarm', async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });
@@ -449,6 +465,27 @@ describe('joins', () => {
 });
 
 describe('messages', () => {
+  test('an offer ahead 4,080 deep keeps nobody out that joins for it', async () => {
+    const depth = 4_080;
+    const [mallory, alice] = [await join('mallory'), await join('alice')];
+    await mallory.sendFrame(`{"type":"ahead","offer":${nested(depth)}}`);
+    await mallory.signal('alice', 'sent');
+    expect(await alice.next()).toMatchObject({ signal: 'sent' });
+    await sleep();
+    const bob = await Client.connect(workerd, room, 'bob', { ahead: '1' });
+    clients.push(bob);
+    expect(await bob.next()).toMatchObject({ type: 'peers', peers: ['mallory', 'alice'] });
+    for (const sealed of [nested(depth), nested(1_000)]) {
+      await mallory.sendFrame('{"type":"ahead","offer":1}');
+      const carol = await Client.connect(workerd, room, `carol ${sealed.length}`, {
+        ahead: '1',
+        answer: `{"sealed":${sealed}}`,
+      });
+      clients.push(carol);
+      expect(await carol.next()).toMatchObject({ type: 'peers' });
+    }
+  });
+
   test('a signal 30,000 deep is carried or refused, and its sender stays', async () => {
     const [alice, mallory] = [await join('alice'), await join('mallory')];
     expect(await alice.next()).toMatchObject({ type: 'peer_join' });

@@ -4,7 +4,7 @@ import { isObject } from '../../protocol/json.ts';
 import { BROADCAST_TARGET, type ClientMessage, type ServerMessage } from '../../protocol/messages.ts';
 import { parseSignal } from '../../protocol/signal.ts';
 import { utf8Length } from '../../protocol/utf8.ts';
-import { ENVELOPE_BYTES, MAX_ROOM_MESSAGE_BYTES } from '../limits.ts';
+import { ENVELOPE_BYTES, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES } from '../limits.ts';
 import { fingerprintsOf } from '../negotiation.ts';
 import type { Claimed, SealedOptions } from '../sealed-options.ts';
 import { type Expected, HEADER_BYTES, open, seal, Untrusted } from './envelope.ts';
@@ -80,11 +80,13 @@ export class Sealing {
   async open(message: ServerMessage, me: string, turn: Promise<unknown>): Promise<ServerMessage | undefined> {
     switch (message.type) {
       case 'peers': {
-        const { peers, metadata = {}, offers = {}, polling = [], answered = '', maxMessageBytes, ...rest } = message;
+        const { peers: named, metadata = {}, offers = {}, polling, answered = '', maxMessageBytes, ...rest } = message;
+        const peers = named.slice(0, MAX_MEMBERS);
+        const pollers = new Set(polling);
         const meeting = peers.map((id) => this.#decrypt(metadata[id], { kind: 'metadata', from: id, to: '' }));
         const opening = peers.map((id) => this.#decrypt(offers[id], { kind: 'ahead', from: id, to: '' }));
         await turn;
-        const brought = await this.#each(peers, (id, n) => this.#meet(id, meeting[n], polling.includes(id)));
+        const brought = await this.#each(peers, (id, n) => this.#meet(id, meeting[n], pollers.has(id)));
         const offering = peers.filter((id) => id in brought && Object.hasOwn(offers, id));
         const opened = await this.#each(offering, (id) => this.#takeSignal(id, 'ahead', opening[peers.indexOf(id)]));
         return {
@@ -164,6 +166,8 @@ export class Sealing {
   async #meet(id: string, opening: Opening | undefined, polls = false): Promise<unknown> {
     if (polls && this.#keys) throw new Untrusted('It has no key: it polls.');
     const brought = (await opening)?.content;
+    if (this.#members.size >= MAX_MEMBERS && !this.#members.has(id))
+      throw new Untrusted(`The server names more than ${MAX_MEMBERS} members.`);
     const { client_id, metadata } = Object(brought);
     this.#members.set(id, { id, clientId: typeof client_id === 'string' ? client_id : id, metadata });
     return brought;

@@ -1,6 +1,6 @@
 /** The WebSocket of a sealed room: the real one, with Sealing in between. */
 import { ROOM_PATH } from '../../protocol/join.ts';
-import { PING, PONG, parseServerMessage } from '../../protocol/messages.ts';
+import { PING, PONG, parseServerMessage, type ServerMessage } from '../../protocol/messages.ts';
 import type { SealedOptions } from '../sealed-options.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { SocketFace } from './face.ts';
@@ -62,7 +62,10 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
     if (!message) return;
     const opening = sealing.open(message, me, receiving);
     receiving = opening
-      .then((opened) => opened && face.onmessage?.({ data: JSON.stringify(opened) }))
+      .then((opened) => {
+        const data = opened && written(opened);
+        if (data !== undefined) face.onmessage?.({ data });
+      })
       .catch((error: unknown) => {
         // The app's `trust` or `onUntrusted` has thrown: it hears of it as of any uncaught error, and the next go on.
         queueMicrotask(() => {
@@ -82,6 +85,15 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
     // What was said before is sent before.
     void sending.then(() => socket.close(code));
   };
+}
+
+/** Undefined for what is nested too deeply, by the server or a member: that must not end the process. */
+function written(message: ServerMessage): string | undefined {
+  try {
+    return JSON.stringify(message);
+  } catch {
+    return undefined; // a RangeError: of parsed JSON nothing else can be wrong
+  }
 }
 
 function encoded(json: string): string {

@@ -12,7 +12,7 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       // Pure: plain Node, milliseconds.
-      { test: { name: 'pure', include: ['src/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'pure', include: ['{src,demo}/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 60_000 } },
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
         plugins: [

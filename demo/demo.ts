@@ -1,231 +1,181 @@
-/** Chat and video in a room whose name is in the URL: /demo/#room&key=key, /demo/#room or /demo/?room=room. */
-import P2PCF, { type Peer } from '../src/client/index.ts';
+/** The demo: a first screen, a call, and what stands in their place when there is none. */
+import P2PCF from '../src/client/index.ts';
+import { clearTroubles, showTrouble } from './banner.ts';
+import { Call } from './call.ts';
+import { clear } from './chat.ts';
+import { fillChoices } from './choices.ts';
+import { Devices } from './devices.ts';
+import { find, findAll, make, setIcon } from './dom.ts';
+import { invitation } from './invite.ts';
+import { linkTo, newRoom, type Place, placeIn } from './link.ts';
+import { hue, initials, tidy } from './names.ts';
+import { openPanel } from './panel.ts';
+import { Tiles } from './tiles.ts';
+import { badRoom, type DeviceKind, type Trouble } from './trouble.ts';
 
-const element = {
-  signaling: find('signaling', HTMLElement),
-  link: find('link', HTMLInputElement),
-  copy: find('copy', HTMLButtonElement),
-  share: find('share', HTMLButtonElement),
-  people: find('people', HTMLUListElement),
-  log: find('log', HTMLElement),
-  write: find('write', HTMLFormElement),
-  message: find('message', HTMLInputElement),
-  send: find('send', HTMLButtonElement),
+const screens = {
+  lobby: find('lobby', HTMLElement),
+  call: find('call', HTMLElement),
+  ended: find('ended', HTMLElement),
 };
+const nameField = find('name', HTMLInputElement);
+const preview = find('preview', HTMLVideoElement);
+const face = find('preview-initials', HTMLElement);
+const tiles = new Tiles(find('tiles', HTMLElement));
+const devices = new Devices(showDevices, showDeviceTrouble);
+const invitedTo = placeIn(location);
+// Encryption in browsers needs a secure context, which is https or localhost.
+const place: Place = invitedTo ?? { room: newRoom(), key: isSecureContext ? P2PCF.newKey() : undefined };
+const { room } = place;
+let call: Call | undefined;
 
-const name = `Guest ${1000 + (randomNumber() % 9000)}`;
-const { room, key } = roomInUrl() ?? newRoom();
-const me = newCard(`${name} (you)`);
-const cards = new Map<Peer, Card>();
-/** Our camera and microphone, while we share them. */
-let shared: MediaStream | undefined;
+for (const [element, name] of findAll('data-icon')) setIcon(element, name);
+for (const [button, kind] of findAll('data-toggle'))
+  button.addEventListener('click', () => isDevice(kind) && devices.toggle(kind));
+for (const [button, id] of findAll('data-opens'))
+  button.addEventListener('click', () => {
+    if (id === 'devices') void fillChoices(devices);
+    find(id, HTMLDialogElement).showModal();
+  });
+for (const [button] of findAll('data-closes'))
+  button.addEventListener('click', () => button.closest('dialog')?.close());
+for (const dialog of document.querySelectorAll('dialog'))
+  dialog.addEventListener('click', ({ target }) => target === dialog && dialog.close());
 
-element.link.value = location.href;
-document.title = `${room} – P2PCF-WS`;
-element.copy.addEventListener('click', copyLink);
-element.share.addEventListener('click', () => (shared ? stopSharing(shared) : startSharing()));
-element.write.addEventListener('submit', say);
+history.replaceState(null, '', linkTo(place, location.href));
 // The user has put the link of another room into the address bar.
 addEventListener('hashchange', () => location.reload());
-showWhetherAnyoneHears();
+find('join', HTMLButtonElement).textContent = invitedTo ? 'Join the call' : 'Start a call';
+find('lobby-room', HTMLElement).textContent = invitedTo ? `Room: ${room}` : 'A new room, whose link only you have.';
+find('room-name', HTMLElement).textContent = room;
+find('invite', HTMLElement).append(invitation(location.href));
+find('alone', HTMLElement).append(invitation(location.href));
 
-const p2pcf = join();
-
-function join(): P2PCF | undefined {
-  try {
-    const p2pcf = new P2PCF(name, room, { workerUrl: location.origin, ...(key && { key, hideRoom: true }) });
-    p2pcf.on('state', (state) => showState(element.signaling, state));
-    p2pcf.on('peerjoin', meet);
-    p2pcf.on('peerstate', (peer, state, reason = '') => {
-      const card = cards.get(peer);
-      if (!card) return;
-      showState(card.state, state);
-      card.reason.textContent = reason;
-      showWhetherAnyoneHears();
-    });
-    p2pcf.on('peerconnect', (peer) => {
-      note(`${peer.client_id} is connected.`);
-      if (shared) peer.addStream(shared);
-    });
-    p2pcf.on('peerclose', (peer) => {
-      note(`${peer.client_id} has left.`);
-      cards.get(peer)?.item.remove();
-      cards.delete(peer);
-      showWhetherAnyoneHears();
-    });
-    p2pcf.on('msg', (peer, data) => showMessage(peer.client_id, new TextDecoder().decode(data)));
-    p2pcf.start().catch(report);
-    return p2pcf;
-  } catch (error) {
-    report(error); // a room name too short or too long
-    return undefined;
-  }
-}
-
-function meet(peer: Peer): void {
-  const card = newCard(peer.client_id);
-  cards.set(peer, card);
-  showState(card.state, peer.state);
-  peer.on('stream', (stream) => {
-    showVideo(card, stream);
-    stream.addEventListener('removetrack', () => {
-      if (stream.getTracks().length === 0) hideVideo(card, stream);
-    });
-  });
-}
-
-async function startSharing(): Promise<void> {
-  element.share.disabled = true;
-  try {
-    // Browsers give mediaDevices only to pages on https or localhost.
-    if (!navigator.mediaDevices) throw new Error('Cameras need https.');
-    shared = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
-    showVideo(me, shared, true);
-    for (const peer of cards.keys()) if (peer.connected) peer.addStream(shared); // others get it when they connect
-    element.share.textContent = 'Stop sharing';
-  } catch (error) {
-    report(error);
-  }
-  element.share.disabled = false;
-}
-
-function stopSharing(stream: MediaStream): void {
-  shared = undefined;
-  for (const peer of cards.keys()) peer.removeStream(stream);
-  for (const track of stream.getTracks()) track.stop();
-  hideVideo(me, stream);
-  element.share.textContent = 'Share camera and microphone';
-}
-
-function say(event: Event): void {
+nameField.value = localStorage.getItem('name') ?? `Guest ${1000 + Math.floor(Math.random() * 9000)}`;
+nameField.addEventListener('input', showDevices);
+find('enter', HTMLFormElement).addEventListener('submit', (event) => {
   event.preventDefault();
-  const text = element.message.value.trim();
-  if (!text) return;
-  element.message.value = '';
-  showMessage(name, text);
-  p2pcf?.broadcast(text).catch(report);
-}
+  localStorage.setItem('name', tidy(nameField.value));
+  join();
+});
+find('leave', HTMLButtonElement).addEventListener('click', () =>
+  end({ title: 'You have left the call.', text: `Room: ${room}` }),
+);
+find('again', HTMLButtonElement).addEventListener('click', () => void devices.start().then(join));
+find('fresh', HTMLButtonElement).addEventListener('click', () => location.assign(location.pathname));
 
-async function copyLink(): Promise<void> {
-  element.link.select();
+find('write', HTMLFormElement).addEventListener('submit', (event) => {
+  event.preventDefault();
+  const field = find('message', HTMLInputElement);
+  const text = field.value.trim();
+  if (text) call?.say(text);
+  field.value = '';
+});
+const files = find('file', HTMLInputElement);
+find('attach', HTMLButtonElement).addEventListener('click', () => files.click());
+files.addEventListener('change', () => {
+  call?.send(files.files ?? []);
+  files.value = '';
+});
+const hint = find('drop-hint', HTMLElement);
+screens.call.addEventListener('dragover', (event) => {
+  event.preventDefault();
+  hint.hidden = false;
+});
+screens.call.addEventListener('dragleave', ({ relatedTarget }) => {
+  if (relatedTarget === null) hint.hidden = true;
+});
+screens.call.addEventListener('drop', (event) => {
+  event.preventDefault();
+  hint.hidden = true;
+  if (event.dataTransfer?.files.length) openPanel('chat');
+  call?.send(event.dataTransfer?.files ?? []);
+});
+
+showDevices();
+void devices.start();
+
+function join(): void {
+  clear();
+  showCounted(0, 0);
   try {
-    await navigator.clipboard.writeText(element.link.value);
-    note('The link to this room is copied.');
-  } catch {
-    note('Your browser does not let this page copy: the link is selected, copy it yourself.');
+    call = new Call(tidy(nameField.value) || 'Guest', place, devices, tiles, {
+      counted: showCounted,
+      connected: (ms) => {
+        const chip = find('speed', HTMLButtonElement);
+        chip.hidden = false;
+        const label = make('span', { className: 'label' }, 'Connected in ');
+        chip.replaceChildren(make('span', {}, label, `${Math.round(ms)} ms`));
+        setIcon(chip, 'bolt');
+      },
+      troubled: showTrouble,
+      refused: end,
+    });
+  } catch (error) {
+    end(badRoom(error));
+    return;
   }
+  document.title = `${room} – P2PCF-WS`;
+  see('call');
+  void call.start();
 }
 
-/** One person in the room, as shown. */
-interface Card {
-  item: HTMLLIElement;
-  state: HTMLElement;
-  reason: HTMLElement;
-  video: HTMLVideoElement;
+function end({ title, text, way }: Trouble): void {
+  call?.leave();
+  call = undefined;
+  devices.stop();
+  openPanel(undefined);
+  clearTroubles();
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  find('ended-title', HTMLElement).textContent = title;
+  find('ended-text', HTMLElement).textContent = text;
+  const again = find('again', HTMLButtonElement);
+  again.hidden = way === 'new room';
+  again.textContent = way === 'retry' ? 'Try again' : 'Join again';
+  see('ended');
+  find('ended-title', HTMLElement).focus();
 }
 
-function newCard(name: string): Card {
-  const item = document.createElement('li');
-  const video = item.appendChild(document.createElement('video'));
-  video.hidden = true;
-  video.playsInline = true;
-  video.setAttribute('aria-label', `Video of ${name}`);
-  const who = item.appendChild(document.createElement('div'));
-  who.className = 'who';
-  who.appendChild(document.createElement('strong')).textContent = name;
-  const state = who.appendChild(document.createElement('span'));
-  const reason = item.appendChild(document.createElement('div'));
-  reason.className = 'reason';
-  reason.setAttribute('role', 'status');
-  element.people.append(item);
-  return { item, state, reason, video };
+function see(which: keyof typeof screens): void {
+  for (const [name, screen] of Object.entries(screens)) screen.hidden = name !== which;
 }
 
-function showVideo({ video }: Card, stream: MediaStream, isOwn = false): void {
-  video.srcObject = stream;
-  video.hidden = false;
-  video.muted = isOwn;
-  video.controls = !isOwn;
-  video.classList.toggle('own', isOwn);
-  video.play().catch(async () => {
-    // Browsers play sound only after the user has used the page. Muted it may play; the controls turn the sound on.
-    video.muted = true;
-    await video.play().catch(() => undefined); // the video is no longer shown
-  });
+function showCounted(others: number, connected: number): void {
+  find('alone', HTMLElement).hidden = others > 0;
+  find('message', HTMLInputElement).placeholder = connected > 0 ? 'Message to everybody' : 'Nobody else is here yet';
 }
 
-function hideVideo({ video }: Card, stream: MediaStream): void {
-  if (video.srcObject !== stream) return;
-  video.srcObject = null;
-  video.hidden = true;
+function showDevices(): void {
+  for (const [button, kind] of findAll('data-toggle')) {
+    if (!isDevice(kind)) continue;
+    const isOn = devices.isOn(kind);
+    button.ariaLabel =
+      kind === 'screen' ? (isOn ? 'Stop sharing the screen' : 'Share the screen') : labelOf(kind, isOn);
+    button.classList.toggle('off', kind !== 'screen' && !isOn);
+    button.classList.toggle('active', kind === 'screen' && isOn);
+    setIcon(button, kind === 'screen' ? (isOn ? 'screen-off' : 'screen') : isOn ? kind : `${kind}-off`);
+  }
+  preview.hidden = !devices.isOn('camera');
+  // A stream without a picture would keep the page loading for ever.
+  const picture = preview.hidden ? null : devices.stream;
+  if (preview.srcObject !== picture) preview.srcObject = picture;
+  if (!preview.hidden) preview.play().catch(() => undefined); // hidden again
+  const name = tidy(nameField.value);
+  face.textContent = initials(name);
+  face.style.setProperty('--hue', String(hue(name)));
+  call?.showOwn();
 }
 
-function showState(badge: HTMLElement, state: string): void {
-  badge.className = 'badge';
-  badge.dataset['state'] = state;
-  badge.textContent = state;
+function labelOf(kind: DeviceKind, isOn: boolean): string {
+  if (kind === 'microphone') return isOn ? 'Mute' : 'Unmute';
+  return isOn ? 'Turn the camera off' : 'Turn the camera on';
 }
 
-function showWhetherAnyoneHears(): void {
-  const isHeard = [...cards.keys()].some((peer) => peer.connected);
-  element.send.disabled = !isHeard;
-  element.message.placeholder = isHeard ? 'Message' : 'Nobody else is connected yet';
+function showDeviceTrouble(kind: DeviceKind, trouble: Trouble | undefined): void {
+  const retry = (): void => void (kind === 'screen' ? devices.toggle(kind) : devices.start());
+  showTrouble(kind, trouble, retry);
 }
 
-function showMessage(from: string, text: string): void {
-  const line = document.createElement('div');
-  line.appendChild(document.createElement('strong')).textContent = from;
-  line.append(` ${text}`);
-  show(line);
-}
-
-function note(text: string): void {
-  const line = document.createElement('div');
-  line.className = 'note';
-  line.textContent = text;
-  show(line);
-}
-
-function show(line: HTMLElement): void {
-  element.log.append(line);
-  element.log.scrollTop = element.log.scrollHeight;
-}
-
-function report(error: unknown): void {
-  note(error instanceof Error ? error.message : String(error));
-}
-
-/** A room, and what its members share so that the server cannot listen in: without a key, it could. */
-interface Place {
-  room: string;
-  key?: string | undefined;
-}
-
-function roomInUrl(): Place | undefined {
-  const { hash, search } = location;
-  // URLSearchParams never throws, whatever the user has typed. decodeURIComponent would.
-  const parameters = new URLSearchParams(hash ? `room=${hash.slice(1)}` : search);
-  const room = parameters.get('room');
-  // A key in the query would be sent to the server.
-  return room ? { room, key: (hash && parameters.get('key')) || undefined } : undefined;
-}
-
-/** A new random room. It goes into the URL, so that the user can share the URL; the server never sees its fragment. */
-function newRoom(): Place {
-  const room = randomNumber().toString(36).padStart(7, '0');
-  const key = P2PCF.newKey();
-  history.replaceState(null, '', `#${room}&key=${key}`);
-  return { room, key };
-}
-
-/** 32 bits. */
-function randomNumber(): number {
-  const [number = 0] = crypto.getRandomValues(new Uint32Array(1));
-  return number;
-}
-
-function find<Kind extends HTMLElement>(id: string, kind: new () => Kind): Kind {
-  const found = document.getElementById(id);
-  if (!(found instanceof kind)) throw new Error(`index.html has no ${kind.name} with the id ${id}.`);
-  return found;
+function isDevice(kind: string): kind is DeviceKind {
+  return kind === 'camera' || kind === 'microphone' || kind === 'screen';
 }

@@ -3,7 +3,7 @@
  * and benchmarks start, all by the same script.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -32,7 +32,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = join(root, 'node_modules/.bin');
 
 export interface WorkerdOptions {
-  /** The Worker's entry, relative to the repository; src/index.ts if not given. */
+  /** The Worker's entry, relative to the repository; the one with the demo if not given. */
   main?: string;
   /** Laid over the [vars] of wrangler.toml. */
   vars?: Values;
@@ -46,7 +46,7 @@ export interface WorkerdOptions {
  */
 export async function writeServer(
   folder: string,
-  { main = 'src/index.ts', vars = {}, outbound }: WorkerdOptions,
+  { main = 'scripts/with-demo.ts', vars = {}, outbound }: WorkerdOptions,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   await promisify(execFile)(join(bin, 'wrangler'), ['deploy', main, '--dry-run', '--outdir', folder], { cwd: root });
@@ -55,9 +55,25 @@ export async function writeServer(
   const unset = Object.fromEntries(Object.keys(described).map((name) => [name, '']));
   const settings = { ...unset, ...config.vars, ...vars };
   const script = basename(main).replace(/\.ts$/, '.js');
+  await writeFile(join(folder, 'demo.json'), JSON.stringify(await builtDemo()));
   await writeFile(join(folder, 'config.capnp'), capnp(config, script, Object.keys(settings), outbound));
   await writeFile(join(folder, 'start'), startScript(settings));
   await chmod(join(folder, 'start'), 0o755);
+}
+
+/** The demo's files as Wrangler has had them built, with the headers of demo/_headers, by their paths in URLs. */
+async function builtDemo(): Promise<Record<string, { headers: Record<string, string>; body: string }>> {
+  const lines = (await readFile(join(root, 'public/_headers'), 'utf8')).matchAll(/^ +([\w-]+): (.*)$/gm);
+  const common = Object.fromEntries([...lines].map(([, name, value]) => [name, value]));
+  const served = async (file: string, type: string): Promise<{ headers: Record<string, string>; body: string }> => ({
+    headers: { ...common, 'Content-Type': `${type}; charset=utf-8` },
+    body: await readFile(join(root, 'public/demo', file), 'utf8'),
+  });
+  return {
+    '/demo/': await served('index.html', 'text/html'),
+    '/demo/demo.js': await served('demo.js', 'text/javascript'),
+    '/demo/style.css': await served('style.css', 'text/css'),
+  };
 }
 
 function capnp(
@@ -67,6 +83,7 @@ function capnp(
   outbound?: string,
 ): string {
   const { bindings } = durable_objects;
+  const demo = '(name = "DEMO", json = embed "demo.json")';
   const fromEnvironment = settings.map((name) => `(name = "${name}", fromEnvironment = "${name}")`);
   const rooms = bindings.map(({ name, class_name }) => `(name = "${name}", durableObjectNamespace = "${class_name}")`);
   const classes = bindings.map(
@@ -84,7 +101,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed "${script}")],
   compatibilityDate = "${compatibility_date}",
-  bindings = [${[...fromEnvironment, ...rooms].join(', ')}],
+  bindings = [${[demo, ...fromEnvironment, ...rooms].join(', ')}],
   durableObjectNamespaces = [${classes.join(', ')}],
   ${outbound ? 'globalOutbound = "outbound",' : ''}
   durableObjectStorage = (localDisk = "storage"), # in memory it has no SQL (workerd, 2026-11)

@@ -7,6 +7,7 @@ import { type CheckedJoin, isRoomPath, mayUseId, parseJoin, ROOM_PATH, roomToken
 import type { Bearer } from './room/claims.ts';
 import { hashedAddress, readAddressHeader } from './worker/address.ts';
 import { authorize, checkAuthorization } from './worker/authorization.ts';
+import { landingPage, wantsPage } from './worker/landing.ts';
 import { entryFor, log } from './worker/log.ts';
 import { answerPoll, answerPreflight } from './worker/poll-endpoint.ts';
 import { COME_AGAIN_SECONDS, mayPass } from './worker/rate-limiters.ts';
@@ -58,7 +59,8 @@ function atRoot(request: Request, env: Env): Response | Promise<Response> {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
-      return Response.json(about(), { headers: NO_SNIFF });
+      if (wantsPage(request)) return landingPage(request);
+      return Response.json(about(), { headers: { ...NO_SNIFF, Vary: 'Accept' } });
     case 'POST':
     case 'DELETE':
       return answerPoll(request, env);

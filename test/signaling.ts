@@ -43,12 +43,19 @@ export function describeSignaling(name: string, place: Place): void {
       const response = await place.fetch('/');
       expect(response.status).toBe(200);
       expect(response.headers.get('Content-Type')).toContain('application/json');
+      expect(response.headers.get('Vary')).toBe('Accept');
       expect(JSON.parse(await response.text())).toEqual({
         name: 'P2PCF-WS Signaling Server',
         version: packageJson.version,
         description: packageJson.description,
         endpoints: { websocket: '/ws/room/:roomId?clientId=xxx', poll: 'POST /', health: '/health' },
       });
+    });
+
+    test('GET / shows a browser a page', async () => {
+      const response = await place.fetch('/', { headers: { Accept: 'text/html,*/*;q=0.8' } });
+      expect([response.status, response.headers.get('Content-Type')]).toEqual([200, 'text/html; charset=utf-8']);
+      expect(await response.text()).toContain('P2PCF-WS is running');
     });
 
     test('GET /health says OK', async () => {

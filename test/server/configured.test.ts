@@ -49,7 +49,7 @@ test('it can be deployed, with the bindings that stand in wrangler.toml as comme
 });
 
 test('npm run dev lets in who has a token and the origin, and gives TURN credentials', async () => {
-  const server = await startDev('--config', config);
+  const server = await startDev({ config });
   try {
     const roomId = newRoom();
     const token = await new SignJWT({ rooms: [roomId], sub: 'alice' })

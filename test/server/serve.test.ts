@@ -59,6 +59,13 @@ test('two peers meet; terminated, it ends though they stay, and started again it
   const first = serve(env);
   await untilServed(first);
 
+  const page = await fetch(`${workerUrl}/demo/`);
+  expect(await page.text(), 'the demo').toContain('src="demo.js"');
+  expect(page.headers.get('Content-Security-Policy')).toContain("default-src 'none'");
+  for (const [file, type] of Object.entries({ 'demo.js': 'text/javascript', 'style.css': 'text/css' }))
+    expect((await fetch(`${workerUrl}/demo/${file}`)).headers.get('Content-Type')).toContain(type);
+  expect((await fetch(`${workerUrl}/demo`)).url).toBe(`${workerUrl}/demo/`);
+
   const roomId = newRoom();
   const member = (name: string): P2PCF => new P2PCF(name, roomId, { workerUrl, stunIceServers: [], wrtc });
   const [alice, bob, carol] = [member('Alice'), member('Bobby'), member('Carol')];

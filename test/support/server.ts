@@ -19,10 +19,11 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** `npm run dev`, as the README says it, on a free port; `options`: for Wrangler. Ready when /health answers. */
-export async function startDev(...options: string[]): Promise<Server> {
-  const port = await freePort();
-  const child = spawn('npm', ['run', 'dev', '--', '--port', String(port), ...options], {
+/** `npm run dev`, as the README says it, on a free port if none is given. Ready when /health answers. */
+export async function startDev({ port, config }: { port?: number; config?: string } = {}): Promise<Server> {
+  port ??= await freePort();
+  const options = ['--port', String(port), ...(config ? ['--config', config] : [])];
+  const child = spawn('npm', ['run', 'dev', '--', ...options], {
     cwd: root,
     detached: true, // a group of its own: npm, wrangler and workerd end together
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,32 @@
+/** The troubles there are, across the first screen and the call, each with its way on. */
+import { find, findAll, make, setIcon } from './dom.ts';
+import type { DeviceKind, Trouble } from './trouble.ts';
+
+/** What there is trouble with: of each there is one at a time, and what mends the one says nothing of the others. */
+type Source = DeviceKind | 'server' | 'stranger';
+
+/** Shows it on the screen that is in sight, or takes it away where there is none any more. */
+export function showTrouble(source: Source, trouble: Trouble | undefined, retry?: () => void): void {
+  for (const [item, from] of findAll('data-trouble')) if (from === source) item.remove();
+  if (!trouble) return;
+  const item = make(
+    'div',
+    { className: 'trouble' },
+    make('p', {}, make('strong', {}, trouble.title), ' ', trouble.text),
+  );
+  item.dataset['trouble'] = source;
+  if (trouble.way === 'retry' && retry) {
+    const button = make('button', { type: 'button', className: 'plain' }, 'Try again');
+    button.addEventListener('click', retry);
+    item.append(button);
+  }
+  const close = make('button', { type: 'button', className: 'icon-only', ariaLabel: 'Close' });
+  setIcon(close, 'close');
+  close.addEventListener('click', () => item.remove());
+  item.append(close);
+  find(find('call', HTMLElement).hidden ? 'lobby-troubles' : 'call-troubles', HTMLElement).append(item);
+}
+
+export function clearTroubles(): void {
+  for (const [item] of findAll('data-trouble')) item.remove();
+}

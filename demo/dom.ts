@@ -1,0 +1,38 @@
+/** Elements: those of index.html, and new ones. */
+import { icon, isIcon } from './icons.ts';
+
+/** The element of index.html with this id. */
+export function find<Kind extends Element>(id: string, kind: new () => Kind): Kind {
+  const found = document.getElementById(id);
+  if (!(found instanceof kind)) throw new Error(`index.html has no ${kind.name} with the id ${id}.`);
+  return found;
+}
+
+/** All elements of index.html with this attribute, and what it says. */
+export function findAll(attribute: string): [element: HTMLElement, value: string][] {
+  const found = [...document.querySelectorAll<HTMLElement>(`[${attribute}]`)];
+  return found.map((element) => [element, element.getAttribute(attribute) ?? '']);
+}
+
+/** A new element with these properties and children. */
+export function make<Name extends keyof HTMLElementTagNameMap>(
+  name: Name,
+  properties: Partial<HTMLElementTagNameMap[Name]> = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[Name] {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
+}
+
+/** Puts an icon before what an element says, in place of the one it has. */
+export function setIcon(element: Element, name: string): void {
+  if (!isIcon(name)) throw new Error(`There is no icon ${name}.`);
+  element.querySelector(':scope > svg')?.remove();
+  element.prepend(icon(name));
+}
+
+/** Tells whoever listens rather than looks. */
+export function announce(text: string): void {
+  find('announcer', HTMLElement).textContent = text;
+}

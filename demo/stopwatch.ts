@@ -1,0 +1,80 @@
+/**
+ * When each step towards a connection is done: the library lets an app bring its own WebSocket and RTCPeerConnection,
+ * and these tell. Times are those of performance.now().
+ */
+
+/** What we and the server have said to each other. */
+export const server = {
+  openedAt: 0,
+  /** The first message of the room: who is in it. */
+  answeredAt: 0,
+  /** Messages from us, joins included. Pings are not among them: they do not wake the server. */
+  sent: 0,
+  received: 0,
+  lastAt: 0,
+  /** Why it ended the last connection, as a close code. */
+  closeCode: 0,
+};
+
+const PINGS: readonly unknown[] = ['ping', 'pong'];
+
+export class TimedWebSocket extends WebSocket {
+  constructor(url: string, protocols: string[]) {
+    super(url, protocols);
+    server.answeredAt = 0;
+    this.addEventListener('open', () => {
+      server.openedAt = performance.now();
+      note('sent'); // the join
+    });
+    this.addEventListener('message', ({ data }) => {
+      if (PINGS.includes(data)) return;
+      note('received');
+      server.answeredAt ||= server.lastAt;
+    });
+    this.addEventListener('close', ({ code }) => {
+      server.closeCode = code;
+    });
+  }
+
+  override send(data: Parameters<WebSocket['send']>[0]): void {
+    if (!PINGS.includes(data)) note('sent');
+    super.send(data);
+  }
+}
+
+function note(direction: 'sent' | 'received'): void {
+  server[direction]++;
+  server.lastAt = performance.now();
+}
+
+/** When a connection first was so far; undefined before. */
+export interface Steps {
+  offer?: number;
+  answer?: number;
+  ice?: number;
+  dtls?: number;
+}
+
+export class TimedConnection extends RTCPeerConnection {
+  readonly steps: Steps = {};
+
+  constructor(configuration?: RTCConfiguration) {
+    super(configuration);
+    this.addEventListener('signalingstatechange', () => {
+      if (this.signalingState === 'have-local-offer' || this.signalingState === 'have-remote-offer')
+        this.#reach('offer');
+      if (this.signalingState === 'stable') this.#reach('answer');
+    });
+    this.addEventListener('iceconnectionstatechange', () => {
+      if (['connected', 'completed'].includes(this.iceConnectionState)) this.#reach('ice');
+    });
+    // `connected` is both: ICE has found a way, and DTLS has agreed on keys.
+    this.addEventListener('connectionstatechange', () => {
+      if (this.connectionState === 'connected') this.#reach('dtls');
+    });
+  }
+
+  #reach(step: keyof Steps): void {
+    this.steps[step] ??= performance.now();
+  }
+}

@@ -25,8 +25,10 @@ interface Sample {
   sdpBytes: number;
   /** The most transceivers of any connection. */
   transceivers: number;
-  /** Of all pages: DOM nodes, listeners and the like are counted by Chromium. */
+  /** Of all pages. */
   listeners: number;
+  /** Peers that have closed so far, on all pages. */
+  closed: number;
 }
 
 let server: Server;
@@ -49,6 +51,8 @@ interface Meeting {
   camera: MediaStream;
   screen: MediaStream | undefined;
   isMuted: boolean;
+  /** Peers that have closed, though everybody stays: each was met again. */
+  closed: number;
 }
 
 /** Makes `window.meeting`, and shows the camera to whoever is met. */
@@ -68,12 +72,16 @@ function prepare(): void {
     camera: new MediaStream(),
     screen: undefined,
     isMuted: false,
+    closed: 0,
   };
   meeting.camera = meeting.picture();
   Object.assign(window, { meeting });
   window.room.on('peerconnect', (peer) => {
     for (const stream of [meeting.camera, meeting.screen]) if (stream) peer.addStream(stream);
+    const [track = null] = meeting.camera.getTracks();
+    if (meeting.isMuted) void peer.replaceTrack(track, null);
   });
+  window.room.on('peerclose', () => meeting.closed++);
 }
 
 /** Shares the screen, or stops it. */
@@ -98,20 +106,22 @@ async function mute(): Promise<void> {
 }
 
 async function measure(minute: number, all: readonly [Page, CDPSession][]): Promise<Sample> {
-  const sample: Sample = { minute, heapBytes: 0, sdpBytes: 0, transceivers: 0, listeners: 0 };
+  const sample: Sample = { minute, heapBytes: 0, sdpBytes: 0, transceivers: 0, listeners: 0, closed: 0 };
   for (const [page, session] of all) {
     await session.send('HeapProfiler.collectGarbage');
     const { usedSize } = await session.send('Runtime.getHeapUsage');
     const { jsEventListeners } = await session.send('Memory.getDOMCounters');
-    const [sdpBytes = 0, transceivers = 0] = await page.evaluate(() => {
+    const [sdpBytes = 0, transceivers = 0, closed = 0] = await page.evaluate(() => {
       const connections = [...window.room.peers.values()].map(({ _pc }) => _pc);
       return [
         Math.max(...connections.map(({ localDescription }) => localDescription?.sdp.length ?? 0)),
         Math.max(...connections.map((pc) => pc.getTransceivers().length)),
+        Number(Object(window).meeting.closed),
       ];
     });
     sample.heapBytes += usedSize;
     sample.listeners += jsEventListeners;
+    sample.closed += closed;
     sample.sdpBytes = Math.max(sample.sdpBytes, sdpBytes);
     sample.transceivers = Math.max(sample.transceivers, transceivers);
   }

@@ -12,7 +12,7 @@ import type { ConnectionSettings } from './peer-connection.ts';
 import type { SignalingState } from './signaling.ts';
 import { Spare } from './spare.ts';
 import { SupervisedPeer } from './supervised-peer.ts';
-import { Turns } from './turns.ts';
+import { WaitingLine } from './waiting-line.ts';
 
 /** A connection that was ours for this long, in ms, was a good one: the next has no need to wait. */
 const GOOD_AFTER_MS = 10_000;
@@ -33,7 +33,7 @@ export class Mesh {
   /** The connection that is made before it is needed. */
   readonly spare: Spare;
   readonly #members = new Members();
-  readonly #turns: Turns;
+  readonly #line: WaitingLine;
   readonly #admission: Admission | undefined;
   readonly #connection: ConnectionSettings;
   readonly #room: MeshRoom;
@@ -48,7 +48,7 @@ export class Mesh {
     this.#room = room;
     this.#admission = admit && new Admission(admit);
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
-    this.#turns = new Turns(() => this.#connections < most);
+    this.#line = new WaitingLine(() => this.#connections < most);
     this.spare = new Spare(
       () => new SupervisedPeer(connection),
       offersAhead ? (offer) => room.publish(offer) : undefined,
@@ -195,7 +195,7 @@ export class Mesh {
     known?.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
     if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
-    if (known) this.#turns.prefer(known);
+    if (known) this.#line.prefer(known);
     else if (this.#arrive(fromId)?.connections.take()) this.#peer(fromId).receive(signal);
   }
 
@@ -240,7 +240,7 @@ export class Mesh {
   /** The peer with this session id, made if it is new. */
   #peer(id: string, polls = false, made = this.peers.get(id)): SupervisedPeer {
     if (made?.id === id) return made;
-    const isTurn = made !== undefined || this.#turns.areFree;
+    const isTurn = made !== undefined || this.#line.isFree;
     const peer = made ?? new SupervisedPeer(this.#connection);
     const member = this.#members.note(id);
     this.peers.set(id, peer);
@@ -254,15 +254,15 @@ export class Mesh {
     const { client_id, metadata } = Object(member.brought);
     peer
       .on('state', (state, reason) => {
-        if (state === 'waiting') this.#turns.add(peer, announce);
+        if (state === 'waiting') this.#line.add(peer, announce);
         this.#room.emit('peerstate', peer, state, reason);
         // Neither ICE nor the room has a way to it.
         const { isListed = false, rejoined } = this.#members.get(id) ?? {};
         const isGivenUp = !isListed && this.#graceTimer === undefined;
         if (state === 'failed' && peer.connected && (isGivenUp || rejoined === 'a stranger')) peer.destroy();
-        if (state !== 'failed' || peer.connected || peer.destroyed || !this.#turns.someoneWaits) return;
+        if (state !== 'failed' || peer.connected || peer.destroyed || !this.#line.someoneWaits) return;
         peer.wait(); // another has not had its turn
-        this.#turns.next();
+        this.#line.next();
       })
       .on('connect', () => {
         connectedAt = Date.now();
@@ -278,10 +278,10 @@ export class Mesh {
           this.peers.delete(id);
           if (!member?.isListed) this.#members.delete(id);
         }
-        this.#turns.remove(peer);
+        this.#line.remove(peer);
         this.#room.emit('peerclose', peer);
         if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
-        if (this.#room.state() !== 'closed') this.#turns.next();
+        if (this.#room.state() !== 'closed') this.#line.next();
         this.#publishSpare(true);
       });
     peer.introduce({
@@ -314,7 +314,7 @@ export class Mesh {
 
   /** Publishes the next offer, if a connection may come of it. */
   #publishSpare(isBusy: boolean): void {
-    if (this.#room.state() === 'open' && this.#turns.areFree) this.spare.publish(isBusy);
+    if (this.#room.state() === 'open' && this.#line.isFree) this.spare.publish(isBusy);
   }
 }
 

@@ -4,7 +4,7 @@ import type { SupervisedPeer } from './supervised-peer.ts';
 /** How long until the browser is asked again that refused a connection, in ms. */
 const RETRY_EVERY_MS = 10_000;
 
-export class Turns {
+export class WaitingLine {
   readonly #hasRoom: () => boolean;
   /** In the order of their turns, each with what is to be done when it has begun. */
   #waiting = new Map<SupervisedPeer, () => void>();
@@ -15,7 +15,7 @@ export class Turns {
   }
 
   /** Whether a connection may be made now. */
-  get areFree(): boolean {
+  get isFree(): boolean {
     return this.#waiting.size === 0 && this.#hasRoom();
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Browser, Page } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, test as base, beforeAll, describe, expect } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { Client } from '../support/client.ts';
 import { startFaultyProxy } from '../support/faults.ts';
@@ -39,12 +39,32 @@ afterAll(async () => {
 
 type Kind = 'ours' | 'p2pcf';
 
-/** A page whose client has joined. */
-async function join(kind: Kind, room: string, name: string, within = browser): Promise<Page & { errors: string[] }> {
-  const page = await openPage(within, pages.url);
-  await enter(page, kind, room, name);
-  return page;
-}
+type OpenPage = Page & { errors: string[] };
+type Join = (kind: Kind, room: string, name: string, within?: Browser) => Promise<OpenPage>;
+
+/** Pages are closed when their test ends: left open, their cameras would take the machine from the tests beside them. */
+const test = base
+  .extend('open', ({ task: _ }, { onCleanup }) => {
+    const opened: { close(): Promise<void> }[] = [];
+    onCleanup(async () => {
+      for (const page of opened) await page.close();
+    });
+    return async (within = browser): Promise<OpenPage> => {
+      const page = await openPage(within, pages.url);
+      opened.push(page);
+      return page;
+    };
+  })
+  /** A page whose client has joined. */
+  .extend(
+    'join',
+    ({ open }): Join =>
+      async (kind, room, name, within) => {
+        const page = await open(within);
+        await enter(page, kind, room, name);
+        return page;
+      },
+  );
 
 /** Joins. Its events are in `log`, its messages in `got`. */
 async function enter(page: RoomPage, kind: Kind, room: string, name: string, options: object = {}): Promise<void> {
@@ -72,6 +92,18 @@ async function enter(page: RoomPage, kind: Kind, room: string, name: string, opt
   await inPage(page, start, kind, room, name, all);
 }
 
+/** What a page has to say of itself when a wait ends in vain. */
+function facts(page: RoomPage): Promise<unknown> {
+  return inPage(page, () => ({
+    log: window.log,
+    got: window.got.map(({ from, length, text }) => [from, length, text === 'too early']),
+    peers: Array.from(window.client.peers?.entries() ?? [], ([id, { _pc }]) => [
+      id,
+      ...[_pc.connectionState, _pc.iceConnectionState, _pc.signalingState],
+    ]),
+  }));
+}
+
 /** Waits until the function, run in the page, returns true. */
 async function until<Arguments extends unknown[]>(
   page: RoomPage,
@@ -80,7 +112,9 @@ async function until<Arguments extends unknown[]>(
 ): Promise<void> {
   const deadline = Date.now() + WITHIN_MS;
   while ((await inPage(page, work, ...args)) !== true) {
-    if (Date.now() > deadline) throw new Error(`Not within ${WITHIN_MS} ms: ${work} ${args}`);
+    if (Date.now() > deadline) {
+      throw new Error(`Not within ${WITHIN_MS} ms: ${work} ${args}\nThe page: ${JSON.stringify(await facts(page))}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
@@ -143,7 +177,7 @@ async function seen(page: RoomPage, kinds: string[]): Promise<void> {
 describe.concurrent('one of ours and one of P2PCF’s', () => {
   const lengths = [2, 3, 11, 12, 1000, 15_999, 16_000, 16_001, 1_000_000]; // p2pcf cannot send fewer than two bytes
 
-  test('ours comes second', { timeout: 120_000 }, async ({ expect }) => {
+  test('ours comes second', { timeout: 120_000 }, async ({ expect, join }) => {
     const old = await join('p2pcf', 'second', 'old name');
     const ours = await join('ours', 'second', 'our name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -159,7 +193,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('ours comes first', { timeout: 120_000 }, async ({ expect }) => {
+  test('ours comes first', { timeout: 120_000 }, async ({ expect, join }) => {
     const ours = await join('ours', 'first', 'our name');
     const old = await join('p2pcf', 'first', 'old name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -171,7 +205,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('either may show its camera or microphone at any time', { timeout: 120_000 }, async ({ expect }) => {
+  test('either may show its camera or microphone at any time', { timeout: 120_000 }, async ({ expect, join }) => {
     const old = await join('p2pcf', 'media', 'old name');
     const ours = await join('ours', 'media', 'our name');
     // Before they are connected: ours has to keep it for later.
@@ -184,8 +218,8 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('both at once, with their cameras, on one transport', { timeout: 120_000 }, async ({ expect }) => {
-    const [old, ours] = await Promise.all([openPage(browser, pages.url), openPage(browser, pages.url)]);
+  test('both at once, with their cameras, on one transport', { timeout: 120_000 }, async ({ expect, open }) => {
+    const [old, ours] = await Promise.all([open(), open()]);
     const options = { rtcPeerConnectionOptions: { bundlePolicy: 'max-bundle' } };
     // Not p2pcf: the offers it makes up are refused by one that goes by this.
     await Promise.all([enter(old, 'p2pcf', 'both', 'old name'), enter(ours, 'ours', 'both', 'our name', options)]);
@@ -196,6 +230,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
 
   test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', { timeout: 120_000 }, async ({
     expect,
+    join,
   }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');
@@ -228,8 +263,13 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('ours in Firefox, which has its camera on from the start', { timeout: 120_000 }, async ({ expect }) => {
+  test('ours in Firefox, which has its camera on from the start', { timeout: 120_000 }, async ({
+    expect,
+    join,
+    onTestFinished,
+  }) => {
     const ours = await openInFirefox(firefox, pages.url);
+    onTestFinished(() => ours.close());
     await enter(ours, 'ours', 'firefox', 'our name');
     await inPage(ours, async () => {
       const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
@@ -247,12 +287,13 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
 
   test('a connection outlives the one to the server, and the poller goes on at its pace', { timeout: 120_000 }, async ({
     expect,
+    open,
   }) => {
     const room = 'outlives';
     const proxy = await startFaultyProxy(server.url);
     try {
       const watcher = await Client.join(placeOf(server), room, 'watcher');
-      const old = await openPage(browser, pages.url);
+      const old = await open();
       await old.evaluate(() => {
         const { fetch } = window;
         window.fetch = async (...request) => {
@@ -263,7 +304,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
         };
       });
       await enter(old, 'p2pcf', room, 'old name');
-      const ours = await openPage(browser, pages.url);
+      const ours = await open();
       await enter(ours, 'ours', room, 'our name', { workerUrl: proxy.url });
       await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
 
@@ -287,7 +328,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
   test.for<Kind>(['p2pcf', 'ours'])(
     '%s destroys its peer, both stay, and they meet again',
     { timeout: 120_000 },
-    async (ender, { expect }) => {
+    async (ender, { expect, join }) => {
       const old = await join('p2pcf', `${ender}-ends`, 'old name');
       const ours = await join('ours', `${ender}-ends`, 'our name');
       await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -310,7 +351,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
   ])(
     '%s goes and comes back: by reload, by destroy, in a new tab, after a crash',
     { timeout: 150_000 },
-    async ([goer, stayer], { expect }) => {
+    async ([goer, stayer], { expect, join }) => {
       const room = `${goer}-goes`;
       const stays = await join(stayer, room, 'stays');
       let goes = await join(goer, room, 'goes');
@@ -347,12 +388,12 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
 /** Has a page send signals to its only peer, by the channel. */
 async function flood(page: RoomPage, signals: unknown[], times = 1): Promise<void> {
   const send = (signals: unknown[], times: number): void => {
-    for (const { _pc, ...peer } of window.client.peers?.values() ?? []) {
-      const channel: RTCDataChannel = Reflect.get(peer, '_channel');
+    for (const peer of window.client.peers?.values() ?? []) {
+      const channel: RTCDataChannel | undefined = Reflect.get(peer, '_channel');
       for (let n = 0; n < times; n++)
         for (const signal of signals)
           for (const frame of Reflect.get(window, 'signalFrames')(signal, n))
-            if (_pc.connectionState === 'connected') channel.send(frame);
+            if (channel?.readyState === 'open') channel.send(frame);
     }
   };
   await inPage(page, send, signals, times);
@@ -360,7 +401,7 @@ async function flood(page: RoomPage, signals: unknown[], times = 1): Promise<voi
 
 describe.concurrent('a poller that means harm', () => {
   /** One of P2PCF's, and one of ours whose first peer is `first` and whose peers' errors are in `log`. */
-  async function meet(room: string): Promise<{ old: Page; ours: Page & { errors: string[] } }> {
+  async function meet(join: Join, room: string): Promise<{ old: Page; ours: OpenPage }> {
     const old = await join('p2pcf', room, 'old name');
     const ours = await join('ours', room, 'our name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -374,8 +415,8 @@ describe.concurrent('a poller that means harm', () => {
     return { old, ours };
   }
 
-  test('asks for 1,000 transceivers, and is closed at the 17th', { timeout: 120_000 }, async ({ expect }) => {
-    const { old, ours } = await meet('transceivers');
+  test('asks for 1,000 transceivers, and is closed at the 17th', { timeout: 120_000 }, async ({ expect, join }) => {
+    const { old, ours } = await meet(join, 'transceivers');
     await flood(old, [{ transceiverRequest: { kind: 'audio' } }], 1000);
     await until(ours, () => window.log.join().includes('asks for too many transceivers'));
     expect(await inPage(ours, () => Reflect.get(window, 'first')._pc.getTransceivers().length)).toBeLessThan(17);
@@ -384,8 +425,9 @@ describe.concurrent('a poller that means harm', () => {
 
   test('sends 4,000 candidates at once, of which eight of a family are taken', { timeout: 120_000 }, async ({
     expect,
+    join,
   }) => {
-    const { old, ours } = await meet('candidates');
+    const { old, ours } = await meet(join, 'candidates');
     const lines = Array.from(
       { length: 4000 },
       (_, n) => `candidate:${n} 1 udp 1 192.0.2.${n % 250} ${5000 + n} typ host`,
@@ -404,15 +446,15 @@ describe.concurrent('a poller that means harm', () => {
     expect(ours.errors).toEqual([]);
   });
 
-  test('sends 4,000 candidates one by one, and is closed', { timeout: 120_000 }, async ({ expect }) => {
-    const { old, ours } = await meet('candidates-singly');
+  test('sends 4,000 candidates one by one, and is closed', { timeout: 120_000 }, async ({ expect, join }) => {
+    const { old, ours } = await meet(join, 'candidates-singly');
     await flood(old, [{ candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 5000 typ host', sdpMid: '0' } }], 4000);
     await until(ours, () => window.log.join().includes('sends too many signals'));
     expect(ours.errors).toEqual([]);
   });
 
-  test('sends signals of odd shapes, and nothing comes of it', { timeout: 120_000 }, async ({ expect }) => {
-    const { old, ours } = await meet('odd-shapes');
+  test('sends signals of odd shapes, and nothing comes of it', { timeout: 120_000 }, async ({ expect, join }) => {
+    const { old, ours } = await meet(join, 'odd-shapes');
     const odd = [null, 7, '', [], {}, [[]], { type: 'offer' }, { length: 1 }, { __proto__: 1 }];
     const fields = ['type', 'sdp', 'candidate', 'candidates', 'attempt', 'restart', 'transceiverRequest'];
     const shapes = [...odd, ...fields.flatMap((field) => odd.map((value) => ({ [field]: value })))];
@@ -432,8 +474,9 @@ describe.concurrent('a poller that means harm', () => {
 
   test('takes another’s name with another fingerprint, and is another peer', { timeout: 120_000 }, async ({
     expect,
+    join,
   }) => {
-    const { old, ours } = await meet('fingerprint');
+    const { old, ours } = await meet(join, 'fingerprint');
     const [id, context] = Object(
       await inPage(old, () => {
         window.fetch = () => new Promise(() => undefined); // from now on the other speaks in its name
@@ -464,9 +507,9 @@ describe.concurrent('a poller that means harm', () => {
 
 test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', {
   timeout: 120_000,
-}, async ({ expect }) => {
+}, async ({ expect, open, join }) => {
   const room = 'five';
-  const bare = await openPage(browser, pages.url);
+  const bare = await open();
   const [first, old] = await Promise.all([join('ours', room, 'first'), join('p2pcf', room, 'MyUsername')]);
   await bare.evaluate(
     (url) => {
@@ -535,6 +578,7 @@ test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and 
 
 test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', { timeout: 120_000 }, async ({
   expect,
+  join,
 }) => {
   const strict = await launchChromium(['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/']);
   try {

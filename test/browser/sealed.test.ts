@@ -55,7 +55,7 @@ test.each([
 ])(
   '%s, joined by %s with the same key: the server learns nothing, and both read the same string',
   async (...browsers) => {
-    const [room, key] = ['the-secret-name-of-the-room', 'AAECAwQFBgcICQoLDA0ODw'];
+    const [room, key] = [newRoom(), 'AAECAwQFBgcICQoLDA0ODw'];
     const [alice, bob] = [await newPage(browsers[0]), await newPage(browsers[1])];
     const options = { key, hideRoom: true, metadata: { private: 'my words' } };
     await enter(alice, middleman.url, room, 'Alice', options);

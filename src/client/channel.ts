@@ -137,7 +137,8 @@ export class Channel {
             this.#wake = resolve;
           });
         }
-        if (!this.#isOpen) throw notConnected(this.#listener.peerId());
+        // A channel is closing for a moment before it says that it is closed.
+        if (!this.#isOpen || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
         this.rtc.send(frame);
         sent = Math.min(sent + frame.length, message.length);
         onProgress?.(sent, message.length);

@@ -41,19 +41,8 @@ export async function allIceServers(
 ): Promise<IceServers | undefined> {
   const own = ownIceServers(turn, clientId, now);
   if (!turn.cloudflare) return own;
-  const { keyId, token } = turn.cloudflare;
   try {
-    const url = `https://rtc.live.cloudflare.com/v1/turn/keys/${encodeURIComponent(keyId)}/credentials/generate-ice-servers`;
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ ttl: turn.seconds, customIdentifier: nameOf(clientId) }),
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-    });
-    const answer: unknown = response.ok ? await response.json() : undefined;
-    if (!isObject(answer) || !isIceServers(answer['iceServers']))
-      throw new Error(response.ok ? 'an answer that makes no sense' : `HTTP ${response.status}`);
-    const theirs = answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
+    const theirs = await cloudflareServers(turn.cloudflare, turn.seconds, clientId);
     return { iceServers: [...((await own)?.iceServers ?? []), ...theirs], iceServersSeconds: turn.seconds };
   } catch (error) {
     if (now - complainedAt >= COMPLAIN_EVERY_MS) {
@@ -62,6 +51,28 @@ export async function allIceServers(
     }
     return undefined;
   }
+}
+
+/** Asks twice if need be: without an answer now, a call would have no relay for hours. A refusal is final. */
+async function cloudflareServers(
+  { keyId, token }: { keyId: string; token: string },
+  ttl: number,
+  clientId: string,
+): Promise<IceServer[]> {
+  const url = `https://rtc.live.cloudflare.com/v1/turn/keys/${encodeURIComponent(keyId)}/credentials/generate-ice-servers`;
+  const ask = (): Promise<Response> =>
+    fetch(url, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ ttl, customIdentifier: nameOf(clientId) }),
+      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+    });
+  let response = await ask().catch(() => undefined);
+  if (!response || response.status >= 500) response = await ask();
+  const answer: unknown = response.ok ? await response.json() : undefined;
+  if (isObject(answer) && isIceServers(answer['iceServers']))
+    return answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
+  throw new Error(response.ok ? 'an answer that makes no sense' : `HTTP ${response.status}`);
 }
 
 /** Browsers wait in vain for servers at the port of DNS, says Cloudflare, whose list is for other clients, too. */

@@ -50,10 +50,15 @@ const remoteType = (page: Page): Promise<unknown> =>
   page.evaluate(() => [...window.room.peers.values()][0]?._pc.remoteDescription?.type);
 
 async function expectTalk(...pages: Page[]): Promise<void> {
-  for (const page of pages) await connected(page, pages.length - 1);
-  for (const [n, page] of pages.entries()) await say(page, `from ${n}`);
-  for (const [n] of pages.entries()) {
-    for (const [other, page] of pages.entries()) if (other !== n) await heard(page, `from ${n}`);
+  try {
+    for (const page of pages) await connected(page, pages.length - 1);
+    for (const [n, page] of pages.entries()) await say(page, `from ${n}`);
+    for (const [n] of pages.entries()) {
+      for (const [other, page] of pages.entries()) if (other !== n) await heard(page, `from ${n}`);
+    }
+  } catch (cause) {
+    const logs = await Promise.all(pages.map((page) => page.evaluate(() => window.log)));
+    throw new Error(`${cause}\nThe pages have heard ${JSON.stringify(logs)}`, { cause });
   }
 }
 

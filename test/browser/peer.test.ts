@@ -140,6 +140,19 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
     });
     expect(outcome).toEqual(['The peer b is not connected.', 'hello']);
   });
+
+  test('a channel that is closing, but has not said so, takes no message', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => void window.pair.a.initiate());
+    await bothConnected();
+    const outcome = await page.evaluate(() => {
+      const { a } = window.pair;
+      a._channel?.close();
+      const sent = a.send('hello').then(String, String);
+      return Promise.all([a._channel?.readyState, a.connected, sent]);
+    });
+    expect(outcome).toEqual(['closing', true, 'Error: The peer b is not connected.']);
+  });
 });
 
 test('a peer that is not the library gets one answer to its offer, however long the connection takes', async () => {

@@ -198,12 +198,24 @@ describe('of Cloudflare', () => {
     expect(await client.next()).toMatchObject({ type: 'ice_servers' });
   });
 
-  test.each<[name: string, answer: (request: IncomingMessage, response: ServerResponse) => void]>([
-    ['refuses', (_request, response) => response.writeHead(401).end('{"error":"key-token"}')],
-    ['says what is no JSON', (_request, response) => response.writeHead(201).end('<html>')],
-    ['says what makes no sense', (_request, response) => response.writeHead(201).end('{"iceServers":[{"urls":"a"}]}')],
-    ['says nothing', () => undefined],
-  ])('when it %s nobody is kept out, and it is logged once', async (_name, failure) => {
+  test('one that stumbles is asked once more', async () => {
+    answer = (_request, response) => {
+      answer = success;
+      response.writeHead(500).end();
+    };
+    const { client } = await join(server, 'alice');
+    expect(await client.next()).toMatchObject({ type: 'ice_servers' });
+    expect(server.log()).not.toContain('turn provider failed');
+  });
+
+  test.each<[name: string, times: number, answer: (request: IncomingMessage, response: ServerResponse) => void]>([
+    ['refuses', 1, (_request, response) => response.writeHead(401).end('{"error":"key-token"}')],
+    ['says what is no JSON', 1, (_request, response) => response.writeHead(201).end('<html>')],
+    ['makes no sense', 1, (_request, response) => response.writeHead(201).end('{"iceServers":[{"urls":"a"}]}')],
+    ['says nothing', 2, () => undefined],
+    ['hangs up', 2, (request) => request.socket.destroy()],
+    ['fails', 2, (_request, response) => response.writeHead(503).end()],
+  ])('when it %s nobody is kept out, and it is logged once', async (_name, times, failure) => {
     answer = failure;
     for (const clientId of ['alice', 'bob', 'carol']) {
       const { client, welcome } = await join(server, clientId);
@@ -212,7 +224,7 @@ describe('of Cloudflare', () => {
       expect(await client.next()).toBe('pong');
     }
     const complaints = (): number => server.log().split('turn provider failed').length - 1;
-    await expect.poll(() => asked.length, WAIT).toBe(3);
+    await expect.poll(() => asked.length, WAIT).toBe(3 * times);
     await expect.poll(complaints, WAIT).toBe(1);
     answer = success;
     const { client } = await join(server, 'dave');

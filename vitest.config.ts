@@ -4,15 +4,15 @@ import { WAIT } from './test/support/wait.ts';
 
 // Nothing here is a promise of speed. A test may take longer than its waits (test/support/wait.ts), so that
 // on a busy machine it is the wait that fails, and says what it waited for.
-const PATIENT = { testTimeout: 120_000, hookTimeout: 120_000, expect: { poll: WAIT } };
+const PATIENT = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: WAIT } };
 
 export default defineConfig({
   test: {
     // Most of the time they wait for timers, for peers that poll and for servers: more at a time than there are cores.
-    maxWorkers: 2,
+    maxWorkers: 3,
     projects: [
       // Pure: plain Node, milliseconds.
-      { test: { name: 'pure', include: ['{src,demo}/**/*.test.ts', 'test/imports.test.ts'], testTimeout: 60_000 } },
+      { test: { name: 'pure', include: ['{src,demo}/**/*.test.ts', 'test/*.test.ts'], ...PATIENT } },
       // Inside workerd, where a Durable Object can be put to sleep in mid-conversation.
       {
         plugins: [

@@ -7,8 +7,16 @@ type Source = DeviceKind | 'server' | 'stranger';
 
 /** Shows it on the screen that is in sight, or takes it away where there is none any more. */
 export function showTrouble(source: Source, trouble: Trouble | undefined, retry?: () => void): void {
-  for (const [item, from] of findAll('data-trouble')) if (from === source) item.remove();
-  if (!trouble) return;
+  let hadFocus = false;
+  for (const [item, from] of findAll('data-trouble')) {
+    if (from !== source) continue;
+    hadFocus ||= item.contains(document.activeElement);
+    item.remove();
+  }
+  if (!trouble) {
+    if (hadFocus) focusScreen();
+    return;
+  }
   const item = make(
     'div',
     { className: 'trouble' },
@@ -22,9 +30,18 @@ export function showTrouble(source: Source, trouble: Trouble | undefined, retry?
   }
   const close = make('button', { type: 'button', className: 'icon-only', ariaLabel: 'Close' });
   setIcon(close, 'close');
-  close.addEventListener('click', () => item.remove());
+  close.addEventListener('click', () => {
+    item.remove();
+    focusScreen();
+  });
   item.append(close);
   find(find('call', HTMLElement).hidden ? 'lobby-troubles' : 'call-troubles', HTMLElement).append(item);
+  if (hadFocus) item.querySelector('button')?.focus(); // to be tried again
+}
+
+/** The keyboard goes on from the head of the screen, where what it was on is gone. */
+function focusScreen(): void {
+  find(find('call', HTMLElement).hidden ? 'name' : 'room-name', HTMLElement).focus();
 }
 
 export function clearTroubles(): void {

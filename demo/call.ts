@@ -5,17 +5,21 @@ import type { Devices } from './devices.ts';
 import { announce } from './dom.ts';
 import { forget, sendFile, takeFile } from './files.ts';
 import type { Place } from './link.ts';
-import { nameOf } from './names.ts';
+import { Loudness } from './loudness.ts';
+import { nameOf, YOU } from './names.ts';
 import { Person } from './person.ts';
 import { Speaker } from './speaker.ts';
 import { server, TimedConnection, TimedWebSocket } from './stopwatch.ts';
 import type { Tile, Tiles } from './tiles.ts';
-import { refusal, serverTrouble, strangerTrouble, type Trouble } from './trouble.ts';
+import { type Attempt, refusal, serverTrouble, strangerTrouble, type Trouble } from './trouble.ts';
 import { follow, reached, unfollow } from './why.ts';
 import { decode, encode, type Message } from './wire.ts';
 
 /** How often we look who speaks, in ms. */
 const LISTEN_EVERY_MS = 200;
+
+/** Among those who may speak; no session id. */
+const OURSELVES = '';
 
 export interface CallListener {
   /** How many others are here, or connected, has changed. */
@@ -37,25 +41,37 @@ export class Call {
   readonly #ownTile: Tile;
   #ownScreen: Tile | undefined;
   readonly #speaker = new Speaker();
+  readonly #loudness = new Loudness();
   readonly #timer = setInterval(() => this.#listen(), LISTEN_EVERY_MS);
   readonly #clickedAt = performance.now();
+  readonly #attempt: Attempt;
   #hasEntered = false;
 
-  /** Throws Error for a room's name that cannot be. */
-  constructor(name: string, { room, key }: Place, devices: Devices, tiles: Tiles, listener: CallListener) {
+  /** `token` is a room token, or empty. Throws Error for a room's name that cannot be. */
+  constructor(
+    name: string,
+    { room, key }: Place,
+    token: string,
+    devices: Devices,
+    tiles: Tiles,
+    listener: CallListener,
+  ) {
     try {
       this.#room = new P2PCF('demo', room, {
-        workerUrl: location.origin,
+        workerUrl: new URL('..', location.href).href, // the demo is at demo/ there
         metadata: { name },
         // The room's name is not hidden: whoever has another key would be elsewhere, and never hear of it.
-        ...(key && { key }),
+        ...(key !== undefined && { key }),
+        ...(token && { token }),
         WebSocket: TimedWebSocket,
         wrtc: { RTCPeerConnection: TimedConnection },
       });
     } catch (error) {
       clearInterval(this.#timer);
+      this.#loudness.stop();
       throw error;
     }
+    this.#attempt = { room, token, origin: location.origin, isSecure: isSecureContext };
     this.#name = name;
     this.#devices = devices;
     this.#tiles = tiles;
@@ -81,17 +97,23 @@ export class Call {
     return this.#room.connectedSessions.length;
   }
 
+  /** We were in, and the room does not let us in any more. */
+  get isShutOut(): boolean {
+    return this.#hasEntered && this.#room.state === 'closed';
+  }
+
   async start(): Promise<void> {
     try {
       await this.#room.start();
       this.#hasEntered = true;
+      this.#count();
     } catch (error) {
-      if (Object(error).name !== 'AbortError') this.#listener.refused(refusal(server.closeCode, error));
+      if (Object(error).name !== 'AbortError') this.#listener.refused(refusal(error, this.#attempt));
     }
   }
 
   say(text: string): void {
-    showMessage('You', text, true);
+    showMessage(YOU, text, true);
     this.#tell({ type: 'chat', text });
   }
 
@@ -118,6 +140,7 @@ export class Call {
 
   leave(): void {
     clearInterval(this.#timer);
+    this.#loudness.stop();
     this.#devices.tracksListener = undefined;
     this.#room.destroy();
     this.#room.removeAllListeners();
@@ -148,7 +171,7 @@ export class Call {
   }
 
   #meet(peer: Peer): void {
-    const name = nameOf(peer);
+    const name = nameOf(peer, this.#name);
     this.#people.set(peer, new Person(peer, name, this.#tiles));
     // Whom we find here we have connected to since our click; whoever comes later, since then.
     const times = this.#hasEntered
@@ -214,7 +237,9 @@ export class Call {
   #listen(): void {
     const people = [...this.#people.values()];
     const levels = new Map(people.map((person) => [person.id, person.loudness]));
+    levels.set(OURSELVES, this.#loudness.of(this.#devices.track('microphone')));
     const speaking = this.#speaker.next(levels, performance.now());
+    this.#ownTile.isSpeaking = speaking === OURSELVES;
     for (const person of people) person.isSpeaking = person.id === speaking;
   }
 }

@@ -4,12 +4,13 @@ import { clearTroubles, showTrouble } from './banner.ts';
 import { Call } from './call.ts';
 import { clear } from './chat.ts';
 import { fillChoices } from './choices.ts';
-import { Devices } from './devices.ts';
+import { canShowScreen, Devices } from './devices.ts';
 import { find, findAll, make, setIcon } from './dom.ts';
 import { invitation } from './invite.ts';
 import { linkTo, newRoom, type Place, placeIn } from './link.ts';
 import { hue, initials, tidy } from './names.ts';
 import { openPanel } from './panel.ts';
+import { forgetTimes } from './stopwatch.ts';
 import { Tiles } from './tiles.ts';
 import { badRoom, type DeviceKind, type Trouble } from './trouble.ts';
 
@@ -19,15 +20,22 @@ const screens = {
   ended: find('ended', HTMLElement),
 };
 const nameField = find('name', HTMLInputElement);
+const tokenField = find('token', HTMLInputElement);
 const preview = find('preview', HTMLVideoElement);
 const face = find('preview-initials', HTMLElement);
+const alone = find('alone', HTMLElement);
+const speed = find('speed', HTMLButtonElement);
 const tiles = new Tiles(find('tiles', HTMLElement));
-const devices = new Devices(showDevices, showDeviceTrouble);
+const devices = new Devices(showDevices, showTrouble);
 const invitedTo = placeIn(location);
 // Encryption in browsers needs a secure context, which is https or localhost.
 const place: Place = invitedTo ?? { room: newRoom(), key: isSecureContext ? P2PCF.newKey() : undefined };
 const { room } = place;
 let call: Call | undefined;
+/** On the way back in: a second click is not to make a second call. */
+let isRejoining = false;
+/** Somebody is here whom we cannot meet. */
+let isStrangerHere = false;
 
 for (const [element, name] of findAll('data-icon')) setIcon(element, name);
 for (const [button, kind] of findAll('data-toggle'))
@@ -49,7 +57,7 @@ find('join', HTMLButtonElement).textContent = invitedTo ? 'Join the call' : 'Sta
 find('lobby-room', HTMLElement).textContent = invitedTo ? `Room: ${room}` : 'A new room, whose link only you have.';
 find('room-name', HTMLElement).textContent = room;
 find('invite', HTMLElement).append(invitation(location.href));
-find('alone', HTMLElement).append(invitation(location.href));
+alone.append(invitation(location.href));
 
 nameField.value = localStorage.getItem('name') ?? `Guest ${1000 + Math.floor(Math.random() * 9000)}`;
 nameField.addEventListener('input', showDevices);
@@ -61,7 +69,11 @@ find('enter', HTMLFormElement).addEventListener('submit', (event) => {
 find('leave', HTMLButtonElement).addEventListener('click', () =>
   end({ title: 'You have left the call.', text: `Room: ${room}` }),
 );
-find('again', HTMLButtonElement).addEventListener('click', () => void devices.start().then(join));
+find('again', HTMLButtonElement).addEventListener('click', () => void rejoin());
+find('admit', HTMLFormElement).addEventListener('submit', (event) => {
+  event.preventDefault();
+  void rejoin();
+});
 find('fresh', HTMLButtonElement).addEventListener('click', () => location.assign(location.pathname));
 
 find('write', HTMLFormElement).addEventListener('submit', (event) => {
@@ -79,16 +91,19 @@ files.addEventListener('change', () => {
 });
 const hint = find('drop-hint', HTMLElement);
 screens.call.addEventListener('dragover', (event) => {
-  event.preventDefault();
-  hint.hidden = false;
+  if (isTextForField(event)) return;
+  event.preventDefault(); // else a link that is dropped here would lead away from the call
+  hint.hidden = !hasFiles(event);
 });
 screens.call.addEventListener('dragleave', ({ relatedTarget }) => {
   if (relatedTarget === null) hint.hidden = true;
 });
 screens.call.addEventListener('drop', (event) => {
+  if (isTextForField(event)) return;
   event.preventDefault();
   hint.hidden = true;
-  if (event.dataTransfer?.files.length) openPanel('chat');
+  if (!hasFiles(event)) return;
+  openPanel('chat');
   call?.send(event.dataTransfer?.files ?? []);
 });
 
@@ -97,18 +112,25 @@ void devices.start();
 
 function join(): void {
   clear();
+  forgetTimes();
+  isStrangerHere = false;
+  speed.hidden = true;
   showCounted(0, 0);
+  alone.hidden = true; // before the room has answered, nobody knows
   try {
-    call = new Call(tidy(nameField.value) || 'Guest', place, devices, tiles, {
+    call = new Call(tidy(nameField.value) || 'Guest', place, tokenField.value.trim(), devices, tiles, {
       counted: showCounted,
       connected: (ms) => {
-        const chip = find('speed', HTMLButtonElement);
-        chip.hidden = false;
+        speed.hidden = false;
         const label = make('span', { className: 'label' }, 'Connected in ');
-        chip.replaceChildren(make('span', {}, label, `${Math.round(ms)} ms`));
-        setIcon(chip, 'bolt');
+        speed.replaceChildren(make('span', {}, label, `${Math.round(ms)} ms`));
+        setIcon(speed, 'bolt');
       },
-      troubled: showTrouble,
+      troubled: (source, trouble) => {
+        showTrouble(source, trouble);
+        if (source === 'stranger') isStrangerHere = trouble !== undefined;
+        if (isStrangerHere || call?.isShutOut) alone.hidden = true;
+      },
       refused: end,
     });
   } catch (error) {
@@ -117,7 +139,24 @@ function join(): void {
   }
   document.title = `${room} – P2PCF-WS`;
   see('call');
+  find('room-name', HTMLElement).focus(); // what had it is out of sight
   void call.start();
+}
+
+function hasFiles({ dataTransfer }: DragEvent): boolean {
+  return dataTransfer?.types.includes('Files') === true;
+}
+
+function isTextForField(event: DragEvent): boolean {
+  return event.target instanceof HTMLInputElement && !hasFiles(event);
+}
+
+async function rejoin(): Promise<void> {
+  if (isRejoining) return;
+  isRejoining = true;
+  await devices.start();
+  isRejoining = false;
+  join();
 }
 
 function end({ title, text, way }: Trouble): void {
@@ -130,8 +169,10 @@ function end({ title, text, way }: Trouble): void {
   find('ended-title', HTMLElement).textContent = title;
   find('ended-text', HTMLElement).textContent = text;
   const again = find('again', HTMLButtonElement);
-  again.hidden = way === 'new room';
-  again.textContent = way === 'retry' ? 'Try again' : 'Join again';
+  again.hidden = way === 'new room' || way === 'token';
+  again.textContent = way ? 'Try again' : 'Join again';
+  find('fresh', HTMLButtonElement).hidden = way === 'retry' || way === 'token';
+  find('admit', HTMLFormElement).hidden = way !== 'token';
   see('ended');
   find('ended-title', HTMLElement).focus();
 }
@@ -141,13 +182,14 @@ function see(which: keyof typeof screens): void {
 }
 
 function showCounted(others: number, connected: number): void {
-  find('alone', HTMLElement).hidden = others > 0;
+  alone.hidden = others > 0 || isStrangerHere || call?.isShutOut === true;
   find('message', HTMLInputElement).placeholder = connected > 0 ? 'Message to everybody' : 'Nobody else is here yet';
 }
 
 function showDevices(): void {
   for (const [button, kind] of findAll('data-toggle')) {
     if (!isDevice(kind)) continue;
+    if (kind === 'screen') button.hidden = !canShowScreen();
     const isOn = devices.isOn(kind);
     button.ariaLabel =
       kind === 'screen' ? (isOn ? 'Stop sharing the screen' : 'Share the screen') : labelOf(kind, isOn);
@@ -169,11 +211,6 @@ function showDevices(): void {
 function labelOf(kind: DeviceKind, isOn: boolean): string {
   if (kind === 'microphone') return isOn ? 'Mute' : 'Unmute';
   return isOn ? 'Turn the camera off' : 'Turn the camera on';
-}
-
-function showDeviceTrouble(kind: DeviceKind, trouble: Trouble | undefined): void {
-  const retry = (): void => void (kind === 'screen' ? devices.toggle(kind) : devices.start());
-  showTrouble(kind, trouble, retry);
 }
 
 function isDevice(kind: string): kind is DeviceKind {

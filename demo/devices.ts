@@ -1,5 +1,5 @@
 /** Our camera, microphone and screen. */
-import { type DeviceKind, deviceTrouble, type Trouble } from './trouble.ts';
+import { type DeviceKind, deviceLost, deviceTrouble, type Trouble } from './trouble.ts';
 
 /** What becomes of our tracks, for those who are to get them. */
 export interface TracksListener {
@@ -8,7 +8,14 @@ export interface TracksListener {
   replaced(before: MediaStreamTrack, after: MediaStreamTrack, stream: MediaStream): void;
 }
 
-export type Input = 'camera' | 'microphone';
+/** Told of what went wrong and of the way to try again, and of nothing when it is right again. */
+type TroubleListener = (kind: DeviceKind, trouble: Trouble | undefined, retry?: () => void) => void;
+
+const INPUTS = ['camera', 'microphone'] as const;
+/** Names of errors that may be of one device alone. */
+const WORTH_A_TRY: readonly unknown[] = ['NotFoundError', 'NotReadableError', 'OverconstrainedError'];
+
+export type Input = (typeof INPUTS)[number];
 
 /** What a camera is asked for: a browser encodes the picture once for each of the others, who see it the smaller. */
 function pictureFor(others: number): MediaTrackConstraints {
@@ -24,13 +31,14 @@ export class Devices {
   tracksListener: TracksListener | undefined;
   /** Told of every change. */
   readonly #changed: () => void;
-  /** Told of what went wrong, and of nothing when it is right again. */
-  readonly #troubled: (kind: DeviceKind, trouble: Trouble | undefined) => void;
+  readonly #troubled: TroubleListener;
   /** The devices that were chosen, by what they are. */
   readonly #chosen: { [Kind in Input]?: string } = {};
   #picture = pictureFor(0);
+  /** How often we have let go of everything: what was asked for before that comes too late. */
+  #stops = 0;
 
-  constructor(changed: () => void, troubled: (kind: DeviceKind, trouble: Trouble | undefined) => void) {
+  constructor(changed: () => void, troubled: TroubleListener) {
     this.#changed = changed;
     this.#troubled = troubled;
   }
@@ -48,22 +56,29 @@ export class Devices {
     return this.screen ? [this.stream, this.screen] : [this.stream];
   }
 
-  /** Asks for camera and microphone in one question. Where one of the two is missing, for the other. */
+  /** Asks for camera and microphone in one question. Where one of the two cannot be had, for the other. */
   async start(): Promise<void> {
-    try {
-      const { mediaDevices } = secureNavigator();
-      const both = await mediaDevices.getUserMedia({ audio: true, video: this.#picture });
-      for (const track of both.getTracks()) this.#take(track);
-    } catch (error) {
-      const { name } = Object(error);
-      if (name === 'NotFoundError' || name === 'NotReadableError') {
-        await this.#open('microphone');
-        await this.#open('camera');
-      } else {
-        this.#troubled('camera', deviceTrouble('camera', error));
-      }
-    }
+    const stops = this.#stops;
+    const error = await this.#get({ ...this.#constraintsOf('camera'), ...this.#constraintsOf('microphone') });
+    if (stops === this.#stops && error !== undefined) await this.#startEach(error);
     this.#changed();
+  }
+
+  async #startEach(error: unknown): Promise<void> {
+    const { name } = Object(error);
+    const isForbidden = name === 'NotAllowedError';
+    const wanted = isForbidden ? await notForbidden() : INPUTS;
+    const isWorthATry = isForbidden ? wanted.length === 1 : WORTH_A_TRY.includes(name);
+    const errors = INPUTS.map(() => error);
+    if (isWorthATry)
+      for (const [n, kind] of INPUTS.entries()) if (wanted.includes(kind)) errors[n] = await this.#getOne(kind);
+    const [camera, microphone] = errors;
+    const isSame = Object(camera).name === Object(microphone).name;
+    if (camera !== undefined && isSame)
+      this.#troubled('camera', deviceTrouble('camera and microphone', camera), () => void this.start());
+    else if (camera !== undefined) this.#fail('camera', camera);
+    if (microphone !== undefined && !isSame) this.#fail('microphone', microphone);
+    else this.#troubled('microphone', undefined);
   }
 
   async toggle(kind: DeviceKind): Promise<void> {
@@ -74,10 +89,10 @@ export class Devices {
     this.#changed();
   }
 
-  /** Uses another camera or microphone. */
+  /** Uses another camera or microphone: at once if it is open, else from then on. */
   async choose(kind: Input, deviceId: string): Promise<void> {
     this.#chosen[kind] = deviceId;
-    await this.#open(kind);
+    if (this.track(kind)) await this.#open(kind);
     this.#changed();
   }
 
@@ -93,6 +108,7 @@ export class Devices {
 
   /** Lets go of everything. */
   stop(): void {
+    this.#stops++;
     for (const stream of this.streams) for (const track of stream.getTracks()) track.stop();
     for (const track of this.stream.getTracks()) this.stream.removeTrack(track);
     this.screen = undefined;
@@ -107,14 +123,47 @@ export class Devices {
   }
 
   async #open(kind: Input): Promise<void> {
+    const error = await this.#getOne(kind);
+    if (error !== undefined) this.#fail(kind, error);
+  }
+
+  #fail(kind: Input, error: unknown): void {
+    this.#troubled(kind, deviceTrouble(kind, error), () => void this.#retry(kind));
+  }
+
+  /** For this one alone: the other may be off because the user wants it so. */
+  async #retry(kind: Input): Promise<void> {
+    await this.#open(kind);
+    this.#changed();
+  }
+
+  /** The chosen device, or any other where the chosen one is gone. Returns why there is none. */
+  async #getOne(kind: Input): Promise<unknown> {
+    const error = await this.#get(this.#constraintsOf(kind));
+    if (Object(error).name !== 'OverconstrainedError' || this.#chosen[kind] === undefined) return error;
+    delete this.#chosen[kind];
+    return await this.#get(this.#constraintsOf(kind));
+  }
+
+  #constraintsOf(kind: Input): MediaStreamConstraints {
     const deviceId = this.#chosen[kind];
     const wanted = { ...(kind === 'camera' && this.#picture), ...(deviceId && { deviceId: { exact: deviceId } }) };
+    return kind === 'camera' ? { video: wanted } : { audio: wanted };
+  }
+
+  /** Takes what the browser gives. Returns why it does not. */
+  async #get(constraints: MediaStreamConstraints): Promise<unknown> {
+    const stops = this.#stops;
     try {
       const { mediaDevices } = secureNavigator();
-      const opened = await mediaDevices.getUserMedia(kind === 'camera' ? { video: wanted } : { audio: wanted });
-      for (const track of opened.getTracks()) this.#take(track);
+      const opened = await mediaDevices.getUserMedia(constraints);
+      for (const track of opened.getTracks()) {
+        if (stops === this.#stops) this.#take(track);
+        else track.stop(); // we have left meanwhile
+      }
+      return undefined;
     } catch (error) {
-      this.#troubled(kind, deviceTrouble(kind, error));
+      return error;
     }
   }
 
@@ -131,7 +180,9 @@ export class Devices {
       this.tracksListener?.added(track, this.stream);
     }
     track.addEventListener('ended', () => {
-      this.#drop(track); // unplugged, or no longer allowed
+      if (track !== this.track(kind)) return; // another one is in use
+      this.#drop(track);
+      this.#troubled(kind, deviceLost(kind), () => void this.#retry(kind));
       this.#changed();
     });
     this.#troubled(kind, undefined);
@@ -152,9 +203,14 @@ export class Devices {
   }
 
   async #showScreen(): Promise<void> {
+    const stops = this.#stops;
     try {
       const { mediaDevices } = secureNavigator();
       const screen = await mediaDevices.getDisplayMedia({ video: true, audio: true });
+      if (stops !== this.#stops) {
+        for (const track of screen.getTracks()) track.stop();
+        return;
+      }
       this.screen = screen;
       for (const track of screen.getTracks()) {
         this.tracksListener?.added(track, screen);
@@ -165,7 +221,7 @@ export class Devices {
       }
       this.#troubled('screen', undefined);
     } catch (error) {
-      this.#troubled('screen', deviceTrouble('screen', error));
+      this.#troubled('screen', deviceTrouble('screen', error), () => void this.toggle('screen'));
     }
   }
 
@@ -180,8 +236,26 @@ export class Devices {
   }
 }
 
+/** No phone's browser can. On a page that is not secure none says so, and to try brings a sentence. */
+export function canShowScreen(): boolean {
+  return !navigator.mediaDevices || 'getDisplayMedia' in navigator.mediaDevices;
+}
+
 /** The navigator of a secure page: elsewhere it has no mediaDevices. */
 function secureNavigator(): Navigator {
   if (navigator.mediaDevices) return navigator;
   throw Object.assign(new Error('No secure context.'), { name: 'InsecureContextError' });
+}
+
+/** What the user has not forbidden this page for good; all, where the browser does not say. */
+async function notForbidden(): Promise<readonly Input[]> {
+  const isForbidden = async (name: Input): Promise<boolean> => {
+    try {
+      return (await navigator.permissions.query({ name })).state === 'denied';
+    } catch {
+      return false;
+    }
+  };
+  const forbidden = await Promise.all(INPUTS.map(isForbidden));
+  return INPUTS.filter((_, n) => !forbidden[n]);
 }

@@ -32,7 +32,26 @@ export function setIcon(element: Element, name: string): void {
   element.prepend(icon(name));
 }
 
+/** How long an announcement stands, in ms, before the next takes its place. */
+const ANNOUNCE_EVERY_MS = 1_000;
+
+/** What is said at a time of all that waits: a stranger may say any number of things, and the last are the newest. */
+const MAX_ANNOUNCED = 3;
+const MAX_ANNOUNCED_LENGTH = 500;
+
+let unsaid: string[] = [];
+let isSaying = false;
+
 /** Tells whoever listens rather than looks. */
 export function announce(text: string): void {
-  find('announcer', HTMLElement).textContent = text;
+  unsaid = [...unsaid, text.slice(0, MAX_ANNOUNCED_LENGTH)].slice(-MAX_ANNOUNCED);
+  if (!isSaying) sayNext();
+}
+
+function sayNext(): void {
+  isSaying = unsaid.length > 0;
+  if (!isSaying) return;
+  find('announcer', HTMLElement).textContent = unsaid.join(' ');
+  unsaid = [];
+  setTimeout(sayNext, ANNOUNCE_EVERY_MS);
 }

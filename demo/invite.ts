@@ -29,7 +29,7 @@ async function copyLink(field: HTMLInputElement, button: HTMLButtonElement): Pro
     () => false, // not a secure page, or not allowed
   );
   const label = button.querySelector('span');
-  const text = copied ? 'Copied' : 'Press Ctrl+C';
+  const text = copied ? 'Copied' : 'Now copy it';
   if (label) label.textContent = text;
   announce(copied ? 'The link is copied.' : 'The link is selected: copy it yourself.');
   setTimeout(() => {

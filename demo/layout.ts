@@ -27,7 +27,7 @@ export function layOut(count: number, area: Size, screens = 0): Box[] {
     const [stage, strip] = split(whole);
     return [...grid(screens, stage, Number.POSITIVE_INFINITY), ...grid(count - screens, strip)];
   }
-  if (count === 2 && screens === 0) return [whole, corner(area)];
+  if (count === 2 && screens === 0) return [...grid(1, whole), corner(whole)];
   return grid(count, whole, screens > 0 ? Number.POSITIVE_INFINITY : WIDEST);
 }
 

@@ -26,7 +26,8 @@ test.each([
 
 test('a key is taken from the fragment alone, however wrong it is', () => {
   expect(placeIn({ hash: '#lobby&key=short', search: '' })).toEqual({ room: 'lobby', key: 'short' });
-  expect(placeIn({ hash: '#lobby&key=', search: '' })).toEqual({ room: 'lobby', key: undefined });
+  for (const cut of ['', 'k', 'ke', 'key', 'key='])
+    expect(placeIn({ hash: `#lobby&${cut}`, search: '' })).toEqual({ room: 'lobby', key: '' });
   expect(placeIn({ hash: '', search: '?room=lobby&key=short' })).toEqual({ room: 'lobby', key: undefined });
 });
 

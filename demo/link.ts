@@ -8,12 +8,14 @@ export interface Place {
 
 /**
  * The room that a link names, or undefined. Whatever was typed is a room's name: `a+b&c=d` is one. A key counts in the
- * fragment alone, which no server sees.
+ * fragment alone, which no server sees. A link that was cut within its end has an empty one, with which nobody gets in: as if
+ * it had had none, one would speak without the encryption that the link was made for.
  */
 export function placeIn({ hash, search }: { hash: string; search: string }): Place | undefined {
-  const [, before = '', key] = /^#?(.*?)(?:&key=([^&]*))?$/s.exec(hash) ?? [];
+  const [, before = '', end] = /^#?(.*?)(&(?:k|ke|key|key=[^&]*)?)?$/s.exec(hash) ?? [];
+  const key = end?.slice('&key='.length);
   const room = decode(before) || new URLSearchParams(search).get('room');
-  return room ? { room, key: key || undefined } : undefined;
+  return room ? { room, key } : undefined;
 }
 
 /** The link to a room, from the address of this page. */

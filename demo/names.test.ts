@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { hue, initials, nameOf, tidy } from './names.ts';
+import { hue, initials, nameOf, tidy, tidyFileName } from './names.ts';
 
 test.each([
   ['Ada Lovelace', 'AL'],
@@ -9,6 +9,7 @@ test.each([
   ['  李 小龙 ', '李小'],
   ['👩‍🚀 Sally', '👩‍🚀S'],
   ['---', '?'],
+  ['Ada Lovelace (someone else)', 'AL'],
   ['', '?'],
 ])('the initials of %j are %j', (name, expected) => {
   expect(initials(name)).toBe(expected);
@@ -32,6 +33,48 @@ test.each([
   [{ name: '\u202e' }, 'Nameless'],
 ])('a peer with the metadata %j is called %j', (metadata, expected) => {
   expect(nameOf({ client_id: 'bot-1', metadata })).toBe(expected);
+});
+
+test.each([
+  'You',
+  'YOU',
+  ' y o u ',
+  'You:',
+  '(you)',
+  'Y\u200dou',
+  'You\u3164',
+  'Yo\ufe0fu\u034f',
+  'You\u2800',
+  'Ｙｏｕ',
+  'Ada',
+  'ada.',
+  'Ada (you)',
+  'Bob （you）',
+  'A\u00a0d a',
+])('a peer that calls itself %j is told apart from us, who are Ada', (name) => {
+  expect(nameOf({ client_id: 'bot-1', metadata: { name } }, 'Ada')).toBe(`${tidy(name)} (someone else)`);
+});
+
+test.each(['Youssef', 'Adam', 'Not you', 'Ada L', '🎉 Ada', '...'])('%j is a name like others', (name) => {
+  expect(nameOf({ client_id: 'bot-1', metadata: { name } }, 'Ada')).toBe(name);
+  expect(nameOf({ client_id: 'bot-1', metadata: { name } }, '---')).toBe(name);
+});
+
+test('a client id can look like us as well', () => {
+  expect(nameOf({ client_id: 'you', metadata: undefined })).toBe('you (someone else)');
+  expect(nameOf({ client_id: '...', metadata: undefined }, '...')).toBe('... (someone else)');
+});
+
+test.each([
+  ['holiday\u202egnp.exe', 'holiday gnp.exe'],
+  ['a\nb\u0000c.txt', 'a b c.txt'],
+  ['photo.png                    .exe', 'photo.png .exe'],
+  [`${'a'.repeat(300)}.tar.gz`, `${'a'.repeat(149)}…${'a'.repeat(43)}.tar.gz`],
+  ['😀'.repeat(200), '😀'.repeat(200)],
+  ['فایل\u200cها.pdf', 'فایل\u200cها.pdf'],
+  ['\u202e', 'Nameless'],
+])('a file %j is shown as %j', (name, expected) => {
+  expect(tidyFileName(name)).toBe(expected);
 });
 
 test('a colour is an angle, and names differ in it', () => {

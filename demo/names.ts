@@ -3,24 +3,70 @@
 /** Longest name that is shown, in characters: a stranger may send any. */
 const MAX_NAME_LENGTH = 40;
 
-/** The name that a peer goes by: the demo's own has one in its metadata, any other app a client id. */
-export function nameOf({ client_id, metadata }: { client_id: string; metadata: unknown }): string {
+/** Longest name of a file that is shown, and how much of that is its end, which says what kind of file it is. */
+const MAX_FILE_NAME_LENGTH = 200;
+const FILE_NAME_END = 50;
+
+/** What we are called among messages and files. */
+export const YOU = 'You';
+
+/** What is said after the name of somebody who could be taken for us. */
+const NOT_US = ' (someone else)';
+
+/**
+ * The name that a peer goes by: the demo's own has one in its metadata, any other app a client id. Names are anybody's to
+ * choose: one that looks like ours, `own`, or like what we are called here, is told apart.
+ */
+export function nameOf({ client_id, metadata }: { client_id: string; metadata: unknown }, own = ''): string {
   const { name } = Object(metadata);
-  return tidy(typeof name === 'string' ? name : client_id) || 'Nameless';
+  const shown = tidy(typeof name === 'string' ? name : client_id) || 'Nameless';
+  return looksLikeUs(shown, own) ? `${shown}${NOT_US}` : shown;
+}
+
+function looksLikeUs(name: string, own: string): boolean {
+  // Our own tile says `Ada (you)`.
+  return /\p{Ps}you\p{Pe}/u.test(squeezed(name)) || [YOU, own].some((each) => looksLike(name, each));
+}
+
+function looksLike(name: string, other: string): boolean {
+  const [a, b] = [name, other].map((each) => squeezed(each).replace(/\p{P}+/gu, ''));
+  return a === b && (a !== '' || name === other);
+}
+
+/** A name without case, spaces and what cannot be seen (a blank of Braille counts as a sign), and in plain letters. */
+function squeezed(name: string): string {
+  return name
+    .normalize('NFKC')
+    .toLowerCase()
+    .replace(/[\p{Default_Ignorable_Code_Point}\p{C}\p{Z}\s\u2800]+/gu, '');
 }
 
 /** A name in one line, of a length that can be shown, without characters that turn the direction of text. */
 export function tidy(name: string): string {
-  const visible = name
+  return [...inOneLine(name)].slice(0, MAX_NAME_LENGTH).join('').trim();
+}
+
+/** The same for the name of a file, of which the end is kept. */
+export function tidyFileName(name: string): string {
+  const all = [...inOneLine(name)];
+  if (all.length <= MAX_FILE_NAME_LENGTH) return all.join('') || 'Nameless';
+  const start = all.slice(0, MAX_FILE_NAME_LENGTH - FILE_NAME_END - 1);
+  return `${start.join('')}…${all.slice(-FILE_NAME_END).join('')}`;
+}
+
+function inOneLine(name: string): string {
+  return name
     .replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .replace(/\s+/g, ' ')
     .trim();
-  return [...visible].slice(0, MAX_NAME_LENGTH).join('').trim();
 }
 
 /** One or two letters: of the first word and the last. */
 export function initials(name: string): string {
-  const words = name.split(/[\s_-]+/).filter((word) => /[\p{L}\p{N}\p{Emoji}]/u.test(word));
+  const words = name
+    .replace(NOT_US, '')
+    .split(/[\s_-]+/)
+    .filter((word) => /[\p{L}\p{N}\p{Emoji}]/u.test(word));
   const [first = '?', ...others] = words;
   const chosen = [first, ...others.slice(-1)].map((word) => [...new Intl.Segmenter().segment(word)][0]?.segment ?? '');
   return chosen.join('').toLocaleUpperCase();

@@ -1,5 +1,6 @@
 /** One other in the room: the tiles for camera and screen, and what is known of both. */
 import type { Peer, PeerState } from '../src/client/index.ts';
+import { announce } from './dom.ts';
 import type { Tile, Tiles } from './tiles.ts';
 import { pairTrouble } from './trouble.ts';
 import type { Message } from './wire.ts';
@@ -47,6 +48,8 @@ export class Person {
     else if (state === 'failed') this.#tile.state = pairTrouble(this.name, reason);
     else if (state === 'disconnected') this.#tile.state = 'Connection lost. Looking for another way …';
     else this.#tile.state = state === 'waiting' ? 'Waiting for a free connection …' : 'Connecting …';
+    if (state === 'failed') announce(`No way to ${this.name} yet.`);
+    if (state === 'disconnected') announce(`The connection to ${this.name} is lost.`);
   }
 
   /** 0 to 1. */
@@ -68,6 +71,7 @@ export class Person {
   #show(): void {
     const screen = this.#media?.screen ? this.#streams.get(this.#media.screen) : undefined;
     if (screen) {
+      if (!this.#screenTile) announce(`${this.name} shares a screen.`);
       this.#screenTile ??= this.#tiles.add({ name: this.name, isScreen: true });
       this.#screenTile.show(screen, true);
     } else if (this.#screenTile) {

@@ -65,7 +65,8 @@ function wayOf(own: Report | undefined, other: Report | undefined): Way {
   if (!own || !other) return 'unknown';
   const kinds = [own['candidateType'], other['candidateType']];
   if (kinds.includes('relay')) return 'relayed';
-  return !kinds.includes('srflx') && isLocal(own) && isLocal(other) ? 'the same network' : 'direct';
+  const isSame = !kinds.includes('srflx') && ((isLocal(own) && isLocal(other)) || networkOf(own) === networkOf(other));
+  return isSame ? 'the same network' : 'direct';
 }
 
 /** A browser that hides its local address gives none, or a name that ends in .local: either is of the same network. */
@@ -77,6 +78,15 @@ function isLocal({ address }: Report): boolean {
     /^(127|10|192\.168|169\.254|172\.(1[6-9]|2\d|3[01]))\./.test(host) ||
     /^(::1$|f[cd][0-9a-f]{2}:|fe[89ab][0-9a-f]:)/i.test(host)
   );
+}
+
+/** The first three parts of an IPv4 address, the first four of an IPv6 one: in a home, the rest tells the devices apart. */
+function networkOf({ address }: Report): string {
+  const host = text(address);
+  if (!host.includes(':')) return host.split('.').slice(0, 3).join('.');
+  const [head = '', tail = ''] = host.split('::');
+  const zeros = host.includes('::') ? 8 - [...head.split(':'), ...tail.split(':')].filter(Boolean).length : 0;
+  return [...head.split(':').filter(Boolean), ...Array<string>(zeros).fill('0')].slice(0, 4).join(':');
 }
 
 function endOf(candidate: Report | undefined): string {

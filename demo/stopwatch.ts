@@ -12,9 +12,12 @@ export const server = {
   sent: 0,
   received: 0,
   lastAt: 0,
-  /** Why it ended the last connection, as a close code. */
-  closeCode: 0,
 };
+
+/** A call begins. */
+export function forgetTimes(): void {
+  Object.assign(server, { openedAt: 0, answeredAt: 0, sent: 0, received: 0, lastAt: performance.now() });
+}
 
 const PINGS: readonly unknown[] = ['ping', 'pong'];
 
@@ -30,9 +33,6 @@ export class TimedWebSocket extends WebSocket {
       if (PINGS.includes(data)) return;
       note('received');
       server.answeredAt ||= server.lastAt;
-    });
-    this.addEventListener('close', ({ code }) => {
-      server.closeCode = code;
     });
   }
 
@@ -55,15 +55,29 @@ export interface Steps {
   dtls?: number;
 }
 
+/** The steps of the newest connection with each other, by the fingerprint of the other's certificate. */
+const stepsWith = new Map<string, Steps>();
+
+/** What is known of the newest connection with that other (peer.fingerprint); it goes on being filled in. */
+export function stepsTo(fingerprint = ''): Steps | undefined {
+  return stepsWith.get(fingerprint);
+}
+
+const isOfMedia = (description: RTCSessionDescription | null): description is RTCSessionDescription =>
+  /^m=/m.test(description?.sdp ?? '');
+
 export class TimedConnection extends RTCPeerConnection {
-  readonly steps: Steps = {};
+  readonly #steps: Steps = {};
 
   constructor(configuration?: RTCConfiguration) {
     super(configuration);
     this.addEventListener('signalingstatechange', () => {
-      if (this.signalingState === 'have-local-offer' || this.signalingState === 'have-remote-offer')
-        this.#reach('offer');
-      if (this.signalingState === 'stable') this.#reach('answer');
+      // A joiner first answers an offer of nothing, so as to be ICE controlled: that is no step.
+      const { localDescription: ours, remoteDescription: theirs } = this;
+      if (isOfMedia(ours) || isOfMedia(theirs)) this.#reach('offer');
+      if (this.signalingState !== 'stable' || !isOfMedia(theirs)) return;
+      this.#reach('answer');
+      this.#file(theirs);
     });
     this.addEventListener('iceconnectionstatechange', () => {
       if (['connected', 'completed'].includes(this.iceConnectionState)) this.#reach('ice');
@@ -75,6 +89,11 @@ export class TimedConnection extends RTCPeerConnection {
   }
 
   #reach(step: keyof Steps): void {
-    this.steps[step] ??= performance.now();
+    this.#steps[step] ??= performance.now();
+  }
+
+  #file({ sdp }: RTCSessionDescription): void {
+    const [, hash = '', digits = ''] = /^a=fingerprint:(\S+) (\S+)/m.exec(sdp) ?? [];
+    stepsWith.set(`${hash.toLowerCase()} ${digits.toUpperCase()}`, this.#steps);
   }
 }

@@ -35,7 +35,7 @@ export class Tile {
     const label = make(
       'p',
       { className: 'name' },
-      make('span', {}, isOwn && !isScreen ? `${name} (you)` : this.#name),
+      make('span', { dir: 'auto' }, isOwn && !isScreen ? `${name} (you)` : this.#name),
       this.#muted,
     );
     this.item.append(face, this.#video, label, this.#state);

@@ -25,3 +25,13 @@ test('an offer that was made ahead takes no time', () => {
 test('what is not done yet is not shown', () => {
   expect(stages({ start: 100 })).toEqual([]);
 });
+
+test('what the browser tells of after the channel was open was done by then', () => {
+  expect(stages({ start: 100, offer: 105, answer: 140, ice: 120, dtls: 150, channel: 130 })).toEqual([
+    { name: 'Offer', from: 0, to: 5 },
+    { name: 'Answer', from: 5, to: 30 },
+    { name: 'ICE', from: 30, to: 30 },
+    { name: 'DTLS', from: 30, to: 30 },
+    { name: 'Channel', from: 30, to: 30 },
+  ]);
+});

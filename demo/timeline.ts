@@ -29,13 +29,17 @@ const NAMES = {
 
 const ORDER = ['socket', 'peers', 'offer', 'answer', 'ice', 'dtls', 'channel'] as const;
 
-/** The steps that are done, in their order: each begins where the one before ends. */
+/**
+ * The steps that are done, in their order: each begins where the one before ends. With an open channel all are done: the
+ * browser may tell of some later.
+ */
 export function stages(times: Times): Stage[] {
+  const { channel: last = Number.POSITIVE_INFINITY } = times;
   let before = 0;
   return ORDER.flatMap((step) => {
     const at = times[step];
     if (at === undefined) return [];
-    const to = Math.max(before, at - times.start);
+    const to = Math.max(before, Math.min(at, last) - times.start);
     const stage = { name: NAMES[step], from: before, to };
     before = to;
     return [stage];

@@ -3,7 +3,7 @@ import type { Peer } from '../src/client/index.ts';
 import { find, make } from './dom.ts';
 import { plot } from './plot.ts';
 import { type Reading, read } from './stats.ts';
-import { server, TimedConnection } from './stopwatch.ts';
+import { type Steps, server, stepsTo } from './stopwatch.ts';
 import { stages, type Times } from './timeline.ts';
 
 /** How often the panel looks, in ms, and how many looks a plot shows. */
@@ -15,10 +15,10 @@ const pairs = new Map<Peer, Pair>();
 let areAddressesShown = false;
 
 const sums = make('p');
-const addresses = make('button', { type: 'button', className: 'plain', ariaPressed: 'false' }, 'Show addresses');
+const addresses = make('button', { type: 'button', className: 'plain' }, 'Show addresses');
 addresses.addEventListener('click', () => {
   areAddressesShown = !areAddressesShown;
-  addresses.ariaPressed = String(areAddressesShown);
+  addresses.textContent = areAddressesShown ? 'Hide addresses' : 'Show addresses';
   void refresh();
 });
 const list = make('div', { className: 'pairs' });
@@ -33,6 +33,8 @@ interface Pair {
   sas: HTMLElement;
   meters: HTMLElement;
   times: Times;
+  /** Of the first connection; the browser may tell of them after it has opened the channel. */
+  steps?: Steps | undefined;
   name: string;
   readings: Reading[];
 }
@@ -57,22 +59,22 @@ export function reached(peer: Peer): number {
   if (!pair) return 0;
   const { times } = pair;
   times.channel ??= performance.now();
-  // With an open channel both are done, though the browser may tell of them after it.
-  const { channel: ice, channel: dtls } = times;
-  if (peer._pc instanceof TimedConnection) Object.assign(times, { ice, dtls }, peer._pc.steps);
   // The same on both sides, unless somebody sits between. The connection may be gone before it is known.
   peer.sas.then(({ digits, emoji }) => showSas(pair.sas, digits, emoji)).catch(() => undefined);
   return times.channel - times.start;
 }
 
 function showSas(place: HTMLElement, digits: string, emoji: string[]): void {
-  const explanation = `If ${digits} stands here for the other, too, nobody sits between you: read it to each other.`;
+  // The digits alone can be made to agree (SECURITY.md).
+  const explanation = `Read these and ${digits} to each other: if both have the same, nobody sits between you.`;
   place.replaceChildren(make('strong', {}, emoji.join(' ')), ' ', explanation);
 }
 
 export function unfollow(peer: Peer): void {
   pairs.get(peer)?.view.remove();
   pairs.delete(peer);
+  const [first] = pairs.values();
+  if (first && pairs.size === 1) first.view.open = true;
 }
 
 setInterval(() => {
@@ -98,7 +100,10 @@ async function refreshPair(peer: Peer, pair: Pair): Promise<void> {
   const { times, name, summary, readings } = pair;
   const total = times.channel === undefined ? 'not connected yet' : `${Math.round(times.channel - times.start)} ms`;
   summary.replaceChildren(make('span', {}, name), make('strong', {}, total));
-  pair.chart.replaceChildren(chartOf(times));
+  if (peer.connected) pair.steps ??= stepsTo(peer.fingerprint);
+  // With an open channel ICE and DTLS are done, even where the browser has told of neither.
+  const { channel } = times;
+  pair.chart.replaceChildren(chartOf({ ...times, ...(channel && { ice: channel, dtls: channel }), ...pair.steps }));
   if (!peer.connected) return;
   const reports = new Map(Object(await peer.getStats()));
   const reading = read(
@@ -123,7 +128,7 @@ function chartOf(times: Times): HTMLElement {
   const total = Math.max(1, steps.at(-1)?.to ?? 1);
   const rows = steps.map(({ name, from, to }) => {
     const bar = make('span', { className: 'bar-of' });
-    bar.style.setProperty('margin-left', `${(from / total) * 100}%`);
+    bar.style.setProperty('margin-left', `min(${(from / total) * 100}%, 100% - 3px)`); // the least that is seen
     bar.style.setProperty('width', `${((to - from) / total) * 100}%`);
     return make(
       'tr',
@@ -145,7 +150,7 @@ function meter(
   format: (value: number) => string,
 ): HTMLElement[] {
   const last = readings.at(-1)?.[field];
-  const values = readings.map((reading) => reading[field] ?? 0);
+  const values = readings.flatMap((reading) => reading[field] ?? []); // a first one has no difference
   const value = make('dd', {}, make('span', {}, last === undefined ? '–' : format(last)));
   value.append(plot(values, POINTS));
   return [make('dt', {}, name), value];

@@ -22,6 +22,18 @@ test.each([
   ['another app', { type: 'chat', text: 'another app' }],
   ['{"type":', { type: 'chat', text: '{"type":' }],
   ['a'.repeat(5000), { type: 'chat', text: 'a'.repeat(4000) }],
+  [
+    '{"type":"file","id":1,"name":"holiday\\u202egnp.exe","size":1,"kind":""}',
+    { type: 'file', id: 1, name: 'holiday gnp.exe', size: 1, kind: '' },
+  ],
+  [
+    `{"type":"file","id":1,"name":"${'a'.repeat(5000)}.png","size":1,"kind":"${'a'.repeat(5000)}"}`,
+    { type: 'file', id: 1, name: `${'a'.repeat(149)}…${'a'.repeat(46)}.png`, size: 1, kind: 'a'.repeat(255) },
+  ],
+  [
+    `{"type":"media","screen":"${'a'.repeat(5000)}"}`,
+    { type: 'media', microphone: false, camera: false, screen: 'a'.repeat(255) },
+  ],
   ['{"type":"media"}', { type: 'media', microphone: false, camera: false, screen: '' }],
 ])('%j is taken for %j', (text, message) => {
   expect(arrive(text)).toEqual(message);

@@ -2,6 +2,7 @@
  * What the demo's pages say to each other on their data channels. A message is JSON, or a part of a file: a zero byte,
  * three unused ones, the file's id as u32 in little endian, then the bytes.
  */
+import { tidyFileName } from './names.ts';
 
 export type Message =
   | { type: 'chat'; text: string }
@@ -17,9 +18,9 @@ export type Message =
 
 const HEADER_BYTES = 8;
 
-/** Longest text and file name that are taken, in UTF-16 units. */
-export const MAX_TEXT_LENGTH = 4_000;
-const MAX_FILE_NAME_LENGTH = 255;
+/** Longest text that is taken, and longest id of a stream or kind of a file, in UTF-16 units. */
+const MAX_TEXT_LENGTH = 4_000;
+const MAX_WORD_LENGTH = 255;
 
 export function encode(message: Message): string | Uint8Array {
   if (message.type !== 'part') return JSON.stringify(message);
@@ -53,13 +54,13 @@ function check(fields: Record<string, unknown>): Message | undefined {
       type,
       microphone: microphone === true,
       camera: camera === true,
-      screen: typeof screen === 'string' ? screen : '',
+      screen: typeof screen === 'string' ? screen.slice(0, MAX_WORD_LENGTH) : '',
     };
   }
   if (!isCount(id)) return undefined;
   if (type === 'withdraw' || type === 'refuse') return { type, id };
   if (type === 'file' && typeof name === 'string' && typeof kind === 'string' && isCount(size))
-    return { type, id, name: name.slice(0, MAX_FILE_NAME_LENGTH), size, kind };
+    return { type, id, name: tidyFileName(name), size, kind: kind.slice(0, MAX_WORD_LENGTH) };
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import manifest from '../package.json' with { type: 'json' };
 /** Title, summary, and a list of the documents that README links, each with its own title and first sentence. */
 export function llmsText(read: (path: string) => string): string {
   const paths = new Set(
-    Array.from(read('README.md').matchAll(/\]\(((?:docs\/)?[\w-]+\.md)(?:#[\w-]+)?\)/g), ([, path = '']) => path),
+    Array.from(read('README.md').matchAll(/\]\(((?:\w+\/)?[\w-]+\.md)(?:#[\w-]+)?\)/g), ([, path = '']) => path),
   );
   const lines = [...paths].toSorted().map((path) => {
     const [heading = '', ...paragraphs] = read(path).split('\n\n');

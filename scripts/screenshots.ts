@@ -14,7 +14,7 @@ const SIZES = [
 const wanted = process.argv.slice(2);
 
 await mkdir(FOLDER, { recursive: true });
-const [server, pages, browser] = await Promise.all([startDev(), servePage(), launchChromium()]);
+const [server, pages, browser] = await Promise.all([startDev(), servePage(), launchChromium([], { isWhole: true })]);
 try {
   for (const [name, open] of Object.entries(demoStates)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;

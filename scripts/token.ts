@@ -11,7 +11,7 @@ const USAGE = `npm run token -- --room lobby [--room another] [--prefix team-] [
   --ttl     seconds until it expires; an hour if not given
   --max     most peers in the room
   --host    the bearer may remove others
-The secret is AUTH_SECRET, from the environment or from .dev.vars.`;
+AUTH_SECRET, and AUTH_TOKEN_SECONDS if your server has it, come from the environment or from .dev.vars.`;
 
 /** Throws Error with a sentence for what makes no good token. */
 async function makeToken(args: string[]): Promise<string> {
@@ -27,10 +27,10 @@ async function makeToken(args: string[]): Promise<string> {
     },
   });
   const { room: rooms, prefix, sub, ttl, max, host } = values;
-  if (rooms.length === 0 && prefix === undefined) throw new Error('Name a room: --room lobby, or --prefix team-.');
-  if (!Number.isInteger(Number(ttl))) throw new Error(`--ttl is ${ttl}: it must be a whole number of seconds.`);
-  const secret = process.env['AUTH_SECRET'] || devVars()['AUTH_SECRET'];
-  const settings = readTokenSettings({ AUTH_SECRET: secret });
+  if (![...rooms, prefix ?? ''].some(Boolean)) throw new Error('Name a room: --room lobby, or --prefix team-.');
+  if (!/^\d+$/.test(ttl)) throw new Error(`--ttl is ${ttl}: it must be a whole number of seconds.`);
+  const secret = setting('AUTH_SECRET');
+  const settings = readTokenSettings({ AUTH_SECRET: secret, AUTH_TOKEN_SECONDS: setting('AUTH_TOKEN_SECONDS') });
   if (!secret) throw new Error('There is no AUTH_SECRET, in the environment or in .dev.vars.');
   const token = await new SignJWT({
     rooms,
@@ -46,6 +46,10 @@ async function makeToken(args: string[]): Promise<string> {
   const verdict = await verifyToken(token, rooms[0] ?? prefix ?? '', settings, Date.now());
   if ('refusal' in verdict) throw new Error(`${verdict.refusal.reason}.`);
   return token;
+}
+
+function setting(name: string): string | undefined {
+  return process.env[name] || devVars()[name];
 }
 
 function devVars(): NodeJS.Dict<string> {

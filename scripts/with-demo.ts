@@ -12,7 +12,7 @@ interface WithDemo extends Env {
 export default {
   fetch(request, env) {
     const pathname = URL.parse(request.url)?.pathname ?? '';
-    if (pathname === '/demo') return new Response(null, { status: 307, headers: { Location: '/demo/' } });
+    if (pathname === '/demo') return new Response(null, { status: 307, headers: { Location: 'demo/' } });
     const file = env.DEMO[pathname];
     if (!file || !['GET', 'HEAD'].includes(request.method)) return worker.fetch(request, env);
     return new Response(request.method === 'HEAD' ? null : file.body, { headers: file.headers });

@@ -16,6 +16,7 @@ import type { Settings } from '../src/worker/settings.ts';
 /** The part of wrangler.toml used here; wrangler's own types need packages that it does not bring along. */
 interface WranglerConfig {
   compatibility_date: string;
+  compatibility_flags: string[];
   vars: Record<string, string | number>;
   durable_objects: { bindings: { name: string; class_name: string }[] };
 }
@@ -77,7 +78,7 @@ async function builtDemo(): Promise<Record<string, { headers: Record<string, str
 }
 
 function capnp(
-  { compatibility_date, durable_objects }: WranglerConfig,
+  { compatibility_date, compatibility_flags, durable_objects }: WranglerConfig,
   script: string,
   settings: string[],
   outbound?: string,
@@ -101,6 +102,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [(name = "index.js", esModule = embed "${script}")],
   compatibilityDate = "${compatibility_date}",
+  compatibilityFlags = ${JSON.stringify(compatibility_flags)},
   bindings = [${[demo, ...fromEnvironment, ...rooms].join(', ')}],
   durableObjectNamespaces = [${classes.join(', ')}],
   ${outbound ? 'globalOutbound = "outbound",' : ''}
@@ -119,6 +121,8 @@ ${exported.join('\n')}
 PORT="\${PORT:-8787}"
 case "$PORT" in *[!0-9]*) echo "PORT is '$PORT': it must be a number, such as 8787." >&2; exit 1;; esac
 STORAGE="\${STORAGE:-storage}"
+# What is stored has the secrets by which clients come back to their places: for no other user of the machine.
+umask 077
 mkdir -p "$STORAGE"
 exec workerd serve "$(dirname "$0")/config.capnp" \\
   --socket-addr "http=\${HOST:-127.0.0.1}:$PORT" --directory-path "storage=$STORAGE" "$@"
@@ -131,8 +135,9 @@ function quoted(text: string): string {
 }
 
 /**
- * Starts what writeServer has written, with this environment beside our own; `within` may put a command before it. Resolves when it listens; rejects with
- * Error if it ends instead. The pid is that of workerd itself.
+ * Starts what writeServer has written, with this environment beside our own; `within` may put a command before it.
+ * Resolves when it listens; rejects with Error if it ends instead. The pid is that of workerd itself. It ends with us,
+ * unless we are killed.
  */
 export async function startServer(
   folder: string,
@@ -146,9 +151,12 @@ export async function startServer(
     env: { ...process.env, PATH: `${bin}:${process.env['PATH']}`, ...env },
     stdio: ['ignore', output, output, 'pipe'],
   });
+  const end = (): boolean => child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (said += chunk));
-  if (!(await isListening(child))) throw new Error(`workerd did not start:\n${said}`);
+  if (!(await isListening(child))) throw new Error(`workerd did not start. ${said}`);
   return child;
 }
 

@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   worker: ['worker', 'room', 'protocol'],
   client: ['client', 'protocol'],
   react: ['client'],
-  yjs: ['client'],
+  yjs: ['yjs', 'client'],
   'index.ts': ['worker', 'room', 'protocol'],
 };
 
@@ -45,4 +45,16 @@ test('no file imports itself by way of others', () => {
     return reached.has(file);
   });
   expect(circles).toEqual([]);
+});
+
+test('the demo and the examples use what the package exports, and nothing else', () => {
+  const apps = globSync(['demo/**/*.ts', 'examples/**/*.{ts,tsx,html}']);
+  const found = apps.flatMap((file) => {
+    const text = readFileSync(file, 'utf8');
+    const own = text.match(/(?:\.|\?\.|\[['"]|[{,]\s*)_[a-z]\w*/gi) ?? []; // P2PCF's apps reach for _pc and such
+    const reached = Array.from(text.matchAll(/'(\.\.\/(?!src\/client\/index\.ts')[^']*)'/g), ([, path = '']) => path);
+    return [...own, ...reached].map((what) => `${file}: ${what}`);
+  });
+  expect(apps).not.toEqual([]);
+  expect(found).toEqual([]);
 });

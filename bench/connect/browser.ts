@@ -9,13 +9,15 @@ import { listen } from '../../test/support/listen.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-export function startBrowser(): Promise<Browser> {
+/** `trials` are Chromium's field trials, as it takes them: `Name/Enabled/`, one after the other. */
+export function startBrowser(trials = ''): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     args: [
       ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
       ...['--disable-background-networking', '--disable-component-update'],
       '--disable-features=WebRtcHideLocalIpsWithMdns', // candidates are addresses, not names to be looked up
+      ...(trials ? [`--force-fieldtrials=${trials}`] : []),
     ],
   });
 }

@@ -15,6 +15,7 @@ import {
   type SignalingServer,
   startBareRelay,
   startOurs,
+  startOursWithTurn,
   startP2pcf,
   startPeerJs,
   startSocketIo,
@@ -27,7 +28,7 @@ interface Stack {
   name: string;
   /** Its pages, in stacks/: the joiner's and the residents'. */
   pages: [joiner: string, residents: string];
-  start(): Promise<SignalingServer>;
+  start(pagesOrigin: string): Promise<SignalingServer>;
   /** How long the room has to itself, in ms; SETTLE_MS, if not given. */
   settleMs?: () => number;
   /** What it is compared with; BASELINE, if not given. */
@@ -100,6 +101,12 @@ const STACKS: Stack[] = [
     baseline: 'bare-media',
   },
   { id: 'sealed', name: 'P2PCF-WS with a key', pages: ['sealed', 'sealed'], start: startOurs },
+  {
+    id: 'turn',
+    name: 'P2PCF-WS with a TURN server, not needed',
+    pages: ['turn', 'turn'],
+    start: startOursWithTurn,
+  },
 ];
 
 /** What the others are compared with. */
@@ -123,10 +130,17 @@ const WITHIN_MS = 60_000;
 /** The browser's first connections are slower. */
 const WARM_UP_ROUNDS = 1;
 
+/** How far away the server is: the delay of each message, and of the upgrade, each way in ms. */
+const DISTANCES = [
+  { name: 'loopback', delayMs: 0, upgradeMs: 0 },
+  { name: `+${DELAY_MS} ms each way`, delayMs: DELAY_MS, upgradeMs: 0 },
+  { name: 'on the upgrade, too', delayMs: DELAY_MS, upgradeMs: DELAY_MS },
+];
+
 /** One stack at one distance, and what came of it. */
 interface Track {
   stack: Stack;
-  delayMs: number;
+  distance: string;
   serverUrl: string;
   connections: Connection[];
 }
@@ -144,6 +158,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '20' },
     residents: { type: 'string', default: '1' },
     timeline: { type: 'boolean', default: false },
+    trials: { type: 'string', default: '' },
   },
 });
 const rounds = Number(values.rounds);
@@ -161,15 +176,16 @@ try {
 }
 
 async function measure(): Promise<Track[]> {
+  const pages = await willStop(servePages([...new Set(stacks.flatMap(({ pages }) => pages))]));
   const tracks: Track[] = [];
   for (const stack of stacks) {
-    const near = await willStop(stack.start());
-    const far = await willStop(startDelay(near.url, DELAY_MS));
-    tracks.push({ stack, delayMs: 0, serverUrl: near.url, connections: [] });
-    tracks.push({ stack, delayMs: DELAY_MS, serverUrl: far.url, connections: [] });
+    const near = await willStop(stack.start(pages.url));
+    for (const { name, delayMs, upgradeMs } of DISTANCES) {
+      const server = delayMs === 0 ? near : await willStop(startDelay(near.url, delayMs, upgradeMs));
+      tracks.push({ stack, distance: name, serverUrl: server.url, connections: [] });
+    }
   }
-  const pages = await willStop(servePages([...new Set(stacks.flatMap(({ pages }) => pages))]));
-  const browser = await startBrowser();
+  const browser = await startBrowser(values.trials);
   started.push({ stop: () => browser.close() });
   const initScript = values.timeline ? ((await bundle(['trace.ts'])).get('trace') ?? '') : '';
   let first = await openPage(browser, initScript);
@@ -261,25 +277,19 @@ async function timelineOf(first: Page, second: Page, startedAt: number): Promise
 function table(tracks: Track[]): string {
   const headings = [
     'stack',
-    'loopback, ms',
-    'to bare',
-    `+${DELAY_MS} ms each way, ms`,
-    'to bare',
+    ...DISTANCES.flatMap(({ name }) => [`${name}, ms`, 'to bare']),
     'messages to the server',
     'rounds',
   ];
   const rows = stacks.map((stack) => {
-    const [near = [], far = []] = connectionsOf(tracks, stack.id);
-    const [bareNear = [], bareFar = []] = connectionsOf(tracks, stack.baseline ?? BASELINE);
-    const messages = new Set([near, far].map((connections) => median(connections.map(({ messages }) => messages))));
+    const ours = connectionsOf(tracks, stack.id);
+    const bare = connectionsOf(tracks, stack.baseline ?? BASELINE);
+    const messages = new Set(ours.map((connections) => median(connections.map(({ messages }) => messages))));
     return [
       stack.name,
-      spread(near),
-      ratio(near, bareNear),
-      spread(far),
-      ratio(far, bareFar),
+      ...ours.flatMap((connections, n) => [spread(connections), ratio(connections, bare[n] ?? [])]),
       [...messages].join(', '),
-      near.length,
+      ours[0]?.length ?? 0,
     ];
   });
   return [headings, ['---', ...headings.slice(1).map(() => '---:')], ...rows]
@@ -287,7 +297,7 @@ function table(tracks: Track[]): string {
     .join('\n');
 }
 
-/** Those without a delay, and those with it. */
+/** At each distance, in the order of DISTANCES. */
 function connectionsOf(tracks: Track[], id: string): Connection[][] {
   return tracks.filter(({ stack }) => stack.id === id).map(({ connections }) => connections);
 }
@@ -303,8 +313,8 @@ function ratio(connections: Connection[], baseline: Connection[]): string {
 }
 
 /** The median connection's. */
-function timeline({ stack, delayMs, connections }: Track): string {
+function timeline({ stack, distance, connections }: Track): string {
   const byDuration = connections.toSorted((a, b) => a.ms - b.ms);
   const lines = byDuration[byDuration.length >> 1]?.timeline ?? [];
-  return [`\n${stack.name}, +${delayMs} ms`, ...lines].join('\n');
+  return [`\n${stack.name}, ${distance}`, ...lines].join('\n');
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { startCoturn } from '../../test/support/coturn.ts';
 import { freePort } from '../../test/support/listen.ts';
 import { startWorkerd } from '../../test/support/server.ts';
 
@@ -18,6 +19,20 @@ export interface SignalingServer {
 }
 
 export const startOurs = (): Promise<SignalingServer> => startWorkerd();
+
+/** Every page of that origin is given credentials for a TURN server, coturn, which is here, too. */
+export async function startOursWithTurn(origin: string): Promise<SignalingServer> {
+  const coturn = await startCoturn();
+  const turn = { TURN_OPEN: 'true', TURN_URLS: `turn:${coturn.address}`, TURN_SECRET: coturn.secret };
+  const { url, stop } = await startWorkerd({ vars: { ALLOWED_ORIGINS: origin, ...turn } });
+  return {
+    url,
+    async stop() {
+      await stop();
+      await coturn.stop();
+    },
+  };
+}
 
 export const startBareRelay = (): Promise<SignalingServer> => startWorkerd({ main: 'bench/bare-relay.ts' });
 

@@ -1,10 +1,14 @@
 /** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
 import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
-import { MAX_DATA_BYTES, newSignalAllowance, signalsIn } from './limits.ts';
+import { attempt } from './events.ts';
+import { MAX_DATA_BYTES, MAX_WAITING_BYTES, newSignalAllowance, STALLED_AFTER_MS, signalsIn } from './limits.ts';
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
+
+/** How often to look whether the other takes anything, in ms, while a message waits. */
+const LOOK_EVERY_MS = 10_000;
 
 /** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
 export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
@@ -21,6 +25,8 @@ export interface ChannelListener {
   peerId(): string;
   opened(): void;
   closed(): void;
+  /** Whether the other can be reached, as far as ICE can tell. */
+  isAlive(): boolean;
   message(bytes: Uint8Array<ArrayBuffer>): void;
   /** So much of a message that comes in parts is here. */
   progress(receivedBytes: number, totalBytes: number): void;
@@ -34,10 +40,11 @@ export class Channel {
   readonly #listener: ChannelListener;
   readonly #reassembly: Reassembly;
   readonly #signalAllowance = newSignalAllowance();
-  #isOpen = false;
   #isClosed = false;
   #sending = Promise.resolve();
   #sendsUnderWay = 0;
+  /** Of the messages that are under way. */
+  #waitingBytes = 0;
   #messageId = 0;
   /** Continues the send that waits for room in the buffer. */
   #wake: (() => void) | undefined;
@@ -60,18 +67,25 @@ export class Channel {
 
   /**
    * Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before, or
-   * if the message is too long.
+   * if the message is too long, or too much waits already.
    */
   async send(message: Message, onProgress?: Progress): Promise<void> {
     const length = message instanceof Uint8Array ? message.length : message.size;
     if (length > MAX_DATA_BYTES)
       throw new Error(`The message has ${length} bytes; ${MAX_DATA_BYTES} is the most. Send it in parts.`);
+    if (this.#waitingBytes + length > MAX_WAITING_BYTES)
+      throw new Error(
+        `${this.#waitingBytes} bytes wait to be sent to ${this.#listener.peerId()}: wait until send resolves.`,
+      );
+    this.#waitingBytes += length;
     const isFirst = this.#sendsUnderWay++ === 0;
     // What cannot go into the channel now is copied: the app may use its buffer again. A Blob never changes.
     const own = isFirst && this.#hasRoom(length) ? message : message.slice();
     if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
     else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
-    await this.#sending;
+    await this.#sending.finally(() => {
+      this.#waitingBytes -= length;
+    });
   }
 
   /** Sends a signal in P2PCF's form, ahead of messages that wait. */
@@ -100,7 +114,6 @@ export class Channel {
 
   /** Listens and sends no more. The connection closes the channel itself. */
   release(): void {
-    this.#isOpen = false;
     this.#isClosed = true;
     this.#reassembly.clear();
     this.rtc.onmessage = this.rtc.onclose = this.rtc.onopen = null;
@@ -108,9 +121,7 @@ export class Channel {
   }
 
   #opened(): void {
-    if (this.#isClosed) return;
-    this.#isOpen = true;
-    this.#listener.opened();
+    if (!this.#isClosed) this.#listener.opened();
   }
 
   #receive(data: unknown): void {
@@ -131,20 +142,33 @@ export class Channel {
       const message = given instanceof Uint8Array ? given : new Uint8Array(await given.arrayBuffer());
       let sent = 0;
       for (const frame of toFrames(message, this.#nextMessageId())) {
-        // Of one that is closed there is nothing to wait for.
-        while (!this.#isClosed && !this.#hasRoom(frame.length)) {
-          await new Promise<void>((resolve) => {
-            this.#wake = resolve;
-          });
-        }
+        await this.#untilRoomFor(frame.length);
         // A channel is closing for a moment before it says that it is closed.
-        if (!this.#isOpen || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
+        if (this.#isClosed || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
         this.rtc.send(frame);
         sent = Math.min(sent + frame.length, message.length);
-        onProgress?.(sent, message.length);
+        attempt(() => onProgress?.(sent, message.length));
       }
     } finally {
       this.#sendsUnderWay--;
+    }
+  }
+
+  /** Of a channel that is closed there is nothing to wait for. */
+  async #untilRoomFor(bytes: number): Promise<void> {
+    let stalledMs = 0;
+    while (!this.#isClosed && !this.#hasRoom(bytes)) {
+      const before = this.rtc.bufferedAmount;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LOOK_EVERY_MS);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      const isStalled = this.rtc.bufferedAmount >= before && this.#listener.isAlive();
+      stalledMs = isStalled ? stalledMs + LOOK_EVERY_MS : 0;
+      if (stalledMs >= STALLED_AFTER_MS) this.#listener.exceeded('It does not read what it is sent.');
     }
   }
 
@@ -165,21 +189,35 @@ export function notConnected(peerId: string): Error {
 
 /** What is sent of a message. Throws TypeError for what cannot be. */
 export function toMessage(data: Data): Message {
-  return globalThis.Blob && data instanceof Blob ? data : toBytes(data, ', view of one or Blob');
+  return isBlob(data) ? data : toBytes(data, ', view of one or Blob');
 }
 
 /** The bytes of a message. Throws TypeError for what has none at hand; `others` names what may be passed beside. */
 export function toBytes(data: unknown, others = ' or view of one'): Uint8Array<ArrayBuffer> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
   if (bytes) return bytes;
-  const kind = Object.prototype.toString.call(data).slice(8, -1);
-  throw new TypeError(`${kind} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`);
+  throw new TypeError(
+    `${kindOf(data)} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`,
+  );
 }
 
 /** The bytes of a buffer or of a view, undefined of anything else. */
 export function asBytes(data: unknown): Uint8Array<ArrayBuffer> | undefined {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (isBuffer(data)) return new Uint8Array(data);
   if (!ArrayBuffer.isView(data)) return undefined;
   const { buffer, byteOffset, byteLength } = data;
-  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+  return isBuffer(buffer) ? new Uint8Array(buffer, byteOffset, byteLength) : undefined;
+}
+
+/** Also of another frame of the page, which has classes of its own. */
+function isBuffer(data: unknown): data is ArrayBuffer {
+  return kindOf(data) === 'ArrayBuffer';
+}
+
+function isBlob(data: unknown): data is Blob {
+  return ['Blob', 'File'].includes(kindOf(data));
+}
+
+function kindOf(data: unknown): string {
+  return Object.prototype.toString.call(data).slice(8, -1);
 }

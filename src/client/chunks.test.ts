@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { markSignal, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { MAX_DATA_BYTES, MAX_HELD_BYTES } from './limits.ts';
 
@@ -149,7 +149,12 @@ test.each([16_004, 262_144])('a frame of %i bytes is not held: it would count as
   reassembly.clear();
 });
 
-test('all peers together have a page hold 512 MiB of unfinished messages; then the peer with most of it is told, and let go', () => {
+/** Peers that do not finish what they send, and what is told of them. */
+function unfinished(): {
+  told: string[];
+  peer: (name: string) => Reassembly;
+  fill: (reassembly: Reassembly, id: number, count: number) => void;
+} {
   const told: string[] = [];
   const peer = (name: string): Reassembly => new Reassembly((reason) => told.push(`${name}: ${reason}`));
   // All frames are the same bytes in memory: what is counted is what they would be.
@@ -164,8 +169,15 @@ test('all peers together have a page hold 512 MiB of unfinished messages; then t
       expect(reassembly.take(frame)).toBeUndefined();
     }
   };
+  return { told, peer, fill };
+}
+
+/** Frames with as much of a message each that a page holds at most. */
+const most = Math.floor(MAX_HELD_BYTES / 15_988);
+
+test('all peers together have a page hold 512 MiB of unfinished messages; then the peer with most of it is told, and let go', () => {
+  const { told, peer, fill } = unfinished();
   const [alice, mallory, bob] = [peer('alice'), peer('mallory'), peer('bob')];
-  const most = Math.floor(MAX_HELD_BYTES / 15_988); // frames with this much of a message each
   fill(alice, 1, 5);
   for (let id = 0; id < 4; id++) fill(mallory, id, Math.floor((most - 10) / 4));
   expect(told).toEqual([]);
@@ -177,4 +189,21 @@ test('all peers together have a page hold 512 MiB of unfinished messages; then t
   fill(bob, 2, 1000);
   expect(told).toHaveLength(1);
   for (const reassembly of [alice, mallory, bob]) reassembly.clear();
+});
+
+test('of peers that do not finish, silent peers go first, however much an honest peer is sending', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const { told, peer, fill } = unfinished();
+  const [eve, mallory, bob] = [peer('eve'), peer('mallory'), peer('bob')];
+  const third = Math.floor(most / 3);
+  for (const [n, stalled] of [eve, mallory].entries()) fill(stalled, 1, Math.floor(third * 0.7) + n);
+  vi.advanceTimersByTime(31_000);
+  const ofBob = Math.floor(MAX_DATA_BYTES / 15_988) - 1;
+  fill(bob, 1, ofBob);
+  fill(bob, 2, most - ofBob - 2 * Math.floor(third * 0.7));
+  expect(told).toEqual([expect.stringMatching(/^mallory: /)]);
+  for (const reassembly of [eve, mallory, bob]) reassembly.clear();
 });

@@ -48,6 +48,9 @@ export interface Whole {
   wasFramed: boolean;
 }
 
+/** A peer that is in the midst of a message and says nothing for this long, in ms, may never end it. */
+const SILENT_AFTER_MS = 30_000;
+
 /** All on this page that hold parts of messages, and how many bytes of them. */
 const holders = new Set<Reassembly>();
 let heldBytes = 0;
@@ -58,6 +61,7 @@ export class Reassembly {
   readonly #onExcess: (reason: string) => void;
   readonly #onProgress: (receivedBytes: number, totalBytes: number) => void;
   #held = 0;
+  #heardAt = 0;
 
   /**
    * `onExcess` is told of a message that is too long, or of too much that is not whole. It may be another that is told.
@@ -99,6 +103,7 @@ export class Reassembly {
     heldBytes += payload.length;
     this.#parts.set(id, begun);
     holders.add(this);
+    this.#heardAt = performance.now();
     if (!isLast && (payload.length !== PAYLOAD_BYTES || begun.held >= length)) return this.#forget(id);
     if (!isLast && heldBytes > MAX_HELD_BYTES) Reassembly.#dropLargest();
     const isWhole = isLast && begun.held === length;
@@ -129,9 +134,11 @@ export class Reassembly {
     return undefined;
   }
 
-  /** All peers together make us hold too much: the one that does most of it has to go. */
+  /** All peers together make us hold too much: the one that does most of it has to go, of those that are silent if any is. */
   static #dropLargest(): void {
-    const [largest] = [...holders].sort((a, b) => b.#held - a.#held);
+    const now = performance.now();
+    const silent = [...holders].filter((each) => now - each.#heardAt > SILENT_AFTER_MS);
+    const [largest] = (silent.length > 0 ? silent : [...holders]).sort((a, b) => b.#held - a.#held);
     if (!largest) return;
     largest.#onExcess(`It has sent ${largest.#held} bytes of messages that are not whole: too many to hold.`);
     largest.clear();

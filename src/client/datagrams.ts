@@ -21,7 +21,7 @@ export class Datagrams {
   readonly #dropped: () => void;
   #waiting: Uint8Array<ArrayBuffer>[] = [];
 
-  /** `received` is given each datagram; `dropped` is told of each that was too old to be sent. */
+  /** `received` is given each datagram; `dropped` is told of each that was too old to be sent, or too long for the other. */
   constructor(pc: RTCPeerConnection, received: (bytes: Uint8Array<ArrayBuffer>) => void, dropped: () => void) {
     const rtc = pc.createDataChannel('datagrams', CHANNEL);
     rtc.binaryType = 'arraybuffer';
@@ -54,7 +54,11 @@ export class Datagrams {
     while (this.#rtc.readyState === 'open' && this.#rtc.bufferedAmount < MAX_BUFFERED_BYTES) {
       const next = this.#waiting.shift();
       if (!next) return;
-      this.#rtc.send(next);
+      try {
+        this.#rtc.send(next);
+      } catch {
+        this.#dropped(); // the other's description names a length that is less
+      }
     }
   }
 }

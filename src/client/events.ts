@@ -28,8 +28,7 @@ export class Emitter<Events extends EventMap<Events>> {
   /** Undoes the newest `on` or `once` of this listener. Returns this object. */
   off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this {
     const entries = this.#listeners[name] ?? [];
-    const newest = entries.map((each) => each.listener).lastIndexOf(listener);
-    this.#listeners[name] = entries.filter((_, index) => index !== newest);
+    this.#remove(name, entries[entries.map((each) => each.listener).lastIndexOf(listener)]);
     return this;
   }
 
@@ -62,20 +61,33 @@ export class Emitter<Events extends EventMap<Events>> {
 
   /** Calls the listeners in the order they were added. */
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
-    for (const { listener, once } of this.#listeners[name] ?? []) {
-      if (once) this.off(name, listener);
-      try {
-        listener.call(this, ...args);
-      } catch (error) {
-        queueMicrotask(() => {
-          throw error;
-        });
-      }
+    for (const entry of this.#listeners[name] ?? []) {
+      if (entry.once && !this.#remove(name, entry)) continue; // a listener before it has had the event emitted again
+      attempt(() => entry.listener.call(this, ...args));
     }
   }
 
   #add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): this {
     this.#listeners[name] = [...(this.#listeners[name] ?? []), { listener, once }];
     return this;
+  }
+
+  /** Whether it was there. */
+  #remove<Name extends keyof Events>(name: Name, entry: Entry<Events[Name]> | undefined): boolean {
+    const entries = this.#listeners[name] ?? [];
+    const rest = entries.filter((each) => each !== entry);
+    this.#listeners[name] = rest;
+    return rest.length < entries.length;
+  }
+}
+
+/** Calls what the app has given us. If it throws, that is reported as an uncaught error, and we go on. */
+export function attempt(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
   }
 }

@@ -3,6 +3,10 @@
 /** How often to ping, in ms: half of what the most impatient of proxies wait. */
 const PING_EVERY_MS = 25_000;
 
+/** The least of it with which an answer has the time to come, and about the most that a timer holds, in ms. */
+const LEAST_MS = 500;
+const MOST_MS = 2e9;
+
 /** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
 const ANSWER_WITHIN = 0.4;
 
@@ -12,9 +16,16 @@ export class Heartbeat {
   readonly #everyMs: number;
   #pingTimer: ReturnType<typeof setTimeout> | undefined;
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  /** When that ends. */
+  #answerBy = 0;
 
-  /** `ping` asks the server; `silent` is told that it has not answered in time. */
+  /**
+   * `ping` asks the server; `silent` is told that it has not answered in time. Throws Error for an `everyMs` that cannot
+   * work.
+   */
   constructor(ping: () => void, silent: () => void, everyMs = PING_EVERY_MS) {
+    if (!(everyMs >= LEAST_MS && everyMs <= MOST_MS))
+      throw new Error(`pingEveryMs is ${everyMs}: it must be from ${LEAST_MS} to ${MOST_MS}.`);
     this.#ping = ping;
     this.#silent = silent;
     this.#everyMs = everyMs;
@@ -28,20 +39,27 @@ export class Heartbeat {
     this.#pingTimer = setTimeout(() => this.beat(), this.#everyMs);
   }
 
-  /** A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on. */
+  /**
+   * A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on, if not for
+   * one that is due sooner.
+   */
   expect(mostMs = Number.POSITIVE_INFINITY): void {
-    clearTimeout(this.#answerTimer);
     const withinMs = Math.min(this.#everyMs * ANSWER_WITHIN, mostMs);
+    const by = performance.now() + withinMs;
+    if (this.#answerTimer !== undefined && this.#answerBy <= by) return;
+    this.heard();
+    this.#answerBy = by;
     this.#answerTimer = setTimeout(() => this.#silent(), withinMs);
   }
 
   /** The server has answered. */
   heard(): void {
     clearTimeout(this.#answerTimer);
+    this.#answerTimer = undefined;
   }
 
   stop(): void {
     clearTimeout(this.#pingTimer);
-    clearTimeout(this.#answerTimer);
+    this.heard();
   }
 }

@@ -5,10 +5,10 @@ const sdp = (...candidates: string[]): { sdp: string } => ({
   sdp: ['v=0', ...candidates.map((each) => `a=candidate:${each}`)].join('\r\n'),
 });
 const mdns = '1 1 udp 2113937151 0b5cc2d8-1a2b.local 50000 typ host generation 0';
-const host = '1 1 udp 2113937151 192.0.2.7 50000 typ host generation 0';
+const host = '1 1 udp 2113937151 192.168.0.7 50000 typ host generation 0';
 const reflexive = '2 1 udp 1677729535 198.51.100.7 50000 typ srflx raddr 0.0.0.0 rport 0';
 const relayed = '3 1 udp 33562367 203.0.113.7 50000 typ relay raddr 0.0.0.0 rport 0';
-const tcp = '4 1 tcp 1518280447 192.0.2.7 9 typ host tcptype active';
+const tcp = '4 1 tcp 1518280447 192.168.0.7 9 typ host tcptype active';
 const turn = 'turn:a.dev:3478?transport=udp';
 const reachable: Attempt = {
   localDescription: sdp(host, reflexive, relayed),
@@ -29,6 +29,20 @@ test.each<[string, Partial<Attempt>, string]>([
   ['no channel', { iceConnectionState: 'connected' }, 'ICE connected, but the data channel did not open.'],
   ['no channel', { iceConnectionState: 'completed' }, 'ICE connected, but the data channel did not open.'],
   ['no STUN answer', { localDescription: sdp(host) }, `no relay of ${turn}, no STUN answer`],
+  ...['8.8.4.4', '172.32.0.1', '100.128.0.1', '11.0.0.1', '192.169.0.1'].map(
+    (address): [string, Partial<Attempt>, string] => [
+      `no STUN answer is missed at the public address ${address}`,
+      { localDescription: sdp(mdns, host.replace('192.168.0.7', address)), servers: ['stun:a.dev'] },
+      'no TURN server',
+    ],
+  ),
+  ...['10.0.0.1', '172.31.0.1', '100.64.0.1', '169.254.1.1', '127.0.0.1', '0.0.0.0', '2001:db8::1'].map(
+    (address): [string, Partial<Attempt>, string] => [
+      `a STUN answer is missed at ${address}`,
+      { localDescription: sdp(host.replace('192.168.0.7', address)), servers: ['stun:a.dev'] },
+      'no STUN answer, no TURN server',
+    ],
+  ),
   ['no UDP, and STUN needs it', { localDescription: sdp(tcp) }, `no relay of ${turn}, no STUN answer, no UDP`],
   ['no candidates of ours', { localDescription: sdp(), servers: [turn] }, `no relay of ${turn}, no candidates of ours`],
   ['none of the other', { remoteDescription: sdp() }, 'no candidates of the other'],

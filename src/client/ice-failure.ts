@@ -11,6 +11,12 @@ export interface Attempt {
   errors: readonly ServerError[];
 }
 
+/** A public address of this machine: STUN has nothing to add to it, so browsers leave its answer out (RFC 8445, 5.1.3). */
+const PUBLIC_HOST =
+  String.raw`\S+ \d udp \d+ ` +
+  String.raw`(?!(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.)` +
+  String.raw`(\d+\.){3}\d+ \d+ typ host`;
+
 export type ServerError = Pick<RTCPeerConnectionIceErrorEvent, 'url' | 'errorCode' | 'errorText'>;
 
 /** Why there is no connection; `polls`: to a peer with P2PCF. */
@@ -33,7 +39,7 @@ function missing(attempt: Attempt): string[] {
     ...refused,
     // Firefox (153) has not told why, of credentials that have ended.
     relays.length > 0 && refused.length === 0 && !has(ours, '.* typ relay') && `no relay of ${relays.join(' or ')}`,
-    isStunAsked && !has(ours, '.* typ (srflx|relay)') && 'no STUN answer',
+    isStunAsked && !has(ours, '.* typ (srflx|relay)') && !has(ours, PUBLIC_HOST) && 'no STUN answer',
     has(ours) && !has(ours, '.* udp ') && 'no UDP',
     fewCandidates(ours, 'ours'),
     fewCandidates(theirs, 'the other'),

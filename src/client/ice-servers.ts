@@ -21,6 +21,8 @@ export class OurIceServers {
   #given: RTCIceServer[] = [];
   readonly #allowance = newIceServersAllowance();
   #dueAt = 0;
+  /** What came while the present ones are good: used when they are about to end. */
+  #next: { servers: IceServers; at: number } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `changed`: there are others now. `renew` asks the room for new ones. */
@@ -57,14 +59,24 @@ export class OurIceServers {
     this.#changed();
   }
 
-  /** Takes what the room gives, unless the app has TURN servers of its own, or what it gave before is still good. */
+  /**
+   * Takes what the room gives, unless the app has TURN servers of its own. What comes while the present ones are good, as
+   * after a lost connection to the room, waits: connections by a TURN server would have to move for nothing.
+   */
   take({ iceServers, iceServersSeconds }: Partial<IceServers>): void {
-    if (!iceServers || this.#turn || Date.now() < this.#dueAt) return;
+    if (!iceServers || this.#turn) return;
+    const now = Date.now();
+    const servers = { iceServers, ...(iceServersSeconds !== undefined && { iceServersSeconds }) };
+    if (now < this.#dueAt) this.#next = { servers, at: now };
+    else this.#use(servers, now);
+  }
+
+  #use({ iceServers, iceServersSeconds }: IceServers, since: number): void {
     this.forget();
     if (iceServersSeconds !== undefined) {
       const lifetimeMs = Math.min(Math.max(1, iceServersSeconds), MOST_SECONDS) * 1000;
-      this.#dueAt = Date.now() + lifetimeMs * RENEW_AFTER;
-      this.#askIn(lifetimeMs * RENEW_AFTER, lifetimeMs);
+      this.#dueAt = since + lifetimeMs * RENEW_AFTER;
+      this.#askIn(Math.max(0, this.#dueAt - Date.now()), lifetimeMs);
     }
     const given = iceServers.map(plain);
     if (JSON.stringify(given) === JSON.stringify(this.#given) || !this.#allowance.take()) return;
@@ -76,10 +88,16 @@ export class OurIceServers {
   forget(): void {
     clearTimeout(this.#timer);
     this.#dueAt = 0;
+    this.#next = undefined;
   }
 
   #askIn(ms: number, lifetimeMs: number): void {
     this.#timer = setTimeout(() => {
+      const next = this.#next;
+      if (next) {
+        this.#use(next.servers, next.at);
+        return;
+      }
       this.#renew();
       this.#askIn(lifetimeMs * RENEW_AGAIN_AFTER, lifetimeMs);
     }, ms);

@@ -8,4 +8,4 @@ export type { Peer, PeerEvents, PeerState } from './peer.ts';
 export type { WebRTC } from './peer-connection.ts';
 export type { Sas } from './sealed/sas.ts';
 export type { Claimed } from './sealed-options.ts';
-export type { SignalingState } from './signaling.ts';
+export type { SignalingState } from './signaling-options.ts';

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { Allowance, sizeFault } from './limits.ts';
+import { Allowance, attemptFault, mLinesIn, sizeFault } from './limits.ts';
 
 test('a description is bounded in length', () => {
-  expect(sizeFault('v'.repeat(131_072))).toBeUndefined();
-  expect(sizeFault('v'.repeat(131_073))).toContain('131073 characters');
+  const sdp = `v${'='.repeat(1_022)}\n`.repeat(128);
+  expect(sizeFault(sdp)).toBeUndefined();
+  expect(sizeFault(`${sdp}v`)).toContain('131073 characters');
 });
 
 test.each([
@@ -15,6 +16,60 @@ test.each([
   expect(sizeFault(`v=0${`\n${line}`.repeat(most + 1)}`)).toBe(
     `The description has ${most + 1} ${what}; ${most} is the most.`,
   );
+});
+
+/** A camera's m-line as Chromium (156) has it, by the number of its lines about formats. */
+const CAMERA = [
+  'm=video 9 UDP/TLS/RTP/SAVPF 96 97 98',
+  ...Array(60).fill('a=rtcp-fb:96 nack'),
+  ...Array(40).fill('a=fmtp:96 a=1'),
+];
+const cameras = (count: number): string => ['v=0', ...Array(count).fill(CAMERA).flat()].join('\r\n');
+
+test.each([
+  ['feedback for all formats', 'a=rtcp-fb:* x', 150],
+  ['feedback for one format', 'a=rtcp-fb:96 x', 401],
+  ['formats', 'a=fmtp:96 x', 401],
+])('a description has no more lines of %s than Chromium reads in a quarter of a second', (_what, line, count) => {
+  const sdp = `v=0\r\n${CAMERA[0]}${`\r\n${line}`.repeat(count)}`;
+  expect(sizeFault(sdp)).toBe('The description has too many lines for one m-line.');
+  expect(sizeFault(`v=0${`\r\n${line}`.repeat(count * 3)}`)).toContain('too many lines'); // before any m-line
+});
+
+test.each(['a=rid:r send', 'a=rtcp-mux', 'a= msid:stream track', 'b=AS:1', ''])(
+  'an m-line has no more lines like "%s" than Firefox reads in no time',
+  (line) => {
+    const sdp = (count: number): string => `v=0\r\n${CAMERA[0]}${`\r\n${line}`.repeat(count)}`;
+    expect(sizeFault(sdp(701))).toBe('The description has too many lines for one m-line.');
+    expect(sizeFault(`v=0${`\n${line}`.repeat(701)}`)).toContain('too many lines'); // before any m-line
+    expect([250, 400, 700].map((count) => mLinesIn(sdp(count)))).toEqual([1, 11, 161]);
+  },
+);
+
+test.each(['a= msid:s t', 'a=\tmsid:s t', 'a=:msid:s t', 'a=MSID:s t', 'A=msid:s t', 'a=msid s t', 'a =msid:s t'])(
+  'an attribute that browsers write otherwise, as "%s", is refused',
+  (line) => {
+    for (const end of ['\n', '\r\n'])
+      expect(sizeFault(['v=0', line, 'a=sendrecv', ''].join(end))).toContain('no browser writes');
+  },
+);
+
+test('a description has no line that is longer than any of a browser', () => {
+  expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_300)}\r\n`)).toBeUndefined();
+  expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_400)}\r\n`)).toBe('The description has too long a line.');
+});
+
+test('twenty cameras and more are no fault, and count for little more than their m-lines', () => {
+  expect(sizeFault(cameras(25))).toBeUndefined();
+  expect([mLinesIn(cameras(1)), mLinesIn(cameras(3))]).toEqual([6, 18]);
+  expect(mLinesIn('v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel')).toBe(1);
+});
+
+test('what is repeated in each answer is no longer than browsers and the library have it', () => {
+  expect(sizeFault(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=mid:${'m'.repeat(64)}\r\n`)).toBeUndefined();
+  expect(sizeFault(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=mid:${'m'.repeat(66)}\r\n`)).toContain('too long a name');
+  expect([attemptFault(undefined), attemptFault('a'.repeat(128))]).toEqual([undefined, undefined]);
+  expect(attemptFault('a'.repeat(129))).toContain('too long');
 });
 
 test('an allowance lets a burst pass, then one at a time, and saves up no more than a burst', () => {
@@ -30,3 +85,13 @@ test('what counts for several passes only as far as there is room for all of it'
   const now = performance.now();
   expect([4, 2, 1, 1].map((count) => allowance.take(count, now))).toEqual([true, false, true, false]);
 });
+
+test.each([0, 0.1, 512.7, 72_345.678_9, 8.64e7 + 0.3])(
+  'an allowance is full again when as much has passed as it had let by, from %f ms on',
+  (now) => {
+    const allowance = new Allowance(2, 1000);
+    expect(allowance.isFull(now)).toBe(true);
+    allowance.take(2, now);
+    expect([0, 1999, 2000].map((ms) => allowance.isFull(now + ms))).toEqual([false, false, true]);
+  },
+);

@@ -6,6 +6,12 @@
 /** Longest message, either way, in bytes: the page holds it whole. */
 export const MAX_DATA_BYTES = 256 * 1024 * 1024;
 
+/** What may wait to be sent to a peer, in bytes: the page holds all of it. */
+export const MAX_WAITING_BYTES = 2 * MAX_DATA_BYTES;
+
+/** A peer that takes nothing for this long, in ms, while ICE is connected, does not read what it is sent. */
+export const STALLED_AFTER_MS = 90_000;
+
 /** What all peers together may make the page hold of messages that are not whole yet, in bytes. */
 export const MAX_HELD_BYTES = 2 * MAX_DATA_BYTES;
 
@@ -28,7 +34,33 @@ const COUNTED = [
   ['m-lines', 'm=', 100],
   ['streams', 'a=msid:', 100],
   ['candidates', 'a=candidate:', 4 * MAX_CANDIDATES],
+  ['ssrc lines', 'a=ssrc:', 1_000],
 ] as const;
+
+/**
+ * Most work with the lines of its m-lines that a description may make, as `workWith` has it. Chromium (156) compares those
+ * about formats with each other, which takes it a quarter of a second for this much; an m-line of a camera has some 5,000.
+ * Firefox (153) compares all lines: 7,000 of an m-line take it half a minute, 700 some milliseconds.
+ */
+const MAX_WORK = 160_000;
+
+/** As much of that work as one m-line more: about a millisecond. */
+const WORK_OF_M_LINE = 1_000;
+
+/** So many lines of an m-line are no work; a camera's with every format and many candidates has 250. */
+const FREE_LINES = 300;
+
+/** An attribute that no browser writes so; Firefox (153) takes `a= MSID` for the one that is counted above. */
+const ODD_ATTRIBUTE = /^(?!a=[a-z\d-]+(?::|\r?$))[aA]/m;
+
+/** Longest line: with 20,000 names in a group Chromium (156) takes a second. Browsers have some hundreds of characters. */
+const LONG_LINE = /^.{4097}/m;
+
+/** Longest name of an m-line, which is repeated in each answer; browsers have one to three digits. */
+const LONG_MID = /^a=mid:.{65}/m;
+
+/** Longest name of an attempt, for the same reason; the library's has 22 characters. */
+const MAX_ATTEMPT_LENGTH = 128;
 
 /**
  * Most members of a room that are known to a page, many more than it can connect to; and how many may be new to it at once,
@@ -54,31 +86,63 @@ export function sizeFault(sdp: string): string | undefined {
   if (sdp.length > MAX_SDP_LENGTH)
     return `The description has ${sdp.length} characters; ${MAX_SDP_LENGTH} is the most.`;
   for (const [what, mark, most] of COUNTED) {
-    const count = sdp.split(`\n${mark}`).length - 1;
+    const count = countOf(mark, sdp);
     if (count > most) return `The description has ${count} ${what}; ${most} is the most.`;
   }
+  if (workWith(sdp) > MAX_WORK) return 'The description has too many lines for one m-line.';
+  if (ODD_ATTRIBUTE.test(sdp)) return 'The description has an attribute that no browser writes.';
+  if (LONG_LINE.test(sdp)) return 'The description has too long a line.';
+  if (LONG_MID.test(sdp)) return 'The description has an m-line with too long a name.';
   return undefined;
 }
+
+/** What is wrong with the name of an attempt, as a sentence, or undefined. */
+export function attemptFault(attempt = ''): string | undefined {
+  return attempt.length > MAX_ATTEMPT_LENGTH ? 'The name of its attempt is too long.' : undefined;
+}
+
+/**
+ * The squares of how many feedback lines each m-line has, one for all formats counting for each, how many format lines, and
+ * how many lines that are not free.
+ */
+function workWith(sdp: string): number {
+  return sdp.split('\nm=').reduce((sum, section) => {
+    const formats = section.slice(0, section.indexOf('\n')).split(' ').length;
+    const feedback = countOf('a=rtcp-fb:', section) + countOf('a=rtcp-fb:*', section) * formats;
+    const lines = Math.max(0, countOf('', section) - FREE_LINES);
+    return sum + feedback ** 2 + countOf('a=fmtp:', section) ** 2 + lines ** 2;
+  }, 0);
+}
+
+const countOf = (mark: string, sdp: string): number => sdp.split(`\n${mark}`).length - 1;
+
+/** For how many m-lines a description counts. */
+export const mLinesIn = (sdp: string): number => countOf('m=', sdp) + Math.floor(workWith(sdp) / WORK_OF_M_LINE);
 
 /** Lets so many pass at once, and one more every so many ms. */
 export class Allowance {
   readonly #most: number;
   readonly #everyMs: number;
-  #left: number;
-  #at = performance.now();
+  /** When it is full again, in whole ms: with fractions, what is added one by one may not be what it was to be. */
+  #fullAt = 0;
 
   constructor(most: number, everyMs: number) {
-    this.#most = this.#left = most;
+    this.#most = most;
     this.#everyMs = everyMs;
   }
 
   /** Whether one more, or one that counts for several, may pass. */
   take(count = 1, now = performance.now()): boolean {
-    this.#left = Math.min(this.#most, this.#left + (now - this.#at) / this.#everyMs);
-    this.#at = now;
-    if (this.#left < count) return false;
-    this.#left -= count;
+    const ms = Math.floor(now);
+    const fullAt = Math.max(ms, this.#fullAt) + count * this.#everyMs;
+    if (fullAt > ms + this.#most * this.#everyMs) return false;
+    this.#fullAt = fullAt;
     return true;
+  }
+
+  /** Whether it lets pass as many as a new one. */
+  isFull(now = performance.now()): boolean {
+    return now >= this.#fullAt;
   }
 }
 
@@ -87,12 +151,22 @@ export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
 
 /**
  * For how many signals a description by way of the room counts: we answer it there, where all that a few members have us
- * send would be more than the room takes from us.
+ * send would be more than the room takes from us. Each m-line counts beside: strangers may come and go with ever more.
  */
-export const DESCRIPTION_COUNTS_FOR = 25;
+export const signalsOfDescription = (mLines: number): number => 25 + 2 * mLines;
+
+/** m-lines in one peer's descriptions, whichever way: forty tracks that are added one by one, with an offer for each. */
+export const newMLineAllowance = (): Allowance => new Allowance(1_000, 50);
 
 /** For how many signals one on the channel counts: it takes far longer to be read than to be sent. */
 export const signalsIn = (bytes: number): number => Math.max(1, Math.ceil(bytes / 4_096));
 
 /** New connections on the demand of one peer: more is no network that comes and goes. */
 export const newConnectionAllowance = (): Allowance => new Allowance(12, 5_000);
+
+/**
+ * Connections of a room, made on whoever's demand: strangers may come and go under ever new ids. Chromium (156) has 500 for
+ * a page, and counts those that are closed until it has collected them; an app that allows more has its reasons.
+ */
+export const newRoomAllowance = (maxConnections: number): Allowance =>
+  new Allowance(Math.max(250, 2 * maxConnections), 250);

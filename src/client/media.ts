@@ -13,13 +13,16 @@ interface Sending {
   transceiver: RTCRtpTransceiver | undefined;
   /** What to make of it on the next one. */
   kept: Kept;
+  /** The track it was last asked to send, until the browser does so. */
+  asked?: MediaStreamTrack | null | undefined;
 }
 
 /** How a transceiver stood when its connection was given up. */
 interface Kept {
   readonly track: MediaStreamTrack | null;
   readonly direction: RTCRtpTransceiverDirection;
-  readonly sendEncodings: RTCRtpEncodingParameters[];
+  readonly encodings?: RTCRtpEncodingParameters[] | undefined;
+  readonly degradationPreference?: RTCDegradationPreference | undefined;
 }
 
 /** The senders of each track, by the stream it is sent as part of. */
@@ -27,19 +30,25 @@ export type Senders = Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpS
 
 export class Media {
   readonly #pc: () => RTCPeerConnection | undefined;
+  readonly #isMakingOffer: () => boolean;
   #sendings: Sending[] = [];
   /** Transceivers whose track was removed. They are used again: what has an m-line has one in every later description. */
   readonly #free = new WeakSet<RTCRtpTransceiver>();
+  /** Those that were used again. */
+  readonly #reused = new WeakSet<RTCRtpTransceiver>();
+  /** The m-lines on which the other, by its last offer, sends and takes nothing. */
+  #oneWay = new Set<string | undefined>();
 
-  /** `pc` gives the present connection, if there is one. */
-  constructor(pc: () => RTCPeerConnection | undefined) {
+  /** `pc` gives the present connection, if there is one; `isMakingOffer`: nobody can tell yet what it has in it. */
+  constructor(pc: () => RTCPeerConnection | undefined, isMakingOffer: () => boolean) {
     this.#pc = pc;
+    this.#isMakingOffer = isMakingOffer;
   }
 
   get senders(): Senders {
     const senders: Senders = new Map();
     for (const { names, stream, transceiver } of this.#sendings) {
-      for (const track of transceiver ? names : []) {
+      for (const track of transceiver && !isStopped(transceiver) ? names : []) {
         const ofTrack = senders.get(track) ?? new Map<MediaStream | undefined, RTCRtpSender>();
         senders.set(track, ofTrack);
         if (transceiver && ofTrack.get(stream)?.track !== track) ofTrack.set(stream, transceiver.sender);
@@ -50,18 +59,22 @@ export class Media {
 
   /** Sends a track. Undefined if there is no connection now: then it is sent on the next. */
   add(track: MediaStreamTrack, stream: MediaStream | undefined): RTCRtpSender | undefined {
+    // What the other has stopped cannot be sent there again, but elsewhere.
+    this.#sendings = this.#sendings.filter(
+      ({ names, transceiver }) => !(names.has(track) && transceiver && isStopped(transceiver)),
+    );
     const known = this.#sendings.find(
       (each) => each.stream === stream && each.names.has(track) && [track, null].includes(trackOf(each)),
     );
     if (known) {
-      void put(known, track); // it may be muted
+      put(known, track).catch(() => undefined); // it may be muted
       return known.transceiver?.sender;
     }
     // Without a stream nobody is told of a track, in P2PCF neither: it gets one of its own.
-    const streams = [stream ?? new MediaStream([track])];
+    const streams = stream ? [stream] : globalThis.MediaStream ? [new MediaStream([track])] : []; // React Native has none
     const pc = this.#pc();
     const transceiver = pc && this.#send(pc, track, streams);
-    const kept: Kept = { track, direction: 'sendrecv', sendEncodings: [] };
+    const kept: Kept = { track, direction: 'sendrecv' };
     this.#sendings.push({ kind: track.kind, streams, stream, names: new Set([track]), transceiver, kept });
     return transceiver?.sender;
   }
@@ -77,7 +90,7 @@ export class Media {
       stream: streams[0],
       names: new Set(track ? [track] : []),
       transceiver,
-      kept: { track, direction, sendEncodings },
+      kept: { track, direction, encodings: sendEncodings },
     });
     return transceiver;
   }
@@ -103,16 +116,32 @@ export class Media {
     return Promise.all(replaced.map((each) => put(each, newTrack))).then(() => undefined);
   }
 
+  /**
+   * A negotiation is done. Chromium (156) then takes the streams of a sender that is used again for those it had before, and
+   * negotiates these by itself: the other would see the new stream for a moment, and be told of the old one.
+   */
+  settle(): void {
+    this.#noteOneWay();
+    for (const { transceiver, streams } of this.#sendings) {
+      if (transceiver && this.#reused.has(transceiver) && !isStopped(transceiver))
+        transceiver.sender.setStreams(...streams);
+    }
+  }
+
   /** The connection is to be given up: keeps what is to be sent on the next. */
   detach(): void {
-    this.#sendings = this.#sendings.filter(({ transceiver }) => transceiver?.direction !== 'stopped');
+    this.#sendings = this.#sendings.filter(({ transceiver }) => !transceiver || !isStopped(transceiver));
     for (const each of this.#sendings) {
       const { transceiver } = each;
       if (!transceiver) continue;
       const { sender, direction } = transceiver;
-      each.kept = { track: sender.track, direction, sendEncodings: sender.getParameters().encodings };
+      const { encodings, degradationPreference }: Partial<RTCRtpSendParameters> & Partial<Kept> =
+        sender.getParameters();
+      each.kept = { track: trackOf(each), direction, encodings, degradationPreference };
+      each.asked = undefined;
       each.transceiver = undefined;
     }
+    this.#oneWay.clear();
   }
 
   /** Sends on the present connection what is not sent there yet. */
@@ -121,12 +150,14 @@ export class Media {
     for (const each of this.#sendings) {
       if (!pc || each.transceiver) continue;
       const { kind, streams, kept } = each;
-      const { track, direction, sendEncodings } = kept;
+      // Firefox has had no encodings where nothing is set, until 110.
+      const { track, direction, encodings: sendEncodings = [], degradationPreference } = kept;
       // What addTrack adds shares m-lines with what the other sends.
-      if (track && direction === 'sendrecv' && each.names.size > 0) {
-        each.transceiver = this.#send(pc, track, streams);
-        if (sendEncodings.length > 0) void encode(each.transceiver.sender, sendEncodings);
-      } else each.transceiver = pc.addTransceiver(track ?? kind, { direction, sendEncodings, streams });
+      each.transceiver =
+        track && direction === 'sendrecv' && each.names.size > 0
+          ? this.#send(pc, track, streams)
+          : pc.addTransceiver(track ?? kind, { direction, sendEncodings, streams });
+      if (sendEncodings.length > 0) void encode(each.transceiver.sender, sendEncodings, degradationPreference);
     }
   }
 
@@ -154,59 +185,114 @@ export class Media {
   #drop(dropped: Sending[]): void {
     this.#sendings = this.#sendings.filter((each) => !dropped.includes(each));
     for (const { transceiver } of dropped) {
-      if (!transceiver) continue;
-      this.#pc()?.removeTrack(transceiver.sender);
-      this.#free.add(transceiver);
+      if (!transceiver || isStopped(transceiver)) continue;
+      const { sender, direction, currentDirection } = transceiver;
+      if (sender.track) this.#pc()?.removeTrack(sender);
+      // Of a sender that is muted removeTrack takes no notice.
+      else transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
+      // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on it.
+      if (canChangeStreams(sender)) {
+        this.#free.add(transceiver);
+        void encode(sender, [{ active: true }]); // what the app has set was for what is removed
+      } else if (currentDirection === 'sendonly') transceiver.stop();
     }
   }
 
   #send(pc: RTCPeerConnection, track: MediaStreamTrack, streams: MediaStream[]): RTCRtpTransceiver {
-    const free = pc.getTransceivers().find((each) => this.#free.has(each) && canSendAgain(each, track.kind));
+    this.#noteOneWay();
+    const isOneWay = ({ mid }: RTCRtpTransceiver): boolean => this.#oneWay.has(mid ?? undefined);
+    const free = pc
+      .getTransceivers()
+      .find((each) => this.#free.has(each) && canSendAgain(each, track.kind, this.#isMakingOffer()) && !isOneWay(each));
     if (free) {
       this.#free.delete(free);
+      this.#reused.add(free);
       free.sender.setStreams(...streams);
       void free.sender.replaceTrack(track);
       free.direction = free.direction === 'inactive' ? 'sendonly' : 'sendrecv';
       return free;
     }
     // addTrack takes a track once only, and it takes for free what is muted, or was removed before it was answered: the
-    // other would be told the wrong stream.
+    // other would be told the wrong stream. Or what only receives, where the other only sends: it would be told of a track
+    // that never arrives.
     const isMuted = (each: RTCRtpTransceiver): boolean =>
       this.#sendings.some(({ transceiver, names }) => transceiver === each && names.size > 0);
     const isInTheWay = (each: RTCRtpTransceiver): boolean =>
       each.sender.track === track ||
       (each.sender.track === null &&
         each.receiver.track.kind === track.kind &&
-        (this.#free.has(each) || isMuted(each)));
+        (this.#free.has(each) || isMuted(each) || isOneWay(each)));
     const sender = pc.getTransceivers().some(isInTheWay) ? undefined : pc.addTrack(track, ...streams);
     const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
     return transceiver ?? pc.addTransceiver(track, { streams });
   }
+
+  /** Not by an answer, which says so, too, where it is we that only receive. */
+  #noteOneWay(): void {
+    const { type, sdp } = this.#pc()?.remoteDescription ?? {};
+    if (type === 'offer') this.#oneWay = oneWayIn(sdp);
+  }
+}
+
+/** The m-lines of a description that are for sending only. */
+export function oneWayIn(sdp = ''): Set<string | undefined> {
+  const sections = sdp.split('\nm=').filter((section) => /^a=sendonly/m.test(section));
+  return new Set(sections.map((section) => /^a=mid:(\S+)/m.exec(section)?.[1]));
 }
 
 /**
  * Whether a transceiver that has sent may do so again, and the other is told of a new track. It is not if it has not
- * learned that the old one was removed. Firefox has setStreams since 113; without, the other would be told the old stream.
+ * learned that the old one was removed; it need not where no description has had it. To stop that one does not do:
+ * Chromium (156) then negotiates for ever. Firefox has setStreams since 113; without, the other would be told the old stream.
  */
 export function canSendAgain(
-  { currentDirection, sender, receiver }: Pick<RTCRtpTransceiver, 'currentDirection' | 'sender' | 'receiver'>,
+  {
+    mid,
+    currentDirection,
+    sender,
+    receiver,
+  }: Pick<RTCRtpTransceiver, 'mid' | 'currentDirection' | 'sender' | 'receiver'>,
   kind: string,
+  isMakingOffer: boolean,
 ): boolean {
   const isRemoved = currentDirection === 'inactive' || currentDirection === 'recvonly';
-  return isRemoved && receiver.track.kind === kind && typeof sender.setStreams === 'function';
+  const isUnknown = mid === null && currentDirection === null && !isMakingOffer;
+  return (isRemoved || isUnknown) && receiver.track.kind === kind && canChangeStreams(sender);
 }
 
-function trackOf({ transceiver, kept }: Sending): MediaStreamTrack | null {
-  return transceiver ? transceiver.sender.track : kept.track;
+function canChangeStreams(sender: RTCRtpSender): boolean {
+  return typeof sender.setStreams === 'function';
 }
 
-/** Sets what an app has set on a sender before: bitrates, scales. A browser that will not have them goes without. */
-async function encode(sender: RTCRtpSender, encodings: RTCRtpEncodingParameters[]): Promise<void> {
-  await sender.setParameters({ ...sender.getParameters(), encodings }).catch(() => undefined);
+/** Whether either side has given up a transceiver for good: the other may at any time. */
+function isStopped({ direction, currentDirection }: RTCRtpTransceiver): boolean {
+  return direction === 'stopped' || currentDirection === 'stopped';
+}
+
+function trackOf({ transceiver, kept, asked }: Sending): MediaStreamTrack | null {
+  if (asked !== undefined) return asked;
+  return transceiver && !isStopped(transceiver) ? transceiver.sender.track : kept.track;
+}
+
+/** Sets on a sender what an app has set on another: bitrates, scales. A browser that will not have them goes without. */
+async function encode(
+  sender: RTCRtpSender,
+  encodings: RTCRtpEncodingParameters[],
+  degradationPreference?: RTCDegradationPreference,
+): Promise<void> {
+  const settings = { encodings, degradationPreference };
+  await sender.setParameters(Object.assign(sender.getParameters(), settings)).catch(() => undefined);
 }
 
 async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {
   if (track) sending.names.add(track);
-  if (sending.transceiver) await sending.transceiver.sender.replaceTrack(track);
-  else sending.kept = { ...sending.kept, track };
+  sending.kept = { ...sending.kept, track };
+  const { transceiver } = sending;
+  if (!transceiver || isStopped(transceiver)) return;
+  sending.asked = track;
+  try {
+    await transceiver.sender.replaceTrack(track);
+  } finally {
+    if (sending.asked === track) sending.asked = undefined;
+  }
 }

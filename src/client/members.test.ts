@@ -30,3 +30,15 @@ test('a thousand members are known, and of those that come and go a thousand at 
   members.clear();
   expect(arriving(0, 5_000, 61_000)).toBe(20);
 });
+
+test('a member that leaves and comes again has no more connections for that, but another has', () => {
+  const members = new Members();
+  const taken = Array.from({ length: 20 }, () => {
+    const { connections } = members.note('eve');
+    const passed = [1, 2, 3, 4, 5].filter(() => connections.take()).length;
+    members.delete('eve');
+    return passed;
+  });
+  expect(taken.reduce((sum, each) => sum + each)).toBe(12);
+  expect(members.note('bob').connections.take()).toBe(true);
+});

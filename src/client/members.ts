@@ -35,6 +35,8 @@ export interface Member {
 /** By session id. */
 export class Members extends Map<string, Member> {
   readonly #allowance = newMemberAllowance();
+  /** What members that are gone have spent lately of their connections, by session id: they may come again. */
+  readonly #spent = new Map<string, Allowance>();
 
   /**
    * The member with this session id, noted if it is new; undefined where the server names too many, or too many at once, as
@@ -52,7 +54,7 @@ export class Members extends Map<string, Member> {
       verified: undefined,
       isListed: true,
       rejoined: undefined,
-      connections: newConnectionAllowance(),
+      connections: this.#spent.get(id) ?? newConnectionAllowance(),
       endings: 0,
       endingSince: 0,
       meetTimer: undefined,
@@ -63,7 +65,10 @@ export class Members extends Map<string, Member> {
 
   /** Whoever is forgotten is not met again. */
   override delete(id: string): boolean {
-    clearTimeout(this.get(id)?.meetTimer);
+    const member = this.get(id);
+    clearTimeout(member?.meetTimer);
+    for (const [each, connections] of this.#spent) if (connections.isFull()) this.#spent.delete(each);
+    if (member && !member.connections.isFull()) this.#spent.set(id, member.connections);
     return super.delete(id);
   }
 

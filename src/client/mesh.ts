@@ -9,8 +9,9 @@ import type { RoomSettings } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
 import type { Peer } from './peer.ts';
 import type { ConnectionSettings } from './peer-connection.ts';
-import type { SignalingState } from './signaling.ts';
-import { Spare } from './spare.ts';
+import type { SignalingState } from './signaling-options.ts';
+import { Silence } from './silence.ts';
+import { Spare } from './spare-connection.ts';
 import { SupervisedPeer } from './supervised-peer.ts';
 import { WaitingLine } from './waiting-line.ts';
 
@@ -24,6 +25,8 @@ export interface MeshRoom {
   /** Carries a signal to a member by way of the room. */
   signal(id: string, signal: unknown): void;
   publish(offer: Signal): void;
+  /** A peer has fallen silent: is the room still there? */
+  doubt(): void;
   emit: Emitter<P2PCFEvents>['emit'];
 }
 
@@ -34,6 +37,7 @@ export class Mesh {
   readonly spare: Spare;
   readonly #members = new Members();
   readonly #line: WaitingLine;
+  readonly #silence = new Silence(this.peers, () => this.#room.doubt());
   readonly #admission: Admission | undefined;
   readonly #connection: ConnectionSettings;
   readonly #room: MeshRoom;
@@ -96,13 +100,13 @@ export class Mesh {
       member.verified = Object.hasOwn(verified, id) ? verified[id] : undefined;
       const known = this.peers.get(id);
       if (known) {
-        known.signalAgain();
+        known.negotiator.signalAgain();
         continue;
       }
       const peer = this.#peer(id, pollers.has(id), this.spare.take(id === answered ? 'resident' : 'any'));
       if (peer.state === 'waiting') continue;
-      if (Object.hasOwn(offers, id)) peer.receive(offers[id]);
-      else if (!peer.initiator) void peer.initiate();
+      if (Object.hasOwn(offers, id)) peer.negotiator.receive(offers[id]);
+      else if (!peer.initiator) void peer.negotiator.initiate();
     }
     this.#publishSpare(peers.length > 0);
   }
@@ -129,8 +133,8 @@ export class Mesh {
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
-    else if (polling) known.signalAgain();
-    else known.markOfferLost();
+    else if (polling) known.negotiator.signalAgain();
+    else known.negotiator.markOfferLost();
     if (offerTaken) this.#publishSpare(true);
   }
 
@@ -151,7 +155,9 @@ export class Mesh {
     const peer = this.peers.get(id);
     const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
     this.#members.delete(id);
-    if (isLive(peer) && (!hasLeft || hasRejoined)) this.#members.note(id).isListed = false;
+    // Where all is there but our channel, the other may have opened its own.
+    const isThere = isLive(peer) || peer?.negotiator.isOpening;
+    if (isThere && (!hasLeft || hasRejoined)) this.#members.note(id).isListed = false;
     else peer?.destroy();
   }
 
@@ -163,7 +169,7 @@ export class Mesh {
     member.rejoined = undefined;
     peer.destroy();
     if (this.#room.state() !== 'open') return;
-    if (parseSignal(signal)?.description?.type === 'offer') this.#peer(peer.id, polls).receive(signal);
+    if (parseSignal(signal)?.description?.type === 'offer') this.#peer(peer.id, polls).negotiator.receive(signal);
     else this.#meet(peer.id, polls);
   }
 
@@ -171,7 +177,7 @@ export class Mesh {
   #meet(id: string, polls: boolean): void {
     if (this.#admission?.refuses(id)) return;
     const peer = this.#peer(id, polls);
-    if (!polls && peer.state !== 'waiting') void peer.initiate(); // one that polls has its offer
+    if (!polls && peer.state !== 'waiting') void peer.negotiator.initiate(); // one that polls has its offer
   }
 
   /** The connection to a member has ended, whoever ended it, and the room still lists it. */
@@ -192,37 +198,38 @@ export class Mesh {
   receive(fromId: string, signal: unknown): void {
     if (this.#admission?.refuses(fromId)) return;
     const known = this.peers.get(fromId);
-    known?.receive(signal);
+    known?.negotiator.receive(signal);
     // Candidates that come late, of a connection that is closed, are no reason for another.
     if ((known && known.state !== 'waiting') || parseSignal(signal)?.description?.type !== 'offer') return;
     if (known) this.#line.prefer(known);
-    else if (this.#arrive(fromId)?.connections.take()) this.#peer(fromId).receive(signal);
+    else if (this.#arrive(fromId)?.connections.take()) this.#peer(fromId).negotiator.receive(signal);
   }
 
   /** A member is not met, or a signal that is said to be its own is not taken. */
   refuse(id: string, reason: string): void {
     const peer = this.peers.get(id) ?? Object.assign(new SupervisedPeer(this.#connection), { id, client_id: id });
     if (peer.connected) return;
-    peer.state = 'failed';
+    if (peer.state !== 'waiting') peer.state = 'failed'; // else it would have a place among the connections for good
     this.#room.emit('peerstate', peer, 'failed', reason);
   }
 
   /** The room has refused a message: one to this member, or one that was larger than this many bytes. */
-  takeError({ code, message, targetId, maxBytes }: ErrorMessage): void {
-    if (code === 'not_host') console.warn(`P2PCF-WS: ${message}`);
+  takeError({ code, targetId, maxBytes }: ErrorMessage): void {
+    if (code === 'not_host')
+      console.warn('P2PCF-WS: Only a host may remove a peer: a member whose room token says "host": true.');
     if (maxBytes) this.#maxMessageBytes = maxBytes;
-    this.peers.get(targetId ?? '')?.markOfferLost();
+    this.peers.get(targetId ?? '')?.negotiator.markOfferLost();
   }
 
   /** There are other ICE servers now. */
   takeIceServers(): void {
-    for (const peer of this.peers.values()) peer.takeIceServers();
+    for (const peer of this.peers.values()) peer.negotiator.takeIceServers();
     this.spare.takeIceServers();
   }
 
   /** The network has changed. */
   findNewWays(): void {
-    for (const peer of this.peers.values()) peer.restart();
+    for (const peer of this.peers.values()) peer.negotiator.restart();
     this.spare.discard();
     this.#publishSpare(true);
   }
@@ -252,26 +259,34 @@ export class Mesh {
       this.#room.emit('peerjoin', peer);
     };
     const { client_id, metadata } = Object(member.brought);
-    peer
-      .on('state', (state, reason) => {
+    peer.follow({
+      state: (state, reason) => {
         if (state === 'waiting') this.#line.add(peer, announce);
         this.#room.emit('peerstate', peer, state, reason);
+        // It may be our own network that has changed, of which nobody tells where a router has another address.
+        if (state === 'disconnected') this.#room.doubt();
         // Neither ICE nor the room has a way to it.
         const { isListed = false, rejoined } = this.#members.get(id) ?? {};
         const isGivenUp = !isListed && this.#graceTimer === undefined;
-        if (state === 'failed' && peer.connected && (isGivenUp || rejoined === 'a stranger')) peer.destroy();
+        if (state === 'failed' && (isGivenUp || (peer.connected && rejoined === 'a stranger'))) peer.destroy();
         if (state !== 'failed' || peer.connected || peer.destroyed || !this.#line.someoneWaits) return;
         peer.wait(); // another has not had its turn
         this.#line.next();
-      })
-      .on('connect', () => {
+      },
+      connect: () => {
         connectedAt = Date.now();
         this.#room.emit('peerconnect', peer);
-      })
-      .on('progress', (...bytes) => this.#room.emit('progress', peer, ...bytes))
-      .on('datagram', (bytes) => this.#room.emit('datagram', peer, toArrayBuffer(bytes)))
-      .on('data', (bytes) => this.#room.emit('msg', peer, toArrayBuffer(bytes)))
-      .on('close', () => {
+      },
+      progress: (...bytes) => this.#room.emit('progress', peer, ...bytes),
+      datagram: (bytes) => {
+        this.#silence.heard(peer);
+        this.#room.emit('datagram', peer, toArrayBuffer(bytes));
+      },
+      data: (bytes) => {
+        this.#silence.heard(peer);
+        this.#room.emit('msg', peer, toArrayBuffer(bytes));
+      },
+      close: () => {
         const member = this.#members.get(id);
         if (member) member.rejoined = undefined;
         if (this.peers.get(id) === peer) {
@@ -279,11 +294,13 @@ export class Mesh {
           if (!member?.isListed) this.#members.delete(id);
         }
         this.#line.remove(peer);
+        this.#silence.forget(peer);
         this.#room.emit('peerclose', peer);
         if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
         if (this.#room.state() !== 'closed') this.#line.next();
         this.#publishSpare(true);
-      });
+      },
+    });
     peer.introduce({
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
@@ -293,7 +310,7 @@ export class Mesh {
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.#room.state() === 'open' && this.#room.signal(id, signal),
-      maxSignalBytes: () => this.#maxMessageBytes - ENVELOPE_BYTES,
+      maxSignalBytes: () => Math.max(0, this.#maxMessageBytes - ENVELOPE_BYTES),
       connections: member.connections,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
@@ -305,9 +322,9 @@ export class Mesh {
       peer.destroy();
     });
     if (!isTurn) peer.wait();
-    if (!isTurn || !peer.open()) return peer;
+    if (!isTurn || !peer.negotiator.open()) return peer;
     // Tracks that the app adds must not get into the first offer to a peer that polls.
-    if (polls) void peer.initiate().then(announce);
+    if (polls) void peer.negotiator.initiate().then(announce);
     else announce();
     return peer;
   }

@@ -3,11 +3,12 @@ import {
   fingerprintsOf,
   isFirefox,
   restartsIce,
+  type Signaling,
   type Situation,
   type Step,
   stepFor,
   stepForNeededOffer,
-  stepForRestart,
+  wayFor,
 } from './negotiation.ts';
 
 /** A connection that is new: nothing has been sent or heard. */
@@ -31,7 +32,8 @@ const fresh: Situation = {
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
 const answered: Situation = { ...fresh, theirSdp: 'taken' };
-const worded: Situation = { ...answered, theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
+const ofWorded = { theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
+const worded: Situation = { ...answered, ...ofWorded };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
 const connected: Situation = { ...silent, isAlive: true };
 const renegotiating: Situation = { ...connected, signalingState: 'have-local-offer' };
@@ -100,6 +102,8 @@ describe('an answer', () => {
     ['whoever is polite', { ...offered, ...impolite }, 'new', 'ours', 'take'],
     ['again', answered, 'taken', 'ours', 'drop'],
     ['again, when connected', connected, 'taken', 'ours', 'drop'],
+    ['again, while our next offer is out', renegotiating, 'taken', 'ours', 'drop'],
+    ['again, while ICE restarts', { ...renegotiating, ...dead }, 'taken', 'ours', 'drop'],
     ['while we make our offer', making, 'new', 'ours', 'drop'],
     ['to an offer that we gave up, while the next is out', offered, 'new', 'theirs', 'drop'],
     ['to an offer that we gave up, when connected', connected, 'new', 'theirs', 'drop'],
@@ -108,7 +112,22 @@ describe('an answer', () => {
     ['to an offer that we gave up for theirs', answered, 'new', 'theirs', 'start over'],
     ['that we have had, from another connection', answered, 'taken', 'theirs', 'drop'],
     ['again, in other words', worded, 'v=1\r\na=ice-ufrag:abcd\r\n', 'ours', 'drop'],
+    [
+      'again, in other words, while it is silent',
+      { ...silent, ...ofWorded },
+      'v=1\r\na=ice-ufrag:abcd\r\n',
+      'ours',
+      'drop',
+    ],
     ['again, from a new connection of the other', worded, 'v=0\r\na=ice-ufrag:efgh\r\n', 'ours', 'start over'],
+    ['the same, while it is silent', { ...silent, ...ofWorded }, 'v=0\r\na=ice-ufrag:efgh\r\n', 'ours', 'start over'],
+    [
+      'the same, while the connection lives',
+      { ...connected, ...ofWorded },
+      'v=0\r\na=ice-ufrag:efgh\r\n',
+      'ours',
+      'drop',
+    ],
   ])('%s', (_name, ours, sdp, attempt, step) => {
     expect(stepFor({ type: 'answer', sdp }, attempt, ours)).toBe(step);
   });
@@ -136,6 +155,24 @@ describe('a certificate', () => {
     ['answer', 'of two', offered, ofBob + ofEve, 'ours', 'drop'],
   ])('%s: %s', (type, _name, ours, sdp, attempt, step) => {
     expect(stepFor({ type, sdp }, attempt, ours)).toBe(step);
+  });
+
+  test.each([
+    ['in large letters, before the true one', `v=0\r\na=FINGERPRINT:i-am-bob\r\n${ofEve}`],
+    ['in large letters, with digits', `v=0\r\nA=FINGERPRINT:sha-256 AB:CD\r\n${ofEve}`],
+    ['that ends on the next line', `v=0\r\na=fingerprint:sha-256\r\nAB:CD\r\n`],
+    ['without digits', `${ofBob}a=fingerprint:sha-256\r\n`],
+    ['with a tab', `${ofBob}a=fingerprint:sha-256\tAB:CD\r\n`],
+    ['with more behind it', `v=0\r\na=fingerprint:sha-256 AB:CD <svg/onload=alert(1)>\r\n`],
+    ['with a name of its own', `${ofBob}a=fingerprint-of:sha-256 EF:01\r\n`],
+    ['of letters', `v=0\r\na=fingerprint:sha-256 BO:BB:YY\r\n`],
+    ['beside one behind a space', `${ofBob}a= fingerprint:sha-256 EF:01\r\n`],
+    ['beside one behind a tab', `${ofBob}a=\tFingerprint:sha-256 EF:01\r\n`],
+    ['beside one behind a colon', `a=:fingerprint:sha-256 EF:01\r\n${ofBob}`],
+  ])('%s is none, and the description is dropped', (_what, sdp) => {
+    expect(stepFor({ type: 'offer', sdp }, 'theirs', fresh)).toBe('drop');
+    expect(stepFor({ type: 'answer', sdp }, 'ours', offered)).toBe('drop');
+    for (const fingerprint of fingerprintsOf(sdp)) expect(fingerprint).toMatch(/^sha-256 (AB:CD|EF:01)$/);
   });
 
   test('is read in one form, each once', () => {
@@ -168,18 +205,6 @@ test.each<[string, Situation, string]>([
   expect(stepForNeededOffer(ours)).toBe(step);
 });
 
-test.each<[string, Situation, boolean, string]>([
-  ['of a live connection', connected, false, 'restart ICE'],
-  ['of a failed one', connected, true, 'restart ICE'],
-  ['with Firefox, from Chromium', { ...connected, ...withFirefox }, false, 'ask the other'],
-  ['between two Firefoxes', { ...connected, ...inFirefox, ...withFirefox }, false, 'restart ICE'],
-  ['from Firefox', { ...connected, ...inFirefox }, false, 'restart ICE'],
-  ['with a peer that polls', { ...connected, polls: true }, false, 'drop'],
-  ['with a peer that polls, failed', { ...connected, polls: true }, true, 'start over'],
-])('a restart %s', (_name, ours, hasFailed, step) => {
-  expect(stepForRestart(ours, hasFailed)).toBe(step);
-});
-
 test('Firefox and a restart of ICE are told by the description', () => {
   expect(isFirefox({ sdp: 'v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n' })).toBe(true);
   expect(isFirefox({ sdp: 'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\n' })).toBe(false);
@@ -188,4 +213,33 @@ test('Firefox and a restart of ICE are told by the description', () => {
   expect(restartsIce(before, { sdp: 'v=0\r\nm=x\r\na=ice-ufrag:abcd\r\n' })).toBe(false);
   expect(restartsIce(before, { sdp: 'v=0\r\na=ice-ufrag:efgh\r\n' })).toBe(true);
   expect(restartsIce(null, before)).toBe(false);
+});
+
+describe('a signal of ours', () => {
+  const up: Signaling = { fitsRoom: true, isConnected: true, polls: false, hasRestarted: false, state: 'connected' };
+  const tooLarge = { fitsRoom: false };
+  const unconnected = { isConnected: false };
+  const disconnected = { state: 'disconnected' } as const;
+  const failed = { state: 'failed' } as const;
+  const restarted = { hasRestarted: true };
+  const polling = { polls: true };
+  test.each<[name: string, signaling: Signaling, way: ReturnType<typeof wayFor>]>([
+    ['while we are connected', up, 'channel'],
+    ['before the channel is open', { ...up, ...unconnected }, 'room'],
+    ['while ICE restarts', { ...up, ...restarted }, 'room'],
+    ['when ICE is disconnected', { ...up, ...disconnected }, 'room'],
+    ['when ICE has failed', { ...up, ...failed }, 'room'],
+    ['to a peer that polls', { ...up, ...polling }, 'channel'],
+    ['to a peer that polls, when ICE has failed', { ...up, ...polling, ...failed }, 'channel'],
+    ['to a peer that polls, before the channel is open', { ...up, ...polling, ...unconnected }, 'room'],
+
+    ['too large for the room', { ...up, ...tooLarge }, 'channel'],
+    ['too large, while ICE restarts', { ...up, ...tooLarge, ...restarted }, 'channel'],
+    ['too large, when ICE is disconnected', { ...up, ...tooLarge, ...disconnected }, 'channel'],
+    ['too large, when ICE has failed', { ...up, ...tooLarge, ...failed }, 'none'],
+    ['too large, before the channel is open', { ...up, ...tooLarge, ...unconnected }, 'none'],
+    ['too large, to a peer that polls, when ICE has failed', { ...up, ...tooLarge, ...polling, ...failed }, 'channel'],
+  ])('%s', (_name, signaling, way) => {
+    expect(wayFor(signaling)).toBe(way);
+  });
 });

@@ -1,5 +1,5 @@
 /**
- * What to do about a description, a needed offer, a restart of ICE: decisions alone, without connection or timers.
+ * What to do about a description, or a needed offer, and by which way it goes: decisions alone, without connection or timers.
  * The rules are perfect negotiation's (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and those for
  * signals that come late, twice or not at all.
  */
@@ -9,7 +9,7 @@ import type { Description } from '../protocol/signal.ts';
 export interface Situation {
   /** Whether the first offer is ours. */
   isInitiator: boolean;
-  /** The other has P2PCF and no socket: see Introduction in peer.ts. */
+  /** The other has P2PCF and no socket: see introduction.ts. */
   polls: boolean;
   isOursFirefox: boolean;
   isTheirsFirefox: boolean;
@@ -34,6 +34,18 @@ export interface Situation {
   isPinned: boolean;
 }
 
+/** How a signal of ours finds the ways to the other. */
+export interface Signaling {
+  /** The room carries so much. */
+  fitsRoom: boolean;
+  isConnected: boolean;
+  /** See introduction.ts. */
+  polls: boolean;
+  /** ICE is being restarted: see Connection in peer-connection.ts. */
+  hasRestarted: boolean;
+  state: ReturnType<typeof stateOf>;
+}
+
 /**
  * `take` an answer; `answer` an offer; `pair` it with the answer that was made ahead; `renew`: answer it on a new
  * connection; `ignore` an offer, and the candidates that belong to it, for our own offer's sake, and `resend offer`: the
@@ -56,7 +68,7 @@ export type Step =
 /** What to do about a description; `attempt` names the connection it is about. */
 export function stepFor({ type, sdp }: Description, attempt: string, ours: Situation): Step {
   const [fingerprint, another] = fingerprintsOf(sdp);
-  if (another !== undefined) return 'drop'; // no browser makes such a thing
+  if (another !== undefined || hasOddFingerprint(sdp)) return 'drop'; // no browser makes such a thing
   if (type === 'offer' && ours.hasAnsweredAhead) return 'pair';
   const hasRemote = ours.theirSdp !== undefined;
   const isKnown = ours.fingerprint !== undefined && (hasRemote || ours.isPinned);
@@ -65,12 +77,13 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   const isNew = attempt !== ours.attempt;
   const isOffering = ours.isMakingOffer || ours.signalingState !== 'stable';
   if (type === 'answer') {
+    if (sdp === ours.theirSdp) return 'drop'; // sent again meanwhile: no answer to the offer that is out now
     if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
-    // It is about a connection that one of us has given up without the other's knowledge.
-    // Or it comes twice: a client that is not the library answers an offer that is repeated once more, in other words.
+    // The answer does not fit: one of us has started over, and the other does not know it yet. So our connection is of no
+    // use either, unless it lives. Or the answer comes twice: a client that is not the library answers an offer that is repeated once more, in other words.
     const before = ours.theirSdp !== undefined ? { sdp: ours.theirSdp } : null;
     const isRepeated = !isNew && before !== null && !restartsIce(before, { sdp });
-    return isOffering || ours.isConnected || isRepeated || sdp === ours.theirSdp ? 'drop' : 'start over';
+    return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
   // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall silent.
@@ -86,8 +99,8 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
 
 /** What to do when the browser wants to negotiate: offer now, or once the data channel is open, or nothing. */
 export function stepForNeededOffer(ours: Situation): 'offer' | 'offer later' | 'drop' {
-  // The first offer is the initiator's alone: it has the data channel. A peer that polls gets nothing else in it. An
-  // answer that is followed at once by an offer would be out of reach for a peer that has not got it.
+  // The first offer is the initiator's alone: it has the data channel. A peer that polls gets nothing else in it.
+  // And an answer that gets lost can be sent again only as long as no offer of ours has followed it.
   const mayOffer = ours.isConnected || (ours.isInitiator && !ours.polls);
   if (!mayOffer) return 'offer later';
   return ours.isMakingOffer ? 'drop' : 'offer';
@@ -102,27 +115,39 @@ function givesWay(ours: Situation): boolean {
   return ours.isConnected && ours.isOursFirefox !== ours.isTheirsFirefox ? ours.isOursFirefox : ours.isPolite;
 }
 
-/** How to find a new way to the other, if the present one `hasFailed` or may still work. */
-export function stepForRestart(
-  ours: Situation,
-  hasFailed: boolean,
-): 'restart ICE' | 'ask the other' | 'start over' | 'drop' {
-  // A peer that polls goes on with the ICE credentials of its first answer.
-  if (ours.polls) return hasFailed ? 'start over' : 'drop';
-  // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
-  // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
-  return ours.isTheirsFirefox && !ours.isOursFirefox ? 'ask the other' : 'restart ICE';
+/**
+ * By which way a signal of ours goes: by the channel if that is up, which costs the server nothing; else by the room, or by
+ * `none` if it does not fit there.
+ */
+export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Signaling): 'channel' | 'room' | 'none' {
+  // What is too large for the room has no other way, whether or not we have been told by now that ICE is connected.
+  const isChannelGood = fitsRoom ? !hasRestarted && state === 'connected' : state !== 'failed';
+  if (isConnected && (isChannelGood || polls)) return 'channel';
+  return fitsRoom ? 'room' : 'none';
 }
+
+/** RFC 8122 section 5, with white space as browsers take it. */
+const FINGERPRINT_LINE = /^a=fingerprint: *([\w-]+) +((?:[\da-f]{2}:)+[\da-f]{2})[ \t]*\r?$/gim;
 
 /**
  * The certificates a description names, each once, e.g. `sha-256 AB:CD:…`: the hash in small letters, the digits in large
  * ones. A connection comes about only with a holder of one of them.
  */
 export function fingerprintsOf(sdp: string): string[] {
-  const lines = sdp.matchAll(/^a=fingerprint:\s*(\S+)\s+(\S+)/gim);
+  const lines = sdp.matchAll(FINGERPRINT_LINE);
   return [
     ...new Set(Array.from(lines, ([, hash = '', digits = '']) => `${hash.toLowerCase()} ${digits.toUpperCase()}`)),
   ];
+}
+
+/**
+ * Whether a description has something like a fingerprint that is none: Chromium (156) passes over `A=FINGERPRINT`, and a
+ * name of anybody's choice there would be taken for the certificate. Firefox (153) takes `a= fingerprint` for another
+ * one, as it does `a=:fingerprint`, and connects to whoever holds either.
+ */
+function hasOddFingerprint(sdp: string): boolean {
+  const count = (line: RegExp): number => sdp.match(line)?.length ?? 0;
+  return count(/fingerprint/gi) > count(FINGERPRINT_LINE);
 }
 
 /** Whether a description is Firefox's. */

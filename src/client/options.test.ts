@@ -13,8 +13,12 @@ describe('says which option cannot work, what was given, and how it should look'
     [12_345, 'room', good, 'clientId is 12345: it must be a string'],
     ['name', 'lab', good, 'roomId is "lab": it must be a string of at least four characters'],
     ['name', 12_345, good, 'roomId is 12345: it must be a string'],
+    ['name', { toString: undefined }, good, 'roomId is an object: it must be a string'],
     ['name', { workerUrl: 'https://a.dev' }, undefined, 'roomId is an object: it must be a string'],
     ['name', 'room', undefined, 'workerUrl is missing'],
+    ['name', 'room', null, 'workerUrl is missing'],
+    ['name', 'room', 'https://a.dev', 'options is "https://a.dev": it must be an object like { workerUrl }'],
+    ['name', 'room', 5, 'options is 5: it must be an object'],
     [
       'name',
       'room',
@@ -37,6 +41,8 @@ describe('says which option cannot work, what was given, and how it should look'
     [{ turnIceServers: [{ urls }] }, 'turnIceServers[0] is a TURN server: it must have username and credential'],
     [{ turnIceServers: [{ urls, username: 'me' }] }, 'turnIceServers[0] is a TURN server'],
     [{ turnIceServers: [{ urls, credential: 'secret' }] }, 'turnIceServers[0] is a TURN server'],
+    [{ turnIceServers: [{ urls, username: '', credential: 'secret' }] }, 'neither empty'],
+    [{ turnIceServers: [{ urls, username: 'me', credential: '' }] }, 'neither empty'],
     [
       { stunIceServers: [{ urls: 'stun:a.dev' }, { urls: ['stun:b.dev', 'TURNS:c.dev'] }] },
       'stunIceServers[1] is a TURN',
@@ -72,7 +78,41 @@ describe('says which option cannot work, what was given, and how it should look'
       'rtcPeerConnectionOptions.iceTransportPolicy is "relayed": it must be all or relay.',
     ],
     [{ rtcPeerConnectionOptions: { bundlePolicy: 'max' } }, 'it must be balanced or max-compat or max-bundle.'],
-  ])('%j', (options, sentence) => {
+    [
+      { rtcPeerConnectionOptions: { rtcpMuxPolicy: 'required' } },
+      'rtcPeerConnectionOptions.rtcpMuxPolicy is "required"',
+    ],
+    [{ rtcPeerConnectionOptions: { iceTransportPolicy: null } }, 'rtcPeerConnectionOptions.iceTransportPolicy is null'],
+    [{ rtcPeerConnectionOptions: { iceCandidatePoolSize: 999 } }, 'iceCandidatePoolSize is 999: it must be a whole'],
+    [{ rtcPeerConnectionOptions: null }, 'rtcPeerConnectionOptions is null: it must be an object, or left out'],
+    [{ rtcPeerConnectionOptions: 'relay' }, 'rtcPeerConnectionOptions is "relay"'],
+    [{ wrtc: null }, 'wrtc is null: it must be an object, or left out'],
+    [{ wrtc: { RTCPeerConnection: 'x' } }, 'wrtc.RTCPeerConnection is "x": it must be a class'],
+    [{ wrtc: { default: good.wrtc } }, 'wrtc.RTCPeerConnection is undefined: it must be a class'],
+    [{ identity: 'x' }, 'identity is "x": it must be what P2PCF.identity() resolves to'],
+    [{ maxConnections: 0 }, 'maxConnections is 0: it must be a whole number from 2 to 500'],
+    [{ maxConnections: 0, offersAhead: false }, 'it must be a whole number from 1 to 500'],
+    [{ maxConnections: '9' }, 'maxConnections is "9"'],
+    [{ token: 5 }, 'token is 5: it must be a string or a function, or left out'],
+    [{ admit: 'no' }, 'admit is "no": it must be a function'],
+    [{ sdpTransform: {} }, 'sdpTransform is an object: it must be a function'],
+    [{ trust: true }, 'trust is true: it must be a function'],
+    [{ WebSocket: {} }, 'WebSocket is an object: it must be a function'],
+    [{ pingEveryMs: '1000' }, 'pingEveryMs is "1000": it must be a number'],
+    [{ metadata: 5n }, 'metadata is 5: it must be what JSON can say'],
+    [{ metadata: { n: 5n } }, 'metadata is an object: it must be what JSON can say'],
+    [{ metadata: () => 1 }, 'metadata is a function'],
+    [{ metadata: Symbol('me') }, 'metadata is Symbol(me)'],
+    [
+      { turnIceServers: [{ urls: 'turn:<your-host>:3478', username: 'u', credential: 'c' }] },
+      'is "turn:<your-host>:3478"',
+    ],
+    [{ turnIceServers: [{ urls: 'turn:a|b', username: 'u', credential: 'c' }] }, 'is "turn:a|b"'],
+    [
+      { turnIceServers: [{ urls: 'turn:a?TRANSPORT=udp', username: 'u', credential: 'c' }] },
+      'is "turn:a?TRANSPORT=udp"',
+    ],
+  ])('%o', (options, sentence) => {
     expect(() => make('name', 'room', { ...good, ...options })).toThrow(sentence);
   });
 
@@ -91,8 +131,8 @@ test.each<object>([
   {},
   { stunIceServers: [], turnIceServers: [] },
   { stunIceServers: [{ urls: ['stun:a.dev', 'stuns:a.dev:5349', 'STUN:[2001:db8::1]:3478', 'stun:192.0.2.1'] }] },
-  { turnIceServers: [{ urls: 'turn:a.dev?transport=tcp', username: 'me', credential: '' }] },
-  { turnIceServers: [{ urls: 'turns:a_b.dev.:443?transport=TCP', username: '', credential: 'x' }] },
+  { turnIceServers: [{ urls: 'turn:a.dev?transport=tcp', username: 'me', credential: 'x' }] },
+  { turnIceServers: [{ urls: 'turns:a_b.dev.:443?transport=TCP', username: 'u', credential: 'x' }] },
   { rtcPeerConnectionOptions: { iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle', iceCandidatePoolSize: 2 } },
 ])('%j can work', (options) => {
   expect(make('name', 'room', { ...good, ...options })).toMatchObject({ maxConnections: 100 });

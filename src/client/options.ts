@@ -3,11 +3,12 @@ import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { Admit } from './admission.ts';
 import type { OurIceServers } from './ice-servers.ts';
+import { newRoomAllowance } from './limits.ts';
 import { checkIceServers, fault } from './option-faults.ts';
 import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
 import type { RoomToken } from './room-token.ts';
 import type { SealedOptions } from './sealed-options.ts';
-import type { SignalingOptions } from './signaling.ts';
+import type { SignalingOptions } from './signaling-options.ts';
 
 export interface P2PCFOptions extends SealedOptions {
   /** Address of your server: http, https, ws or wss, with or without a path. There is no default. */
@@ -15,43 +16,46 @@ export interface P2PCFOptions extends SealedOptions {
   /** What the others see of us before any connection: any JSON of at most 2,048 UTF-8 bytes. */
   metadata?: unknown;
   /** STUN servers; the default is Google's and Twilio's public ones. */
-  stunIceServers?: RTCIceServer[];
+  stunIceServers?: RTCIceServer[] | undefined;
   /** TURN servers, `[]` for none; the default is what the room gives us, if your server is set up for it. */
-  turnIceServers?: RTCIceServer[];
+  turnIceServers?: RTCIceServer[] | undefined;
   /** More of RTCPeerConnection's configuration; `iceServers` in it is used in place of the two lists above. */
-  rtcPeerConnectionOptions?: RTCConfiguration;
+  rtcPeerConnectionOptions?: RTCConfiguration | undefined;
   /** Second argument of the RTCPeerConnection constructor. */
-  rtcPeerConnectionProprietaryConstraints?: object;
+  rtcPeerConnectionProprietaryConstraints?: object | undefined;
   /** Edits each description before it is used; the default leaves it as it is. */
-  sdpTransform?: (sdp: string) => string;
+  sdpTransform?: ((sdp: string) => string) | undefined;
   /** Keep a spare connection and publish its offer, so that whoever joins connects in one round trip. Default true. */
-  offersAhead?: boolean;
+  offersAhead?: boolean | undefined;
   /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
-  maxConnections?: number;
+  maxConnections?: number | undefined;
   /** Most peers in the room, if we are the first in it; the default is the server's limit. Later ones hear `full`. */
-  maxPeers?: number;
-  /** How often the server is pinged, in ms; default 25,000. A lost connection to it is noticed within 1.4 times that. */
-  pingEveryMs?: number;
+  maxPeers?: number | undefined;
+  /**
+   * How often the server is pinged, in ms, 500 or more; default 25,000. A lost connection to it is noticed within 1.4 times
+   * that.
+   */
+  pingEveryMs?: number | undefined;
   /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
-  token?: RoomToken;
+  token?: RoomToken | undefined;
   /**
    * Whether to connect to a peer: asked with its `id`, `client_id`, `metadata` and `verified`, before anything of it is
    * used. One that is refused is closed, and not met again under its id. An error refuses, too: `peerstate` tells.
    */
-  admit?: Admit;
+  admit?: Admit | undefined;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
-  wrtc?: WebRTC;
+  wrtc?: WebRTC | undefined;
   /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
-  identity?: RTCCertificate;
+  identity?: RTCCertificate | undefined;
   /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
-  networkChangePollIntervalMs?: number;
-  stateExpirationIntervalMs?: number;
-  stateHeartbeatWindowMs?: number;
-  fastPollingDurationMs?: number;
-  fastPollingRateMs?: number;
-  slowPollingRateMs?: number;
-  idlePollingAfterMs?: number;
-  idlePollingRateMs?: number;
+  networkChangePollIntervalMs?: number | undefined;
+  stateExpirationIntervalMs?: number | undefined;
+  stateHeartbeatWindowMs?: number | undefined;
+  fastPollingDurationMs?: number | undefined;
+  fastPollingRateMs?: number | undefined;
+  slowPollingRateMs?: number | undefined;
+  idlePollingAfterMs?: number | undefined;
+  idlePollingRateMs?: number | undefined;
 }
 
 /** Longest metadata and client id of an app, in UTF-8 bytes of JSON: both in one object are what the server takes. */
@@ -77,6 +81,20 @@ export interface RoomSettings {
 const POLICIES = {
   iceTransportPolicy: ['all', 'relay'],
   bundlePolicy: ['balanced', 'max-compat', 'max-bundle'],
+  rtcpMuxPolicy: ['require', 'negotiate'], // the latter is gone from the specification, and Chromium took it for long
+};
+
+/** Options of one kind, each as `typeof` tells. */
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  token: ['string', 'function'],
+  admit: ['function'],
+  sdpTransform: ['function'],
+  trust: ['function'],
+  onUntrusted: ['function'],
+  WebSocket: ['function'],
+  pingEveryMs: ['number'],
+  rtcPeerConnectionOptions: ['object'],
+  wrtc: ['object'],
 };
 
 /**
@@ -91,6 +109,16 @@ export function settingsOf(
 ): RoomSettings {
   checkName('clientId', clientId);
   checkName('roomId', roomId);
+  if (typeof (options ?? {}) !== 'object') throw fault('options', options, 'an object like { workerUrl }');
+  for (const [option, kinds] of Object.entries(KINDS)) {
+    const given = Reflect.get(options ?? {}, option);
+    if (given === null || (given !== undefined && !kinds.includes(typeof given)))
+      throw fault(
+        option,
+        given,
+        `${kinds.map((kind) => (kind === 'object' ? 'an object' : `a ${kind}`)).join(' or ')}, or left out`,
+      );
+  }
   const {
     workerUrl,
     metadata,
@@ -107,15 +135,30 @@ export function settingsOf(
   }: Partial<P2PCFOptions> = options ?? {};
   joinUrl(workerUrl ?? '', { roomId, ...(maxPeers !== undefined && { maxPeers }) });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
-  if (metadata !== undefined) checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
+  if (metadata !== undefined) {
+    if (!isJson(metadata)) throw fault('metadata', metadata, 'what JSON can say');
+    checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
+  }
   checkIceServers('stunIceServers', stunIceServers);
   checkIceServers('turnIceServers', turnIceServers);
   checkIceServers('rtcPeerConnectionOptions.iceServers', rtcPeerConnectionOptions.iceServers ?? []);
   for (const [policy, values] of Object.entries(POLICIES)) {
-    const given = Reflect.get(rtcPeerConnectionOptions, policy) ?? values[0];
-    if (!values.includes(given)) throw fault(`rtcPeerConnectionOptions.${policy}`, given, values.join(' or '));
+    const given = Reflect.get(rtcPeerConnectionOptions, policy);
+    if (given !== undefined && !values.includes(given))
+      throw fault(`rtcPeerConnectionOptions.${policy}`, given, values.join(' or '));
   }
+  checkWhole(
+    'rtcPeerConnectionOptions.iceCandidatePoolSize',
+    rtcPeerConnectionOptions.iceCandidatePoolSize ?? 0,
+    0,
+    255,
+  );
+  checkWhole('maxConnections', maxConnections, offersAhead ? 2 : 1, 500); // with the spare connection
+  if (identity !== undefined && !(identity && typeof identity === 'object' && 'expires' in identity))
+    throw fault('identity', identity, 'what P2PCF.identity() resolves to');
   const { RTCPeerConnection }: Partial<WebRTC> = wrtc;
+  if (options.wrtc && typeof RTCPeerConnection !== 'function')
+    throw fault('wrtc.RTCPeerConnection', RTCPeerConnection, 'a class');
   if (!RTCPeerConnection) {
     throw new Error(
       'There is no WebRTC here. Construct P2PCF in the browser, not where a page is rendered on a server; in Node pass ' +
@@ -135,6 +178,7 @@ export function settingsOf(
       proprietaryConstraints,
       RTCPeerConnection,
       sdpTransform,
+      allowance: newRoomAllowance(maxConnections),
     },
     signaling: {
       workerUrl: workerUrl ?? '',
@@ -144,7 +188,7 @@ export function settingsOf(
       ...(maxPeers !== undefined && { maxPeers }),
       ...(options.WebSocket && { WebSocket: options.WebSocket }),
       ...(options.token && { token: options.token }),
-      ...(options.pingEveryMs && { pingEveryMs: options.pingEveryMs }),
+      ...(options.pingEveryMs !== undefined && { pingEveryMs: options.pingEveryMs }),
     },
     offersAhead,
     answersAhead: offersAhead && !options.wrtc && !options.sdpTransform && !isRelayOnly,
@@ -157,7 +201,20 @@ function checkName(option: string, given: unknown): void {
   if (typeof given !== 'string' || given.length < 4) throw fault(option, given, 'a string of at least four characters');
 }
 
+function checkWhole(option: string, given: unknown, least: number, most: number): void {
+  if (!(Number.isInteger(given) && Number(given) >= least && Number(given) <= most))
+    throw fault(option, given, `a whole number from ${least} to ${most}`);
+}
+
 function checkLength(what: string, value: unknown, most: number): void {
   const length = utf8Length(JSON.stringify(value));
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
+}
+
+function isJson(value: unknown): boolean {
+  try {
+    return JSON.stringify(value) !== undefined;
+  } catch {
+    return false; // a BigInt in it, or itself
+  }
 }

@@ -1,6 +1,6 @@
 /** What a room tells its app. */
 import type { Peer, PeerState } from './peer.ts';
-import type { SignalingState } from './signaling.ts';
+import type { SignalingState } from './signaling-options.ts';
 
 export interface P2PCFEvents {
   /** A peer is in the room, and it is its turn to be connected; nothing is connected yet. */

@@ -1,4 +1,5 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
+
 import { DUPLICATE, FULL, peersOfFull, TAKEN } from '../protocol/close.ts';
 import type { Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
@@ -13,9 +14,11 @@ import { type P2PCFOptions, type RoomSettings, settingsOf } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
 import { Page } from './page.ts';
 import type { Peer } from './peer.ts';
+import { printAs } from './printed-name.ts';
 import { randomHex, randomKey } from './random.ts';
-import { loadSealed, sealedWebSocket } from './sealed-socket.ts';
-import { SignalingClient, type SignalingState } from './signaling.ts';
+import { loadSealed, needsSealing, sealedWebSocket } from './sealed-socket.ts';
+import { SignalingClient } from './signaling.ts';
+import type { SignalingState } from './signaling-options.ts';
 
 /** A place that was ours for this long, in ms, was a good one: we need not wait before we take the next. */
 const GOOD_AFTER_MS = 10_000;
@@ -79,8 +82,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       () => this.#signaling.renewIceServers(),
     );
     this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);
-    const { key, password, hideRoom, trust } = options;
-    if (key ?? password ?? hideRoom ?? trust) {
+    if (needsSealing(options)) {
       this.#settings.signaling.WebSocket = sealedWebSocket(
         roomId,
         options,
@@ -97,13 +99,17 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       sessionId: () => this.sessionId,
       signal: (id, signal) => this.#signaling.send(id, signal),
       publish: (offer) => this.#signaling.publish(offer),
+      doubt: () => this.#signaling.doubt(),
       emit: (...event) => this.emit(...event),
     });
     this.peers = this.#mesh.peers;
     this.#page = new Page({
       hidden: () => this.#suspend(), // says goodbye while that is possible
       restored: () => this.start().catch(() => undefined), // the state tells
-      networkChanged: () => this.#mesh.findNewWays(),
+      networkChanged: () => {
+        this.#signaling.doubt();
+        this.#mesh.findNewWays();
+      },
     });
     this.#certificate = new SharedCertificate(this.#settings.connection);
   }
@@ -148,8 +154,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   /** Leaves the room and closes all connections. `start` may be called again. */
   destroy(): void {
     this.#page.unwatch();
-    this.#suspend();
+    this.#isWanted = false;
     this.#signaling.stop();
+    this.#leave(); // last, as a listener may start again
   }
 
   /**
@@ -157,6 +164,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    * 1 MiB; rejects with Error if the peer is not connected. Throws TypeError for what cannot be sent.
    */
   send(peer: Peer, data: Data, onProgress?: Progress): Promise<void> {
+    if (typeof peer?.send !== 'function')
+      throw new TypeError('send() takes a peer, as room.peers has them, and the data.');
     return peer.send(data, onProgress);
   }
 
@@ -266,3 +275,4 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#mesh.leave();
   }
 }
+printAs(P2PCF, 'P2PCF');

@@ -8,22 +8,41 @@ export interface PageListener {
   networkChanged(): void;
 }
 
+/** Network Information API (https://wicg.github.io/netinfo/), not in Firefox and Safari (2026-11). */
+interface WithConnection {
+  connection?: EventTarget & { type?: string };
+}
+
 export class Page {
-  readonly #handlers: [event: string, handler: (event: Event) => void][];
+  readonly #handlers: [target: Partial<EventTarget> | undefined, event: string, handler: (event: Event) => void][];
 
   constructor(listener: PageListener) {
+    const page: Partial<EventTarget> = globalThis;
+    const { connection }: WithConnection = Object(globalThis.navigator);
+    let type = connection?.type;
     this.#handlers = [
-      ['pagehide', () => listener.hidden()],
-      ['pageshow', (event) => 'persisted' in event && event.persisted && listener.restored()],
-      ['online', () => listener.networkChanged()],
+      [page, 'pagehide', () => listener.hidden()],
+      [page, 'pageshow', (event) => 'persisted' in event && event.persisted && listener.restored()],
+      [page, 'online', () => listener.networkChanged()],
+      // A telephone that goes from Wi-Fi to its own network may never be offline. Where the type is not told, what has
+      // changed is an estimate of the speed.
+      [
+        connection,
+        'change',
+        () => {
+          if (connection?.type === type) return;
+          type = connection?.type;
+          listener.networkChanged();
+        },
+      ],
     ];
   }
 
   watch(): void {
-    for (const [event, handler] of this.#handlers) globalThis.addEventListener?.(event, handler);
+    for (const [target, event, handler] of this.#handlers) target?.addEventListener?.(event, handler);
   }
 
   unwatch(): void {
-    for (const [event, handler] of this.#handlers) globalThis.removeEventListener?.(event, handler);
+    for (const [target, event, handler] of this.#handlers) target?.removeEventListener?.(event, handler);
   }
 }

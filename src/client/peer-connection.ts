@@ -3,22 +3,21 @@ import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
 import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
-import { MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
+import { restartDelay } from './ice-restart.ts';
+import { type Allowance, MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
-import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing.ts';
+import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing-signals.ts';
 import { randomHex } from './random.ts';
-
-/**
- * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
- * (156), a restart right after another loses the connection now and then (seen 2026-11).
- */
-const RESTART_EVERY_MS = 2_000;
+import type { Traffic } from './silence.ts';
 
 /** How long after a restart of ICE signals go by the channel again, in ms. */
 const RESTART_SETTLED_AFTER_MS = 5_000;
 
 /** How long an answer that is made ahead waits for a first candidate, in ms. The others may follow. */
 const CANDIDATE_WITHIN_MS = 10;
+
+/** How long after the end of its gathering node-datachannel (0.33.4) may tell of candidates, in ms; browsers do before. */
+const CANDIDATES_TOLD_AFTER_MS = 10;
 
 /** An offer of nothing. */
 const EMPTY_SDP = 'v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n';
@@ -36,6 +35,8 @@ export interface ConnectionSettings extends WebRTC {
   /** The second argument some browsers' RTCPeerConnection takes. */
   proprietaryConstraints: object | undefined;
   sdpTransform: (sdp: string) => string;
+  /** How many may be made. */
+  allowance: Allowance;
 }
 
 /** What a connection tells of itself, until it is closed. */
@@ -76,16 +77,20 @@ export class Connection {
   #offersTaken = 0;
   #theirSdp: string | undefined;
   #isTheirsFirefox = false;
-  #restartedAt = -RESTART_EVERY_MS;
+  #restartedAt: number | undefined;
   /** How many candidates have come for the other's present description, by family of addresses. */
   readonly #candidates = new Map<string, number>();
 
   /** What STUN and TURN servers said in place of a candidate, the newest last. */
   #errors: ServerError[] = [];
 
-  /** Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws. */
+  /**
+   * Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws, and Error
+   * where too many are made at once.
+   */
   constructor(settings: ConnectionSettings, outgoing: Outgoing, listener: ConnectionListener) {
-    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform } = settings;
+    const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform, allowance } = settings;
+    if (!allowance.take()) throw new Error('The room has us make too many connections at once.');
     this.#listener = listener;
     this.#outgoing = outgoing;
     this.#sdpTransform = sdpTransform;
@@ -236,7 +241,7 @@ export class Connection {
       const check = (): void => {
         if (pc.iceGatheringState !== 'complete') return;
         clearTimeout(timer);
-        resolve();
+        setTimeout(resolve, CANDIDATES_TOLD_AFTER_MS);
       };
       pc.addEventListener('icegatheringstatechange', check);
       check();
@@ -245,6 +250,7 @@ export class Connection {
 
   /** Gathers new candidates, to be negotiated. False if this WebRTC cannot (node-datachannel 0.33.4 has no restart). */
   restartIce(): boolean {
+    this.takeIceServers(); // an app may have changed them where they are, as P2PCF lets it
     try {
       this.pc.restartIce();
       return true;
@@ -275,9 +281,18 @@ export class Connection {
     );
   }
 
+  /** What has gone by the present path; undefined where the browser does not count it, as Firefox (153) does not. */
+  async traffic(): Promise<Traffic | undefined> {
+    const stats = await this.pc.getStats();
+    const transport = [...stats.values()].find(({ type }) => type === 'transport');
+    const pair = stats.get(transport?.selectedCandidatePairId) ?? {};
+    const heard = pair.responsesReceived + pair.requestsReceived + pair.packetsReceived;
+    return pair.requestsSent >= 0 && heard >= 0 ? { checks: pair.requestsSent, heard } : undefined;
+  }
+
   /** How long until ICE may be restarted, in ms. */
   get restartDelayMs(): number {
-    return Math.max(0, this.#restartedAt + RESTART_EVERY_MS - performance.now());
+    return restartDelay(this.#restartedAt, performance.now());
   }
 
   /** ICE is being restarted, or the other is asked to. */
@@ -304,12 +319,17 @@ export class Connection {
   }
 
   async #describe(type: Description['type'], created: string | undefined): Promise<void> {
-    const description = { type, sdp: this.#sdpTransform(created ?? '') };
+    const sdp: unknown = this.#sdpTransform(created ?? '');
+    if (typeof sdp !== 'string') throw new TypeError(`The option sdpTransform returned ${sdp}, not a string`);
+    const description = { type, sdp };
     this.#outgoing.describe(description);
     if (restartsIce(this.pc.currentLocalDescription, description)) {
       this.hasRestarted = true;
       this.markRestart();
-    } else if (type === 'offer' && performance.now() - this.#restartedAt > RESTART_SETTLED_AFTER_MS) {
+    } else if (
+      type === 'offer' &&
+      performance.now() - (this.#restartedAt ?? Number.NEGATIVE_INFINITY) > RESTART_SETTLED_AFTER_MS
+    ) {
       this.hasRestarted = false;
     }
     await this.pc.setLocalDescription(description);

@@ -6,7 +6,7 @@ import type { Datagram } from './datagrams.ts';
 import { Emitter } from './events.ts';
 import { Media, type Senders } from './media.ts';
 import { randomHex } from './random.ts';
-import { type MediaEvents, Received } from './received.ts';
+import { type MediaEvents, Received } from './received-media.ts';
 import type { Sas } from './sealed/sas.ts';
 import { loadSealed } from './sealed-socket.ts';
 
@@ -36,6 +36,9 @@ export interface PeerEvents extends MediaEvents {
   close: [];
 }
 
+/** What the library does at some of a peer's events. */
+type Follower = { readonly [Name in keyof PeerEvents]?: (...args: PeerEvents[Name]) => void };
+
 export abstract class Peer extends Emitter<PeerEvents> {
   /** Session id: the key under which the other is in the room. */
   id = '';
@@ -60,13 +63,29 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Label of the data channel. */
   channelName = randomHex(20);
 
-  /** @internal */
-  protected readonly media = new Media(() => this.presentPc);
-  /** @internal */
-  protected readonly received = new Received({
-    track: (...args) => this.emit('track', ...args),
-    stream: (...args) => this.emit('stream', ...args),
+  #follower: Follower = {};
+
+  /** @internal What we send. */
+  readonly media = new Media(
+    () => this.presentPc,
+    () => this.isMakingOffer,
+  );
+  /** @internal What the other sends. */
+  readonly received = new Received({
+    track: (...args) => this.destroyed || this.emit('track', ...args), // by a listener of one before it
+    stream: (...args) => this.destroyed || this.emit('stream', ...args),
   });
+
+  /** @internal Has the room hear of what happens: before the app, which may remove all its listeners. */
+  follow(follower: Follower): void {
+    this.#follower = follower;
+  }
+
+  /** Calls the listeners in the order they were added. */
+  override emit<Name extends keyof PeerEvents>(name: Name, ...args: PeerEvents[Name]): void {
+    this.#follower[name]?.(...args);
+    super.emit(name, ...args);
+  }
 
   /** The same as `client_id`. */
   get clientId(): string {
@@ -75,6 +94,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /** @internal The connection, if there is one now. */
   protected abstract get presentPc(): RTCPeerConnection | undefined;
+  /** @internal */
+  protected abstract get isMakingOffer(): boolean;
   /** @internal For P2PCF's apps that reach for it, as for the next two. */
   abstract get _pc(): RTCPeerConnection;
   /** @internal */
@@ -82,10 +103,13 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /**
    * A short authentication string from both certificates: the same on both sides only if nobody sits between them.
-   * People read it to each other. Rejects with Error before `connect`.
+   * People read it to each other. Rejects with Error while the two are not connected: before that the other may name a
+   * certificate that it does not hold.
    */
   get sas(): Promise<Sas> {
-    return loadSealed().then(({ sas }) => sas(this._pc.localDescription?.sdp, this.fingerprint));
+    return loadSealed().then(({ sas }) =>
+      this.connected ? sas(this._pc.localDescription?.sdp, this.fingerprint) : sas(undefined, undefined),
+    );
   }
 
   /** @internal */
@@ -158,7 +182,10 @@ export abstract class Peer extends Emitter<PeerEvents> {
   getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
     const report = this.destroyed ? Promise.resolve<RTCStatsReport>(new Map()) : this._pc.getStats();
     if (callback)
-      report.then((entries) => callback(null, [...entries.values()])).catch((error: Error) => callback(error, []));
+      void report.then(
+        (entries) => callback(null, [...entries.values()]),
+        (error: Error) => callback(error, []),
+      );
     return report;
   }
 }

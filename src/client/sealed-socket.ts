@@ -1,10 +1,15 @@
 /** A WebSocket whose messages the server cannot read. What makes it so is loaded when it is used. */
 import type { SocketFace } from './sealed/face.ts';
 import type { SealedOptions } from './sealed-options.ts';
-import type { WebSocketClass } from './signaling.ts';
+import type { WebSocketClass } from './signaling-options.ts';
 
 /** A chunk of its own. */
 export const loadSealed = (): Promise<typeof import('./sealed/index.ts')> => import('./sealed/index.ts');
+
+/** Whether anything is asked for that the server has no part in. An empty key is one that cannot be, and no missing one. */
+export function needsSealing({ key, password, hideRoom, trust }: SealedOptions): boolean {
+  return [key, password, trust].some((given) => given !== undefined) || Boolean(hideRoom);
+}
 
 /** `onRefused` is told of whoever is not taken, and why; `onFailed` why there can be no such socket. */
 export function sealedWebSocket(

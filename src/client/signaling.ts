@@ -1,27 +1,22 @@
 /** One WebSocket to a room, kept open: typed messages in and out, no WebRTC. Usable alone. */
-import { type Close, COMING_BACK, heldFor, isFinal, UNAUTHORIZED } from '../protocol/close.ts';
-import type { IceServers } from '../protocol/ice-servers.ts';
+
+import { type Close, COMING_BACK, FULL, heldFor, isFinal, isOfRoom, UNAUTHORIZED } from '../protocol/close.ts';
 import { type Join, joinSubprotocols, joinUrl } from '../protocol/join.ts';
-import {
-  type ClientMessage,
-  type ErrorMessage,
-  type PeerJoin,
-  type PeerLeave,
-  type Peers,
-  PING,
-  PONG,
-  parseServerMessage,
-} from '../protocol/messages.ts';
+import { type ClientMessage, type Peers, PING, PONG, parseServerMessage } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
 import { type Deferred, newDeferred } from './deferred.ts';
 import { Emitter } from './events.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { printAs } from './printed-name.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
-import { askForToken, type RoomToken } from './room-token.ts';
+import { askForToken } from './room-token.ts';
+import type { SignalingEvents, SignalingOptions, SignalingState } from './signaling-options.ts';
 
-/** How long to wait for an answer where the network has changed, in ms: a socket of the former one gets none. */
-const ANSWER_ONLINE_WITHIN_MS = 1_500;
+export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass } from './signaling-options.ts';
+
+/** How long to wait for an answer where the network may have changed, in ms: a socket of the former one gets none. */
+const ANSWER_DOUBTED_WITHIN_MS = 1_500;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
@@ -32,70 +27,15 @@ const UNAVAILABLE = 1013;
 /** Most messages that wait for a connection, as many as the server takes at once; the oldest go first when there are more. */
 const MAX_WAITING = 500;
 
-/**
- * `connecting` until the room has answered for the first time, `open` while it can be spoken to, `reconnecting` between
- * a loss and the next answer, `closed` before `start`, after `stop` and after a final refusal.
- */
-export type SignalingState = 'connecting' | 'open' | 'reconnecting' | 'closed';
-
-export type WebSocketClass = new (url: string, subprotocols: string[]) => object;
-
-export interface SignalingOptions {
-  /** Address of the server: http, https, ws or wss, with or without a path. */
-  workerUrl: string;
-  /** The room: 1 to 128 characters, at most 256 UTF-8 bytes. */
-  roomId: string;
-  /** Our id in the room, unique there; the server makes one up if there is none. */
-  clientId?: string;
-  /** What the others are told of us, any JSON of at most 2,560 UTF-8 bytes. */
-  metadata?: unknown;
-  /** Most peers that the room is to have, if we are the first in it: 1 to 32,000. The server may have a lower limit. */
-  maxPeers?: number;
-  /** Ask for the offers that others have published ahead. */
-  ahead?: boolean;
-  /** How often to ping, in ms; default 25,000. An answer is waited for 0.4 times as long. */
-  pingEveryMs?: number;
-  /**
-   * The secret by which we get our place back, 36 characters as a random UUID has them; made up if there is none. With an
-   * owned id (PROTOCOL.md) it is the id's own.
-   */
-  resumeToken?: string;
-  /** The room token that the server wants (PROTOCOL.md). A function is asked for one at each connection. */
-  token?: RoomToken;
-  /**
-   * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead
-   * the room will give us, to be sent along.
-   */
-  prepare?: () => Promise<unknown>;
-  /** For places without a global WebSocket. `object`, because each has types of its own for the same thing. */
-  WebSocket?: WebSocketClass;
-}
-
-export interface SignalingEvents {
-  /** The state has changed; or, while it is `connecting`, it has come out for what `reason` that takes so long. */
-  state: [state: SignalingState, reason: string | undefined];
-  /** We are in: who is here, after the first connection and after each later one. */
-  peers: [message: Peers];
-  /** Someone came, or came back. */
-  join: [message: PeerJoin];
-  /** Someone left. */
-  leave: [message: PeerLeave];
-  signal: [fromId: string, signal: unknown];
-  broadcast: [fromId: string, data: unknown];
-  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
-  iceservers: [given: IceServers];
-  /** The server refused a message. */
-  error: [message: ErrorMessage];
-  /** The server refused us for good, and the state is about to be `closed`: its close code, and why. */
-  refused: [close: Close];
-}
-
 export class SignalingClient extends Emitter<SignalingEvents> {
   /** @internal As a minified class would else be printed by another name. */
   static override readonly name: string = 'SignalingClient';
 
   state: SignalingState = 'closed';
-  /** Why we are still `connecting`, in a sentence for the developer, from the first attempt that failed on. */
+  /**
+   * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; or that we are
+   * `reconnecting` because the room has filled up meanwhile, or the option token fails.
+   */
   reason: string | undefined;
   /** Our id in the room, once the room has answered. */
   clientId: string | undefined;
@@ -121,6 +61,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   /** Throws Error for an address, room id, client id, number of peers or metadata that cannot work. */
   constructor(options: SignalingOptions) {
     super();
+    if (!options || typeof options !== 'object')
+      throw new Error(`The options are ${JSON.stringify(options)}, not an object: pass { workerUrl, roomId }.`);
     this.#options = options;
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     this.#heartbeat = new Heartbeat(
@@ -184,6 +126,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#send({ type: 'ice_servers' });
   }
 
+  /** @internal Something else has fallen silent: looks whether the server still answers. */
+  doubt(): void {
+    if (this.state === 'open') this.#heartbeat.beat(ANSWER_DOUBTED_WITHIN_MS);
+  }
+
   #send(message: ClientMessage): void {
     const text = JSON.stringify(message);
     if (this.state === 'open') {
@@ -206,10 +153,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const entry = {};
     this.#entry = entry;
     // A microtask later at least, so that a start that is undone at once, as by React's StrictMode, asks nothing of the
-    // server.
+    // server, nor of the app.
+    await undefined;
+    if (this.#entry !== entry) return;
     const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
-    if (token === null) return this.#lost({ code: UNAVAILABLE, reason: '' });
+    if (token instanceof Error) return this.#lost({ code: UNAVAILABLE, reason: '' }, token.message);
     try {
       this.#connect(token, answer);
     } catch (error) {
@@ -270,6 +219,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.clientId = message.yourId;
     this.#openedAt = Date.now();
     this.#isRenewing = false;
+    this.#heartbeat.heard();
     this.#heartbeat.beat(); // at once: the room holds no place for a page that may have gone while its socket opened
     for (const text of this.#waiting.splice(0)) this.#socket?.send(text);
     const started = this.#started;
@@ -278,13 +228,17 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#socket) this.emit('peers', message); // unless a listener has stopped us
   }
 
-  #lost(close: Close): void {
-    const mayRenew = close.code === UNAUTHORIZED && typeof this.#options.token === 'function' && !this.#isRenewing;
+  /** `cause` is what we know that the server does not. */
+  #lost(close: Close, cause?: string): void {
+    const { code } = close;
+    const refusal = `The room refused: ${close.reason} (${code}).`;
+    const mayRenew = code === UNAUTHORIZED && typeof this.#options.token === 'function' && !this.#isRenewing;
+    // A room that forgot us let in others meanwhile. We were first, and come back as soon as one of them leaves.
+    const isShutOut = code === FULL.code && this.state === 'reconnecting';
     if (mayRenew) this.#isRenewing = true;
-    else if (isFinal(close)) {
-      this.emit('refused', { code: close.code, reason: close.reason });
-      const error = new Error(`The room refused: ${close.reason} (${close.code}).`);
-      this.#end(Object.assign(error, { code: close.code }));
+    else if (isFinal(close) && !isShutOut) {
+      this.emit('refused', { code, reason: close.reason });
+      this.#end(Object.assign(new Error(refusal), { code }));
       return;
     }
     this.#leaveSocket(COMING_BACK);
@@ -296,27 +250,35 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     } else {
       this.#lostAt ||= now;
     }
-    // Any other code is a room's, which has said why.
-    if (this.state === 'connecting' && this.#attempt === 0 && close.code === 1006) void this.#explain(this.#started);
+    // Looks why less and less often. A code of a room's says why by itself.
+    const isTurn = Number.isInteger(Math.log2(this.#attempt || 1));
+    if (!cause && this.state === 'connecting' && isTurn && !isOfRoom(close)) void this.#explain(this.#started);
     const delay = retryDelay(this.#attempt++, now - this.#lostAt, Math.random());
     this.#retryTimer = setTimeout(() => void this.#enter(), delay + (heldFor(close) ?? 0) * 1000);
-    if (wasOpen) this.#setState('reconnecting'); // last, as a listener may stop us
+    // Last, as a listener may stop us.
+    if (wasOpen) this.#setState('reconnecting');
+    if (isShutOut) this.#tell(refusal);
+    if (cause) this.#warn(cause);
   }
 
-  /** The first attempt has failed, which a browser gives no reason for. */
+  /** An attempt has failed, which a browser gives no reason for. */
   async #explain(started: Deferred | undefined): Promise<void> {
     const reason = await explainFailure(this.#options.workerUrl);
-    if (started !== this.#started || this.state !== 'connecting') return;
-    if (reason !== this.reason) console.warn(`P2PCF-WS: ${reason}`);
-    this.reason = reason;
-    this.emit('state', this.state, reason);
+    if (started === this.#started && this.state === 'connecting') this.#warn(reason);
+  }
+
+  /** Why the present state goes on, once for each reason. */
+  #warn(reason: string): void {
+    if (reason === this.reason) return;
+    console.warn(`P2PCF-WS: ${reason}`);
+    this.#tell(reason);
   }
 
   /** The network is back or another, or the user is back: no need to wait any longer, or a need to look. */
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_ONLINE_WITHIN_MS : undefined);
+    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_DOUBTED_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
       void this.#enter();
@@ -375,6 +337,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     };
   }
 
+  /** Why the present state goes on. */
+  #tell(reason: string): void {
+    this.reason = reason;
+    this.emit('state', this.state, reason);
+  }
+
   #setState(state: SignalingState): void {
     if (state === this.state) return;
     this.state = state;
@@ -382,3 +350,4 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.emit('state', state, undefined);
   }
 }
+printAs(SignalingClient, 'SignalingClient');

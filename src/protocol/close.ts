@@ -90,3 +90,8 @@ export function isFinal(close: Close): boolean {
   if (code === UNAUTHORIZED || code === FORBIDDEN) return true;
   return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
 }
+
+/** Whether only a room, or this server in front of one, closes like that: other servers have other codes, or none. */
+export function isOfRoom({ code }: Close): boolean {
+  return code === TOO_LARGE.code || (code >= 4000 && code <= 4010) || code === UNAUTHORIZED || code === FORBIDDEN;
+}

@@ -17,11 +17,14 @@ export interface IceServers {
 }
 
 /** A name or an address, and a port: RFC 7064 and RFC 7065 have no more, but for how to get to a TURN server. */
-const STUN_URL = /^stuns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?$/i;
-const TURN_URL = /^turns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
+const STUN_URL = /^stuns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]<>"\\|^`{}%]+)(?::(\d{1,5}))?$/i;
+const TURN_URL = /^turns?:(?:\[[\da-f:.]+\]|[^\s:/?#@[\]<>"\\|^`{}%]+)(?::(\d{1,5}))?(?:\?transport=(?:udp|tcp))?$/i;
 
 /** Most addresses in all: a connection asks each, from each of its own. */
-const MAX_ICE_URLS = 32;
+export const MAX_ICE_URLS = 32;
+
+/** Longest username of a TURN server (RFC 8489). */
+const MAX_USERNAME_LENGTH = 509;
 
 /** Whether a browser would take them: one bad address, or TURN without credentials, and it takes none at all. */
 export function isIceServers(value: unknown): value is IceServer[] {
@@ -31,10 +34,18 @@ export function isIceServers(value: unknown): value is IceServer[] {
 
 function isIceServer(server: unknown): server is IceServer {
   if (!isObject(server)) return false;
-  const { urls, username, credential } = server;
+  const { urls } = server;
   const list: unknown[] = Array.isArray(urls) ? urls : [urls];
-  const mayRelay = typeof username === 'string' && typeof credential === 'string';
-  return list.length > 0 && list.every((url) => isStun(url) || (mayRelay && isTurn(url)));
+  return list.length > 0 && list.every((url) => isStun(url) || (hasLogin(server) && isTurn(url)));
+}
+
+/** Whether it has what every TURN server wants: Chromium (156) takes nothing empty, and no longer name. */
+export function hasLogin({ username, credential }: { username?: unknown; credential?: unknown }): boolean {
+  return isText(username) && username.length <= MAX_USERNAME_LENGTH && isText(credential);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
 }
 
 export function isStun(url: unknown): url is string {
@@ -42,7 +53,8 @@ export function isStun(url: unknown): url is string {
 }
 
 export function isTurn(url: unknown): url is string {
-  return typeof url === 'string' && hasPort(TURN_URL.exec(url));
+  // No browser takes the name of the parameter in capital letters.
+  return typeof url === 'string' && !/\?(?!transport=)/.test(url) && hasPort(TURN_URL.exec(url));
 }
 
 function hasPort(address: RegExpExecArray | null): boolean {

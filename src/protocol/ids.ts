@@ -21,7 +21,7 @@ const JOINERS = /\u200c|\u200d/g;
  * one. Ids are compared code point by code point: no case folding, no Unicode normalization.
  */
 export function idFault(id: string): string | undefined {
-  if (typeof id !== 'string') return `is ${JSON.stringify(id)}, not a string`;
+  if (typeof id !== 'string') return `is ${typeof id === 'object' ? JSON.stringify(id) : String(id)}, not a string`;
   if (id === '') return 'is empty';
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
   if (INVISIBLE.test(id.replace(JOINERS, '')))

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
-import { isRoomPath, joinSubprotocols, joinUrl, mayUseId, parseJoin } from './join.ts';
+import { isRoomPath, joinSubprotocols, joinUrl, mayUseId, parseJoin, roomTokenOf } from './join.ts';
 import { ownedId } from './owned-id.ts';
 
 const MADE_UP = 'f47ac10b-58cc-4372-a567-0e02b2c3d479';
@@ -82,6 +82,17 @@ test.each(['lobby', 'a.b', '_-', '...', '.', '..', 'a/b', '//', 'a%2Fb', '?', '#
   },
 );
 
+test('a room token is read however it is written: a page is told only by what becomes of it', () => {
+  const tokenOf = (subprotocols: string | null, query = ''): string | undefined =>
+    roomTokenOf(new URL(`https://a.dev/ws/room/lobby${query}`), subprotocols);
+  expect(tokenOf('p2pcf-ws, p2pcf-ws.token.ZXkuYS5i')).toBe('ey.a.b');
+  expect(tokenOf('p2pcf-ws.token.ey.a.b')).toBe('ey.a.b');
+  expect(tokenOf('p2pcf-ws.token.ZXkuYS5i==')).toBe('ZXkuYS5i==');
+  expect(tokenOf(null, '?token=ey.a.b')).toBe('ey.a.b');
+  expect(tokenOf('p2pcf-ws.token.', '?token=ey.a.b')).toBe('');
+  expect(tokenOf('p2pcf-ws')).toBeUndefined();
+});
+
 test('base64url of what is no text is told from a room', () => {
   expect(() => read('https://a.dev/ws/room-base64url/_w')).toThrow('must be base64url of UTF-8 text');
   expect(() => read('https://a.dev/ws/room-base64url/')).toThrow('The room id is empty');
@@ -121,12 +132,20 @@ test.each([
   ['https://?a', {}, 'must begin with https'],
   ['ftp://a.dev', {}, 'must begin with https'],
   ['https://p2pcf-ws.<your-subdomain>.workers.dev', {}, 'put your own address in place of what is in <>'],
-  ['https://a.dev', { roomId: '' }, 'The room id is empty'],
-  ['https://a.dev', { clientId: 'a\nb' }, 'The client id has a control character'],
+  ['https://a.dev', { roomId: '' }, 'The option roomId is empty'],
+  ['https://a.dev', { clientId: 'a\nb' }, 'The option clientId has a control character'],
   ['https://a.dev', { maxPeers: 0 }, 'maxPeers is 0: it must be a whole number from 1 to 32,000.'],
   ['https://a.dev', { maxPeers: 1.5 }, 'maxPeers is 1.5'],
   ['https://a.dev', { maxPeers: 32_001 }, 'maxPeers is 32001'],
   ['https://a.dev', { maxPeers: Number.NaN }, 'maxPeers is NaN'],
+  ['https://a.dev', { metadata: `"${'x'.repeat(2559)}"` }, 'The metadata has 2561 bytes of JSON; 2560 is the most.'],
+  ['https://a.dev', { metadata: `"${'é'.repeat(1280)}"` }, 'The metadata has 2562 bytes'],
+  ['https://a.dev', { resume: '1' }, 'resumeToken must have 36 characters'],
+  ['https://a.dev', { resume: MADE_UP.slice(1) }, 'resumeToken must have 36 characters'],
+  ['https://a dev', {}, 'workerUrl is https://a dev'],
+  ['https://a.dev:99999', {}, 'with a port up to 65535'],
+  ['https://[::1', {}, '[::1 must be a name or an address'],
+  ['https://a:b:c', {}, 'a:b:c must be a name or an address'],
 ])('no address is made of %j and %j', (workerUrl, join, complaint) => {
   expect(() => joinUrl(workerUrl, { roomId: 'lobby', ...join })).toThrow(complaint);
 });

@@ -81,20 +81,28 @@ export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string
   if (/[<>]/.test(workerUrl))
     throw new Error(`workerUrl is ${workerUrl}: put your own address in place of what is in <>`);
   const [, secure, host, base = '', query] =
-    /^(?:http|ws)(s?):\/\/([^\s/?#]+)([^?#]*?)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(String(workerUrl).trim()) ?? [];
+    /^(?:http|ws)(s?):\/\/([^/?#]+)((?:\/[^?#]*?)??)\/*(?:\?([^#]*))?(?:#.*)?$/i.exec(String(workerUrl).trim()) ?? [];
   if (!host) throw new Error(`workerUrl is ${workerUrl}: it must begin with https://, http://, wss:// or ws://`);
+  const [, port] = /^(?:[^@]*@)?(?:\[[\da-f:.]+\]|[^\s:[\]]+)(?::(\d*))?$/i.exec(host) ?? [host, '99999'];
+  if (Number(port ?? 0) > 65_535)
+    throw new Error(`workerUrl is ${workerUrl}: ${host} must be a name or an address, with a port up to 65535`);
   const search = [...(query ? [query] : []), ...parameters].join('&');
   return `${scheme}${secure?.toLowerCase()}://${host}${base}${path}${search && `?${search}`}`;
 }
 
-/** The address to connect to. Throws Error with a sentence for a workerUrl or an id that cannot work. */
-export function joinUrl(workerUrl: string, { roomId, clientId, maxPeers, ahead }: Join): string {
+/** The address to connect to. Throws Error with a sentence for a workerUrl, or anything else of a join, that cannot work. */
+export function joinUrl(workerUrl: string, { roomId, clientId, metadata = '', resume, maxPeers, ahead }: Join): string {
   const roomFault = idFault(roomId);
-  if (roomFault) throw new Error(`The room id ${roomFault}.`);
+  if (roomFault) throw new Error(`The option roomId ${roomFault}. Pass the name of the room.`);
   const clientFault = clientId && idFault(clientId);
-  if (clientFault) throw new Error(`The client id ${clientFault}.`);
+  if (clientFault) throw new Error(`The option clientId ${clientFault}. Leave it out, and the server makes one.`);
   if (maxPeers !== undefined && !isMaxPeers(String(maxPeers)))
     throw new Error(`maxPeers is ${maxPeers}: it must be ${MAX_PEERS_RANGE}.`);
+  const bytes = utf8Length(metadata);
+  if (bytes > MAX_JOIN_METADATA_BYTES)
+    throw new Error(`The metadata has ${bytes} bytes of JSON; ${MAX_JOIN_METADATA_BYTES} is the most.`);
+  if (resume && resume.length !== 36)
+    throw new Error('resumeToken must have 36 characters, as crypto.randomUUID() gives.');
   const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
   return serverUrl(workerUrl, 'ws', path, [
     ...(clientId && PLAIN_ID.test(clientId) ? [`clientId=${clientId}`] : []),
@@ -175,10 +183,12 @@ export function parseJoin(
 
 /**
  * The token of a join or a poll by which the app's backend lets it in; undefined for none. It is no part of the join: the
- * Worker reads it, and the room is not told. Throws ProtocolError for a subprotocol that is no base64url.
+ * Worker reads it, and the room is not told. A subprotocol that is no base64url is taken as it is: a page is told only by
+ * what becomes of the token.
  */
 export function roomTokenOf({ searchParams }: ParsedUrl, subprotocols: string | null): string | undefined {
-  return offered('token', subprotocols) ?? searchParams.get('token') ?? undefined;
+  const text = subprotocol('token', subprotocols);
+  return (text && fromBase64Url(text)) ?? text ?? searchParams.get('token') ?? undefined;
 }
 
 /** Whether a join may come under the id it names: a plain one anybody, an owned one nobody but its owner. */
@@ -193,12 +203,19 @@ export function offersSubprotocol(subprotocols: string | null): boolean {
 
 /** The value of a parameter among the subprotocols. */
 function offered(name: string, subprotocols: string | null): string | undefined {
-  const start = `${SUBPROTOCOL}.${name}.`;
-  const found = listed(subprotocols).find((each) => each.startsWith(start));
-  if (found === undefined) return undefined;
-  const value = fromBase64Url(found.slice(start.length));
-  if (value === undefined) throw fault(`The subprotocol ${start}… must end in base64url of UTF-8 text.`);
+  const text = subprotocol(name, subprotocols);
+  if (text === undefined) return undefined;
+  const value = fromBase64Url(text);
+  if (value === undefined) throw fault(`The subprotocol ${SUBPROTOCOL}.${name}.… must end in base64url of UTF-8 text.`);
   return value;
+}
+
+/** What stands behind the name of a parameter among the subprotocols. */
+function subprotocol(name: string, subprotocols: string | null): string | undefined {
+  const start = `${SUBPROTOCOL}.${name}.`;
+  return listed(subprotocols)
+    .find((each) => each.startsWith(start))
+    ?.slice(start.length);
 }
 
 function listed(subprotocols: string | null): string[] {

@@ -116,6 +116,32 @@ test.each([
   expect(faultOf(body)).toBe(fault);
 });
 
+const packedWith = (...content: unknown[]): unknown[] => ['bob', 'session', ...content];
+const CANDIDATE = 'candidate:1 1 udp 1 192.0.2.1 5000 typ host';
+
+test.each([
+  [packedWith('ufrag', 'pwd', FINGERPRINT, 'theirs', 'theirs', NOW, [CANDIDATE]), 'none'],
+  [packedWith('back\\slash n: \\n', 'pwd\\\\r'), 'none'], // a backslash, then a letter
+  [packedWith('ufrag\r\na=setup:active', 'pwd'), 'Bad packages'],
+  [packedWith('ufrag', 'pwd\n'), 'Bad packages'],
+  [packedWith('ufrag', 'pwd', FINGERPRINT, '\rtheirs'), 'Bad packages'],
+  [
+    packedWith('ufrag', 'pwd', FINGERPRINT, 'theirs', 'theirs', NOW, [CANDIDATE, `${CANDIDATE}\r\na=x`]),
+    'Bad packages',
+  ],
+  [packedWith('\\\n'), 'Bad packages'],
+  [packedWith([[{ deep: { 'in a name\n': 1 } }]]), 'Bad packages'],
+  [['bob\n', 'session'], 'Bad packages'],
+])('a package %j from poller to poller: %s', (content, fault) => {
+  expect(faultOf({ ...POLL, p: [packedWith(), content] })).toBe(fault);
+});
+
+test('p2pcf.rn sends whole descriptions, to its like alone', () => {
+  const id = '0123456789abcdef0123456789abcdef';
+  const offer = { type: 'offer', sdp: 'v=0\r\ns=-\r\n' };
+  expect(faultOf({ ...withD(0, id), p: [['f'.repeat(32), id, 'offer', offer]] })).toBe('none');
+});
+
 test.each([
   [POLL, 'Missing delete key'],
   [{ ...POLL, dk: 7 }, 'Missing delete key'],

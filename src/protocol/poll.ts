@@ -225,12 +225,20 @@ function parsePackages(packages: unknown, from: string): Package[] {
     const [to, sender]: unknown[] = Array.isArray(each) ? each : [];
     if (typeof to !== 'string' || sender !== from)
       throw fault('Bad packages', 'each of p must be an array that begins with the session it is for and your own.');
-    return { to, json: toJson(each, 'Bad packages: p is nested too deeply.') };
+    const json = toJson(each, 'Bad packages: p is nested too deeply.');
+    // p2pcf writes what it is sent into lines of SDP. p2pcf.rn sends whole descriptions, and only to its like.
+    if (!isReactNative(from) && hasLineBreak(json)) throw fault('Bad packages', 'no text in p may have a line break.');
+    return { to, json };
   });
   // Written again, JSON can grow: 1e20 becomes 100000000000000000000.
   const bytes = parsed.reduce((sum, { json }) => sum + utf8Length(json), 0);
   if (bytes > MAX_POLL_BYTES) throw fault('Bad packages', `p may have at most ${MAX_POLL_BYTES} bytes.`);
   return parsed;
+}
+
+/** Whether a text in this JSON has a line break, which JSON writes as `\r` or `\n`; a backslash of its own is `\\`. */
+function hasLineBreak(json: string): boolean {
+  return /(?<!\\)(?:\\\\)*\\[rn]/.test(json);
 }
 
 /** What P2PCF's worker calls the fault, for whoever looks for that, and a sentence. */

@@ -79,3 +79,47 @@ test('pollers count and are counted', () => {
   expect(world.join('b', {}, LARGE).closeReason).toBe('Room is full: 2 peers');
   expect(post('q', { max: 3 })).toMatchObject({ status: 200 });
 });
+
+test.each(['a socket', 'a poller'])('%s is not kept out by ghosts, nor by the mute once a minute is over', (comer) => {
+  const world = new World();
+  const comes = (id: string): boolean => {
+    if (comer === 'a socket') return world.join(id).closeCode === undefined;
+    return world.answer({ roomId: 'lobby', contextId: id, session: sessionOf(id, world.now) }).status === 200;
+  };
+  const [opener, ghost, mute, witness] = ['opener', 'ghost', 'mute', 'witness'].map((id) =>
+    world.join(id, { maxPeers: 4 }),
+  );
+  if (!opener || !ghost || !mute || !witness) throw new Error('somebody has not come in');
+  world.ping(ghost);
+  world.pass(151);
+  world.ping(opener);
+  world.ping(witness);
+  expect(comes('first')).toBe(true);
+  expect([ghost.closeCode, mute.closeCode]).toEqual([4006, undefined]);
+  expect(comes('second')).toBe(true);
+  expect(mute.closeCode).toBe(4006);
+  expect(comes('third')).toBe(false);
+  expect(witness.view).toEqual(['first', 'opener', 'second']);
+  const left = witness.heard.filter(({ type }) => type === 'peer_leave');
+  expect(left).toMatchObject([{ clientId: 'ghost' }, { clientId: 'mute' }]);
+  expect(mute.heard.at(-1)).toMatchObject({ type: 'peer_join', clientId: 'first' });
+});
+
+test('many that are put out for the metadata of one are not told of each other', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxPeers: 1_000 };
+  const witness = world.join('witness', {}, limits);
+  world.ping(witness);
+  // 262,144 characters in all is the most: large ones that stay, and small ones that say nothing.
+  for (let n = 0; n < 109; n++) world.ping(world.join(`large ${n}`, { metadata: 'x'.repeat(2_390) }, limits));
+  const mutes = Array.from({ length: 400 }, (_, n) => world.join(`mute ${n}`, { metadata: 1 }, limits));
+  world.pass(61);
+  for (const { id } of world.members) if (!id.startsWith('mute')) world.ping(world.find(id) ?? witness);
+  expect(world.join('last', { metadata: 'x'.repeat(1_400) }, limits).closeCode).toBeUndefined();
+  const gone = mutes.filter(({ closeCode }) => closeCode === 4006);
+  expect(gone.length).toBeGreaterThan(300);
+  const farewells = gone.flatMap(({ heard }) => heard.filter(({ type }) => type === 'peer_leave'));
+  expect(farewells).toEqual([]);
+  const others = world.members.filter((member) => member !== witness);
+  expect(witness.view).toEqual(others.map(({ id }) => id).sort());
+});

@@ -1,6 +1,10 @@
-/** Every parser of the server, and of its words, 100,000 cases and more: what comes from outside is read, or refused with a ProtocolError. */
+/**
+ * Every parser of the server, and of its words, 100,000 cases and more: what comes from outside is read, or refused with a
+ * ProtocolError. Room tokens and what only clients read have a fuzz.test.ts of their own.
+ */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parsed, spoiled, spoiledJson } from '../../test/support/spoiled.ts';
 import { packed } from '../../test/support/world.ts';
 import { heldFor, isFinal, peersOfFull } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
@@ -8,8 +12,8 @@ import { isRoomPath, joinSubprotocols, parseJoin, roomTokenOf } from '../protoco
 import { parseClientMessage, parseServerMessage } from '../protocol/messages.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
-import { readSignal } from './bridge.ts';
-import { answerOf, candidatesSignal, packageOf } from './package.ts';
+import { readSignal } from './pending-offers.ts';
+import { answerOf, candidatesSignal, packageOf } from './poller-view.ts';
 import type { PendingOffer } from './room.ts';
 
 const RUNS = { numRuns: 12_500 };
@@ -17,36 +21,6 @@ const NOW = 1_790_000_000_000;
 const HASH = Array.from({ length: 32 }, () => 'AB').join(':');
 const HOST = 'candidate:1 1 udp 2113937151 192.0.2.1 51000 typ host';
 const SDP = `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:Wufr\r\na=ice-pwd:Wpwd\r\na=fingerprint:sha-256 ${HASH}\r\na=mid:0\r\na=${HOST}\r\n`;
-
-/** A text that was good, with pieces of it cut out, doubled, or replaced by others that are dear to parsers. */
-function spoiled(...good: string[]): fc.Arbitrary<string> {
-  const odd = [
-    '"',
-    '\\',
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '\r\n',
-    '\0',
-    '\ud800',
-    '\u2028',
-    '1e999',
-    '-0',
-    'null',
-    '__proto__',
-  ];
-  const piece = fc.oneof(fc.constantFrom(...odd, ...good), fc.string({ unit: 'binary', maxLength: 8 }));
-  const cut = fc.record({ at: fc.nat(2000), length: fc.nat(60), piece });
-  return fc.tuple(fc.constantFrom(...good), fc.array(cut, { maxLength: 4 })).map(([text, cuts]) =>
-    cuts.reduce((rest, { at, length, piece }) => {
-      const start = at % (rest.length + 1);
-      return rest.slice(0, start) + piece + rest.slice(start + length);
-    }, text),
-  );
-}
 
 /** What it returns, or undefined where it is refused as it should be. */
 function refusedOr<T>(parse: () => T): T | undefined {
@@ -106,20 +80,6 @@ const SIGNALS = [
   { candidates: [{ candidate: HOST }], attempt: 'a1' },
   { sdp: { type: 'offer', sdp: SDP } },
 ].map((signal) => JSON.stringify(signal));
-
-const json = (...good: string[]): fc.Arbitrary<unknown> =>
-  fc.oneof(
-    spoiled(...good).map((text) => refusedOr(() => tryJson(text))),
-    fc.jsonValue(),
-  );
-
-function tryJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
-  }
-}
 
 describe('parsers', () => {
   test('parseClientMessage', () => {
@@ -217,7 +177,7 @@ describe('parsers', () => {
 
   test('parseSignal', () => {
     fc.assert(
-      fc.property(json(...SIGNALS), (signal) => {
+      fc.property(spoiledJson(...SIGNALS), (signal) => {
         const parsed = parseSignal(signal);
         if (parsed) expect(parsed.candidates.every((each) => typeof each === 'object')).toBe(true);
       }),
@@ -241,7 +201,7 @@ describe('the bridge', () => {
 
   test('an offer becomes a package whose every line is one, of a size that an attachment holds', () => {
     fc.assert(
-      fc.property(json(...SIGNALS), (signal) => {
+      fc.property(spoiledJson(...SIGNALS), (signal) => {
         const reading = refusedOr(() => readSignal(signal, 'P', undefined, makeKey, NOW));
         if (!reading || !('keep' in reading)) return;
         expect(JSON.stringify(reading.keep).length).toBeLessThan(8192);
@@ -254,7 +214,7 @@ describe('the bridge', () => {
 
   test('two signals after one another', () => {
     fc.assert(
-      fc.property(json(...SIGNALS), json(...SIGNALS), (first, second) => {
+      fc.property(spoiledJson(...SIGNALS), spoiledJson(...SIGNALS), (first, second) => {
         let known: PendingOffer | undefined;
         for (const signal of [first, second]) {
           const reading = refusedOr(() => readSignal(signal, 'P', known, makeKey, NOW));
@@ -267,11 +227,11 @@ describe('the bridge', () => {
   });
 
   test('a package becomes an answer whose every line is one', () => {
-    const reading = readSignal(tryJson(SIGNALS[0] ?? ''), 'P', undefined, makeKey, NOW);
+    const reading = readSignal(parsed(SIGNALS[0] ?? ''), 'P', undefined, makeKey, NOW);
     if (!reading || !('keep' in reading)) throw new Error('a good offer was refused');
     const pending = reading.keep;
     fc.assert(
-      fc.property(json(JSON.stringify(['W', 'P', 0, 0, 0, 0, 0, 1, [HOST, HOST]])), (content) => {
+      fc.property(spoiledJson(JSON.stringify(['W', 'P', 0, 0, 0, 0, 0, 1, [HOST, HOST]])), (content) => {
         const json = JSON.stringify(Array.isArray(content) ? content : ['W', 'P', 0, 0, 0, 0, 0, 1, content]);
         const packages = [{ to: 'W', json }, packed('X', 'P')];
         const signals = [answerOf('W', pending, poller, packages), candidatesSignal('W', pending, packages)];

@@ -12,6 +12,9 @@ const bytesOf = (message: unknown): number => utf8Length(JSON.stringify(message)
 /** The id number `n` that is longest in JSON. */
 const longestId = (n: number, length = 128): string => String(n).padStart(length, '"');
 
+/** Number `n` of the subjects of tokens that are longest in JSON: 256 bytes there (src/worker/tokens.ts). */
+const longestSubject = (n: number): string => `${String(n).padStart(4)}${'"'.repeat(126)}`;
+
 /** A poller with the longest entry there is, and what it posts for `to`. */
 function post(world: World, n: number, to = '', length = 0): void {
   const session = sessionOf(longestId(n, 64), world.now);
@@ -23,20 +26,21 @@ function post(world: World, n: number, to = '', length = 0): void {
   };
   const packages = length > 0 ? [{ to, json: JSON.stringify([to, entry.sessionId, 'x'.repeat(length)]) }] : [];
   const request = { roomId: 'lobby', contextId: `context ${n}`, session: { ...session, entry, packages } };
-  expect(world.answer(request, limits).status).toBe(200);
+  expect(world.answer(request, limits, { sub: longestSubject(n) }).status).toBe(200);
 }
 
-test('peers: 528 KiB, and 1 KiB for each that there may be', () => {
+test('peers: 528 KiB, and 2 KiB for each that there may be', () => {
   const world = new World();
   for (let n = 0; n < 63; n++) post(world, n);
   for (let n = 0; n < 64; n++) {
-    const member = world.join(longestId(n), { metadata: 'x'.repeat(4 * KIB - 2) }, limits);
+    const claims = { sub: longestSubject(n) };
+    const member = world.join(longestId(n), { metadata: 'x'.repeat(4 * KIB - 2), claims }, limits);
     if (n < 40) world.receive(member, { type: 'ahead', offer: 'x'.repeat(MAX_OFFER_BYTES - 2) }, limits);
   }
   const [peers] = world.join(longestId(64), { wantsOffers: true, token: 't'.repeat(36) }, limits).heard;
   expect(peers).toMatchObject({ type: 'peers', peers: { length: 127 }, polling: { length: 63 } });
-  expect(bytesOf(peers)).toBeLessThanOrEqual((528 + 128) * KIB);
-  expect(bytesOf(peers)).toBeGreaterThan(600 * KIB);
+  expect(bytesOf(peers)).toBeLessThanOrEqual((528 + 2 * 128) * KIB);
+  expect(bytesOf(peers)).toBeGreaterThan(656 * KIB);
 });
 
 test('the reply to a poll: 512 KiB, and 2 KiB for each that there may be', () => {
@@ -49,14 +53,15 @@ test('the reply to a poll: 512 KiB, and 2 KiB for each that there may be', () =>
   expect(utf8Length(body)).toBeGreaterThan(640 * KIB);
 });
 
-test('peer_join: 3 KiB; peer_leave: 1 KiB', () => {
+test('peer_join: 4 KiB; peer_leave: 1 KiB', () => {
   const world = new World();
   const bob = world.join('bob', {}, limits);
-  const alice = world.join(longestId(1), { metadata: 'x'.repeat(MAX_JOIN_METADATA_BYTES - 2) }, limits);
+  const claims = { sub: longestSubject(1) };
+  const alice = world.join(longestId(1), { metadata: 'x'.repeat(MAX_JOIN_METADATA_BYTES - 2), claims }, limits);
   world.leave(alice);
   expect(bob.heard).toMatchObject([{ type: 'peers' }, { type: 'peer_join' }, { type: 'peer_leave' }]);
   const [, join, leave] = bob.heard.map(bytesOf);
-  expect(join).toBeLessThanOrEqual(3 * KIB);
+  expect(join).toBeLessThanOrEqual(4 * KIB);
   expect(leave).toBeLessThanOrEqual(KIB);
 });
 

@@ -42,6 +42,15 @@ describe.each([
   });
 });
 
+test('members are told of pollers as far as there is memory for that, and what is too long for that when nothing else is', () => {
+  const rate = new PollRate();
+  const length = 100 * 1024;
+  expect(passing(500, () => rate.tell(length, 0))).toBe(81);
+  expect(rate.tell(length, 1_000)).toBe(0);
+  expect(rate.tell(100 * 1024 * 1024, 20_000)).toBeGreaterThan(0);
+  expect(rate.tell(100 * 1024 * 1024, 60_000)).toBe(0);
+});
+
 test('addresses that are forgotten because there are too many leave the budget of the room', () => {
   const rate = new PollRate();
   expect(passing(5000, (n) => rate.poll(`m${n}`, `network ${n}`, 0))).toBe(1000);

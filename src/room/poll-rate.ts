@@ -1,5 +1,5 @@
 /** How fast a room lets itself be polled: a poll costs Cloudflare's time, and what it writes a row of the day's quota. */
-import { type Bucket, type Budget, take } from './rate-limit.ts';
+import { type Bucket, type Budget, bucketOf, take } from './token-bucket.ts';
 
 /** One p2pcf polls every 1.5 s at its fastest, and once more for each change. */
 const POLLS_PER_CONTEXT: Budget = { burst: 60, rate: 2 };
@@ -22,13 +22,17 @@ const POLLS_PER_ROOM: Budget = { burst: 1_000, rate: 100 };
 /** Ninety pollers that post every 90 s: in a day less than the 100,000 rows that the free plan lets a day write. */
 const POSTINGS_PER_ROOM: Budget = { burst: 500, rate: 1 };
 
-/** More contexts or addresses than this are forgotten together: the budgets of the room go on. */
-const MAX_KNOWN = 1_024;
+/**
+ * What the members are told of pollers that come, in characters: as of a join, a client that does not read it leaves it in the
+ * room's memory. 64 pollers that come at once to 64 members are a quarter of that.
+ */
+const TOLD: Budget = { burst: 8 * 1024 * 1024, rate: 256 * 1024 };
 
 /** What has been polled lately. Kept in memory alone, as a member's bucket is. */
 export class PollRate {
   readonly #polls = new Spending(POLLS_PER_CONTEXT, POLLS_PER_ADDRESS, POLLS_PER_ROOM);
   readonly #postings = new Spending(POSTINGS_PER_CONTEXT, POSTINGS_PER_ADDRESS, POSTINGS_PER_ROOM);
+  readonly #told: Bucket = { spent: 0, at: 0 };
 
   /** Counts a poll from `address`, undefined where that is not known. Returns 0, or in how many ms there may be one. */
   poll(contextId: string, address: string | undefined, now: number): number {
@@ -38,6 +42,11 @@ export class PollRate {
   /** Counts a posting that is to be written, in the same way. */
   post(contextId: string, address: string | undefined, now: number): number {
     return this.#postings.take(contextId, address, now);
+  }
+
+  /** Counts what the members are told of a posting, in the same way. What the largest of rooms is told passes at last. */
+  tell(length: number, now: number): number {
+    return take(this.#told, Math.min(length, TOLD.burst), TOLD, now);
   }
 }
 
@@ -63,13 +72,4 @@ class Spending {
       take(this.#room, 1, this.#perRoom, now)
     );
   }
-}
-
-function bucketOf(buckets: Map<string, Bucket>, id: string): Bucket {
-  const known = buckets.get(id);
-  if (known) return known;
-  if (buckets.size >= MAX_KNOWN) buckets.clear();
-  const bucket = { spent: 0, at: 0 };
-  buckets.set(id, bucket);
-  return bucket;
 }

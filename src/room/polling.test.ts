@@ -240,7 +240,7 @@ test('whatever happens, a poll tells of exactly those who are there, and an idle
     fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 600_000 }) }),
   );
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+    fc.property(fc.array(step, { maxLength: 40, size: 'max' }), (steps) => {
       const room = new Pollers();
       const model = new Map<string, { until: number; dk: string | undefined; since: number; postedAt: number }>();
       let order = 0;
@@ -309,4 +309,38 @@ test('a few that post as much as they can keep nobody out that posts its share',
   expect(room.post('polly', 'polly', { packages: packages(15_000, 'polly') }).dk).toBeDefined();
   expect(room.post('paul', 'paul', { packages: packages(15_000, 'paul') }).dk).toBeDefined();
   expect(() => room.post('paula', 'paula', { packages: packages(17_000, 'paula') })).toThrow('503');
+});
+
+test.each([10, 128])('six MiB of small postings end at two MiB and 503, where %i peers fit', (maxPeers) => {
+  const world = new World();
+  const share = Math.floor((2 * 1024 * 1024) / maxPeers);
+  const answers = Array.from({ length: 3 * maxPeers }, (_, n) => {
+    const id = `m${n}`;
+    const packages = [packed('bob', id, 'x'.repeat(share - 500))];
+    const session = { ...sessionOf(id, world.now), packages, keepMs: 900_000 };
+    world.pass(0.6); // so that it is not the rate that ends it
+    return world.answer({ roomId: 'lobby', contextId: id, session }, { ...LIMITS, maxPeers });
+  });
+  expect(answers.findIndex(({ status }) => status !== 200)).toBe(maxPeers);
+  for (const refusal of answers.slice(maxPeers)) expect(refusal).toMatchObject({ status: 503, retryAfterSeconds: 30 });
+  expect(JSON.stringify(world.posted).length).toBeLessThan(2.1 * 1024 * 1024);
+});
+
+test('of pollers that come again and again under other sessions, members are owed 8 MiB and what they leave behind', () => {
+  const world = new World();
+  const limits = { ...LIMITS, maxPeers: 128 };
+  const members = Array.from({ length: 120 }, (_, n) => world.join(`m${n}`, {}, limits));
+  const heard = (): number => members.reduce((sum, member) => sum + JSON.stringify(member.heard.slice(120)).length, 0);
+  const statuses = new Set<number>();
+  for (let n = 0; n < 140; n++) {
+    const session = sessionOf(String(n).padEnd(64, '"'), world.now + n);
+    const entry = { ...session.entry, clientId: '\u0001'.repeat(64) };
+    const request = { roomId: 'lobby', contextId: `c${n % 7}`, session: { ...session, entry } };
+    statuses.add(world.answer(request, limits).status);
+  }
+  expect([...statuses]).toEqual([200, 429]);
+  expect(heard()).toBeLessThan(9 * 1024 * 1024);
+  world.pass(10);
+  const request = { roomId: 'lobby', contextId: 'c8', session: sessionOf('polly', world.now) };
+  expect(world.answer(request, limits).status).toBe(200);
 });

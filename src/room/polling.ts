@@ -15,20 +15,19 @@ import {
   type Session,
 } from '../protocol/poll.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import { answerOffers, dropOffers, offersFor } from './bridge.ts';
-import { capacityFor } from './capacity.ts';
-import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './claims.ts';
-import { toSocketId } from './package.ts';
+import { capacityFor, makeWay } from './capacity.ts';
+import { answerOffers, dropOffers, offersFor } from './pending-offers.ts';
+import { heldPlace, heldPlaces } from './places.ts';
 import type { PollRate } from './poll-rate.ts';
-import { farewell, introductions, sweep } from './presence.ts';
+import { toSocketId } from './poller-view.ts';
+import { farewell, introductions, putOut, sweep } from './presence.ts';
 import {
   type Effect,
-  heldPlace,
-  heldPlaces,
   isRemoved,
   keptIds,
   type Limits,
   type Listing,
+  lengthOf,
   type Member,
   NAME_KEPT_MS,
   type Posting,
@@ -37,6 +36,7 @@ import {
   send,
 } from './room.ts';
 import { isSameSecret } from './secret.ts';
+import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './token-claims.ts';
 
 /**
  * Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. A posting of
@@ -98,14 +98,11 @@ export function poll<M extends Member>(
   const reply = replyFor(sessionId, [...others, ...offers]);
   const known = pollers.find(({ entry }) => entry.sessionId === sessionId);
   const answers = (poller: Listing | undefined): Effect<M>[] =>
-    poller ? answerOffers(poller, known?.packages ?? [], offers, roster, now) : [];
+    poller ? answerOffers(poller, known?.packages ?? [], offers, roster, limits, now) : [];
   if (!session.packages) return answered(reply, answers(known));
-  if (!mine) {
-    const [present] = [...roster.others(), ...heldPlaces(roster, now)];
-    const capacity = capacityFor({ claims }, present?.maxPeers, limits);
-    if (others.length + countMembers() >= capacity)
-      return refused(503, `Full: this room has its ${capacity} peers. Try again when one has left.`, 30);
-  }
+  const way = mine ? { mutes: [] } : wayFor({ claims }, others.length, roster, limits, now);
+  if ('capacity' in way)
+    return refused(503, `Full: this room has its ${way.capacity} peers. Try again when one has left.`, 30);
   const deleteKey = mine?.deleteKey ?? makeKey();
   if (mine && isPosted(session, mine, now)) return answered({ ...reply, deleteKey }, answers(known));
   const { entry, postedAt, packages, keepMs } = session;
@@ -124,12 +121,30 @@ export function poll<M extends Member>(
     return refused(503, 'Full: the pollers in this room have posted as much as it takes. Try again later.', 30);
   const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
-  return answered({ ...reply, deleteKey }, [
-    { do: 'keepPosting', posting },
-    // A page that is back under another session has left the first.
-    ...announce(pollers, [...others, posting], 'left', roster, limits, now),
-    ...answers(posting),
-  ]);
+  const room = putOut(way.mutes, roster.others(), now);
+  // A page that is back under another session has left the first.
+  const news = [...room.effects, ...announce(pollers, [...others, posting], 'left', room.others, limits, now)];
+  const waitToTellMs = rate.tell(lengthOf(news), now);
+  if (waitToTellMs > 0) return tooFast(waitToTellMs);
+  return answered({ ...reply, deleteKey }, [{ do: 'keepPosting', posting }, ...news, ...answers(posting)]);
+}
+
+/**
+ * Who is put out so that one more poller fits in beside `others`: as for a socket, ghosts do not count, and the mute go. Or
+ * the `capacity` that the room has already.
+ */
+function wayFor<M extends Member>(
+  newcomer: Bearer,
+  others: number,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+): { mutes: readonly M[] } | { capacity: number } {
+  const { living } = sweep(roster.others(), limits, now);
+  const away = heldPlaces(roster, now);
+  const capacity = capacityFor(newcomer, (living[0] ?? away[0])?.maxPeers, limits);
+  const way = makeWay({ metadataLength: 0 }, living, away, others, capacity, now);
+  return 'full' in way ? { capacity } : way;
 }
 
 /** A poller leaves. */
@@ -148,7 +163,7 @@ export function leaveByPoll<M extends Member>(
   if (posting?.entry.sessionId !== request.sessionId || !isSameSecret(posting.deleteKey, request.deleteKey))
     return refused(404, 'No delete key: nothing was posted under this session, context and key.');
   const after = pollers.filter((each) => each !== posting);
-  const effects = announce(pollers, after, 'left', roster, limits, now);
+  const effects = announce(pollers, after, 'left', roster.others(), limits, now);
   return { response: { status: 200, body: '{}' }, effects: [{ do: 'dropPosting', posting }, ...effects] };
 }
 
@@ -171,23 +186,23 @@ export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits
     ...postings
       .filter((posting) => !pollers.includes(posting) && !kept.has(posting.contextId))
       .map((posting) => ({ do: 'dropPosting', posting }) as const),
-    ...announce([...pollers, ...lapsed], pollers, 'timeout', roster, limits, now),
+    ...announce([...pollers, ...lapsed], pollers, 'timeout', roster.others(), limits, now),
   ];
 }
 
-/** The pollers are others than `before`: the members hear who has gone, for this `reason`, and who has come. */
+/** The pollers are others than `before`: `members` hear who has gone, for this `reason`, and who has come. */
 function announce<M extends Member>(
   before: readonly Posting[],
   after: readonly Posting[],
   reason: LeaveReason,
-  roster: Roster<M>,
+  members: readonly M[],
   limits: Limits,
   now: number,
 ): Effect<M>[] {
   const gone = missing(before, after);
   const come = missing(after, before);
   if (gone.length + come.length === 0) return [];
-  const { living, effects } = sweep(roster.others(), limits, now);
+  const { living, effects } = sweep(members, limits, now);
   const goneIds = new Set(gone.map(({ entry }) => entry.sessionId));
   if (gone.length > 0) effects.push(...living.flatMap((member) => dropOffers(member, goneIds)));
   for (const { id } of introductions(gone)) effects.push(farewell(id, reason, living, now));

@@ -99,6 +99,50 @@ test('eight senders together send four MiB to a member that may not read, and ar
   expect(bob.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'patient' });
 });
 
+const MIB = 1024 * 1024;
+/** What a room of so many that may not read owes at once at most. */
+const owed = (members: number): number => 24 * MIB + members * (MIB / 16);
+
+test('members that may not read, however many they are, are sent 24 MiB in all, and 64 KiB each', () => {
+  const world = new World();
+  const [alice, bob] = [world.join('alice', {}, DEFAULTS), world.join('bob', {}, DEFAULTS)];
+  const readers = Array.from({ length: 20 }, (_, n) => world.join(`reader ${n}`, {}, DEFAULTS));
+  const senders = Array.from({ length: 60 }, (_, n) => world.join(`sender ${n}`, {}, DEFAULTS));
+  let sent = 0;
+  for (const reader of readers) for (const sender of senders) sent += flood(world, sender, reader, 2);
+  expect(sent).toBeGreaterThan(24 * MIB);
+  expect(sent).toBeLessThanOrEqual(owed(20));
+  // Two that are not among them meet all the same.
+  const heard = bob.heard.length;
+  for (let n = 0; n < 20; n++)
+    world.receive(alice, { type: 'signal', targetId: 'bob', signal: 'x'.repeat(3000) }, DEFAULTS);
+  expect(bob.heard).toHaveLength(heard + 20);
+  world.receive(alice, { type: 'signal', targetId: 'bob', signal: KIB_60 }, DEFAULTS);
+  const refusal = Object(alice.heard.at(-1));
+  expect(refusal).toMatchObject({ type: 'error', code: 'rate_limited' });
+  expect(bob.inbox.spent).toBeLessThan(MIB / 16);
+  world.now += refusal.retryAfterMs;
+  world.receive(alice, { type: 'signal', targetId: 'bob', signal: KIB_60 }, DEFAULTS);
+  expect(bob.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'alice' });
+});
+
+test.each<[string, (sender: TestMember) => unknown]>([
+  ['nobody by a long name', () => ({ type: 'signal', targetId: 'x'.repeat(4000), signal: 1 })],
+  ['no JSON', () => `{${'x'.repeat(4000)}`],
+  ['themselves', ({ id }) => ({ type: 'signal', targetId: id, signal: KIB_60 })],
+])('members that write to %s, and may not read what they are answered, are owed no more', (_whom, messageOf) => {
+  const world = new World();
+  const members = Array.from({ length: 60 }, (_, n) => world.join(`member ${n}`, {}, DEFAULTS));
+  const before = members.map(({ heard }) => heard.length);
+  for (const member of members) {
+    for (let n = 0; n < 500; n++) world.receive(member, messageOf(member), DEFAULTS);
+  }
+  const answered = members.flatMap(({ heard }, n) => heard.slice(before[n]));
+  const bytes = answered.reduce((sum, message) => sum + JSON.stringify(message).length, 0);
+  expect(answered.length).toBeGreaterThan(60);
+  expect(bytes).toBeLessThanOrEqual(owed(60));
+});
+
 test('a newcomer to a full room may be sent an offer and ten candidates by everyone at once', () => {
   const world = new World();
   const members = Array.from({ length: 127 }, (_, n) => world.join(`peer ${n}`, {}, DEFAULTS));

@@ -6,8 +6,8 @@ import type { Close } from '../protocol/close.ts';
 import { toJson } from '../protocol/json.ts';
 import type { ServerMessage } from '../protocol/messages.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
-import { type Bearer, bearerOf } from './claims.ts';
-import type { Bucket } from './rate-limit.ts';
+import type { Bucket } from './token-bucket.ts';
+import { type Bearer, bearerOf } from './token-claims.ts';
 
 /** A client that has come to join, and is no member yet. */
 export interface Newcomer extends Bearer {
@@ -35,6 +35,8 @@ export interface Member extends Newcomer {
   readonly outbox: Bucket;
   /** What has been sent to it lately, in characters. */
   readonly inbox: Bucket;
+  /** What of that was sent although the room had been sent too much. */
+  readonly share: Bucket;
   /** The offer it has published ahead and nobody has taken; undefined for none. */
   readonly ahead: unknown;
   /** What it has offered to pollers. */
@@ -115,6 +117,8 @@ export interface Removal {
 
 /** Who is in the room, by socket, by a place held, or by polling. */
 export interface Roster<M extends Member> {
+  /** What has been sent to all members by one another lately, in characters. */
+  readonly inbox: Bucket;
   /** The member with this id: one look-up, however large the room. */
   find(id: string): M | undefined;
   /** Every member but this one, longest there first. Touches every socket: for what concerns everyone, no more. */
@@ -175,6 +179,11 @@ export function send<M>(message: ServerMessage, ...to: readonly M[]): Extract<Ef
   return { do: 'send', text: toJson(message, 'The message is nested too deeply.'), to };
 }
 
+/** What is sent to all, in characters. */
+export function lengthOf<M>(effects: readonly Effect<M>[]): number {
+  return effects.reduce((sum, effect) => (effect.do === 'send' ? sum + effect.text.length * effect.to.length : sum), 0);
+}
+
 /** The pollers that are there at `now`. */
 export function pollersAt<M extends Member>(roster: Roster<M>, now: number): readonly Posting[] {
   return roster.postings().filter(({ expiresAt, isName }) => !isName && expiresAt > now);
@@ -185,18 +194,8 @@ export function keptIds<M extends Member>(roster: Roster<M>, now: number): reado
   return roster.postings().filter(({ isName, expiresAt }) => (isName ? expiresAt : expiresAt + NAME_KEPT_MS) > now);
 }
 
-/** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
-export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
-  return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
-}
-
 /** Whether its bearer has been removed, and its time is not over at `now`. */
 export function isRemoved<M extends Member>({ claims }: Bearer, roster: Roster<M>, now: number): boolean {
   const bearer = claims && bearerOf(claims);
   return bearer !== undefined && roster.removals().some((each) => each.bearer === bearer && each.until > now);
-}
-
-/** The place held for this id at `now`. */
-export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
-  return heldPlaces(roster, now).find((place) => place.id === id);
 }

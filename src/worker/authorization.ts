@@ -1,14 +1,14 @@
 /** Who may come into a room, decided before it wakes: first by the page, then by the token. */
 import { type Close, forbidden } from '../protocol/close.ts';
-import type { Bearer } from '../room/claims.ts';
+import type { Bearer } from '../room/token-claims.ts';
 import { isAllowed, readOrigins } from './origins.ts';
 import type { Settings } from './settings.ts';
-import { readTokenSettings, verifyToken } from './tokens.ts';
+import { checkKeys, readTokenSettings, verifyToken } from './tokens.ts';
 
-/** Throws SettingsError if what is set about it makes no sense. */
-export function checkAuthorization(settings: Settings): void {
+/** Rejects with SettingsError if what is set about it makes no sense. */
+export async function checkAuthorization(settings: Settings): Promise<void> {
   readOrigins(settings);
-  readTokenSettings(settings);
+  await checkKeys(readTokenSettings(settings));
 }
 
 /**

@@ -1,35 +1,26 @@
 /** `GET /` for a browser: what runs here, and how an app uses it. For everything else it is JSON (src/index.ts). */
 import { version } from '../../package.json';
+import { answer } from './answer.ts';
 
 /** Whether the page is wanted rather than the JSON. Browsers name text/html, and fetch and curl do not. */
 export function wantsPage(request: Request): boolean {
   return /\btext\/html\b/i.test(request.headers.get('Accept') ?? '');
 }
 
-/** The page. The address in it is what the request's Host header says, which may be anything. */
+/** The page. Its address is known to the browser alone: a proxy in front may add TLS or a prefix, and not tell us. */
 export function landingPage(request: Request): Response {
   const nonce = crypto.randomUUID();
   const headers = {
     'Content-Type': 'text/html; charset=utf-8',
-    'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-    'X-Content-Type-Options': 'nosniff',
+    'Content-Security-Policy': `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
     'Referrer-Policy': 'no-referrer',
     Vary: 'Accept',
   };
-  return new Response(request.method === 'HEAD' ? null : page(new URL(request.url).origin, nonce), { headers });
+  return answer(request.method === 'HEAD' ? null : page(nonce), { headers });
 }
 
-function page(origin: string, nonce: string): string {
-  const code = `import P2PCF from 'p2pcf-ws';
-
-const room = new P2PCF('my name', 'my room', {
-  workerUrl: ${JSON.stringify(origin)},
-});
-room.on('peerconnect', (peer) => room.send(peer, 'hello'));
-room.on('msg', (peer, data) => {
-  console.log(peer.client_id, new TextDecoder().decode(data));
-});
-await room.start();`;
+/** Its links are relative, for a server below a prefix. */
+function page(nonce: string): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -39,12 +30,22 @@ await room.start();`;
 <style nonce="${nonce}">${STYLE}</style>
 <main>
 <h1>P2PCF-WS is running</h1>
-<p>Version ${escapeHtml(version)}. This server introduces browsers to each other; what they say then goes straight from one to
+<p>Version ${version}. This server introduces browsers to each other; what they say then goes straight from one to
 the other.</p>
-<p class="ways"><a class="primary" href="/demo/">Try the demo</a> <a href="/health">Health</a></p>
+<p class="ways"><a class="primary" href="demo/">Try the demo</a> <a href="health">Health</a></p>
 <h2 id="add">Add this to your app</h2>
-<pre tabindex="0" role="region" aria-labelledby="add"><code>${escapeHtml(code)}</code></pre>
+<pre tabindex="0" role="region" aria-labelledby="add"><code>import P2PCF from 'p2pcf-ws';
+
+const room = new P2PCF('my name', 'my room', {
+  workerUrl: '<span id="address">the address of this page</span>',
+});
+room.on('peerconnect', (peer) =&gt; room.send(peer, 'hello'));
+room.on('msg', (peer, data) =&gt; {
+  console.log(peer.client_id, new TextDecoder().decode(data));
+});
+await room.start();</code></pre>
 </main>
+<script nonce="${nonce}">address.textContent = new URL('.', location).href.slice(0, -1);</script>
 </html>
 `;
 }
@@ -65,9 +66,3 @@ a { display: inline-block; padding: .75rem 1.25rem; border: 1px solid light-dark
 .primary { border-color: transparent; background: light-dark(#4338ca, #a5b4fc); color: light-dark(#fff, #14122e) }
 :focus-visible { outline: 3px solid light-dark(#6d5efc, #8b7dff); outline-offset: 2px }
 `;
-
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '');
-}

@@ -6,13 +6,13 @@
 import type { Close } from '../protocol/close.ts';
 import { DUPLICATE, FLOOD, FULL, REMOVED, RESUMED } from '../protocol/close.ts';
 import type { PollResponse } from '../room/polling.ts';
-import { type Bucket, type Budget, take } from '../room/rate-limit.ts';
+import { type Bucket, type Budget, take } from '../room/token-bucket.ts';
 import { toHex } from './hash.ts';
 import { readSecret, type Settings } from './settings.ts';
 
 export interface LogEntry {
   /** `closed` is a member that the room has put out; `refused`, `full` and mostly `flood` somebody who was not let in. */
-  readonly event: 'joined' | 'refused' | 'full' | 'flood' | 'removed' | 'closed';
+  readonly event: 'joined' | 'refused' | 'full' | 'flood' | 'removed' | 'closed' | 'failed';
   /** Of a close frame, or the HTTP status. */
   readonly code?: number;
   readonly reason?: string;
@@ -70,10 +70,10 @@ export async function log(entry: LogEntry | undefined, roomId: string, settings:
   Object(settings.EVENTS).writeDataPoint?.({ indexes: [room], blobs: [event, reason], doubles: [sampled, code] });
 }
 
-/** Empty without a key: a mere hash of a name that can be guessed would tell it. */
+/** Empty without a key: a mere hash of a name that can be guessed would tell it. And for what concerns no room. */
 async function nameOf(roomId: string, { LOG_KEY }: Settings): Promise<string> {
   const secret = readSecret('LOG_KEY', LOG_KEY);
-  if (!secret) return '';
+  if (!secret || !roomId) return '';
   const key = await crypto.subtle.importKey('raw', new Uint8Array(secret), { name: 'HMAC', hash: 'SHA-256' }, false, [
     'sign',
   ]);

@@ -1,7 +1,7 @@
 import type { Close } from '../protocol/close.ts';
 import { asciiJson } from '../protocol/json.ts';
-import type { Claims } from '../room/claims.ts';
 import type { Member, PendingOffer } from '../room/room.ts';
+import type { Claims } from '../room/token-claims.ts';
 
 /** What outlives hibernation in a socket's attachment. All its text is ASCII, which is stored at a byte a character. */
 interface Attachment {
@@ -48,6 +48,7 @@ export class SocketMember implements Member {
   readonly id: string;
   readonly outbox = { spent: 0, at: 0 };
   readonly inbox = { spent: 0, at: 0 };
+  readonly share = { spent: 0, at: 0 };
   readonly #ctx: DurableObjectState;
   readonly #socket: WebSocket;
   readonly #attachment: Attachment;

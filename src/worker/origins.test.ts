@@ -54,6 +54,8 @@ test.each([
   'ftp://a.com',
   'null',
   'https://u@a.com',
+  'https://a.com\\evil',
+  'https://a.com;b.com',
   5,
   true,
 ])('%j is no setting, and the sentence says so', (ALLOWED_ORIGINS) => {

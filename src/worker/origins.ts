@@ -7,7 +7,7 @@ import { type Settings, SettingsError } from './settings.ts';
 /** `https://app.example.com`, or with `*.` before the host for every name below it. */
 type AllowedOrigin = { origin: string } | { scheme: string; below: string; port: string };
 
-const ORIGIN = /^(https?:)\/\/(\*\.)?([^/?#*@]+)$/i;
+const ORIGIN = /^(https?:)\/\/(\*\.)?([^/?#*@\\;]+)$/i;
 
 /**
  * The origins in ALLOWED_ORIGINS, apart by spaces or commas; undefined where there are none: then pages of any origin

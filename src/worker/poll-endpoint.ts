@@ -4,33 +4,29 @@ import { ProtocolError } from '../protocol/error.ts';
 import { roomTokenOf } from '../protocol/join.ts';
 import { MAX_POLL_BYTES, parseLeave, parsePoll } from '../protocol/poll.ts';
 import type { PollResponse } from '../room/polling.ts';
-import { hashedAddress } from './address.ts';
+import { answer } from './answer.ts';
 import { authorize } from './authorization.ts';
+import { hashedAddress } from './client-address.ts';
+import { TO_POLLS } from './cors.ts';
 import { entryFor, log } from './log.ts';
 import { COME_AGAIN_SECONDS, mayPass } from './rate-limiters.ts';
+import { SettingsError } from './settings.ts';
 import type { Env } from './signaling-room.ts';
-
-/** Pages of any origin may poll. */
-const CORS = {
-  'Access-Control-Allow-Origin': '*',
-  'Access-Control-Allow-Methods': 'GET,HEAD,POST,DELETE,OPTIONS',
-  'Access-Control-Max-Age': '86400',
-};
 
 /** A `POST`, or a `DELETE`, which p2pcf sends as a `POST` that says so in a header. */
 export async function answerPoll(request: Request, env: Env): Promise<Response> {
   if (request.headers.get('Content-Type') !== 'application/json')
     return respond({ status: 400, body: 'Expected content-type application/json: exactly that.' });
   const address = await hashedAddress(request, env);
-  if (!(await mayPass(env.POLL_LIMITER, address)))
-    return respond({
-      status: 429,
-      body: `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`,
-      retryAfterSeconds: COME_AGAIN_SECONDS,
-    });
+  if (!(await mayPass(env.POLL_LIMITER, address))) {
+    const body = `Too fast: poll again in ${COME_AGAIN_SECONDS} s.`;
+    await log({ event: 'flood', code: 429, reason: body }, '', env);
+    return respond({ status: 429, body, retryAfterSeconds: COME_AGAIN_SECONDS });
+  }
   const leaves = request.method === 'DELETE' || request.headers.get('X-Worker-Method') === 'DELETE';
   try {
-    const text = await readText(request.body);
+    const text = await readText(request.body).catch(() => null);
+    if (text === null) return respond({ status: 400, body: 'The body breaks off.' });
     if (text === undefined)
       return respond({ status: 413, body: `Too large: the body may have at most ${MAX_POLL_BYTES} bytes.` });
     if (leaves) {
@@ -47,8 +43,9 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
     return respond(await env.SIGNALING_ROOM.getByName(poll.roomId).poll(poll, { ...verdict, address }));
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
-    // The room is overloaded or has failed, or the body has broken off. A page may read an answer, and comes back; of an exception it learns nothing.
-    console.error(error);
+    if (error instanceof SettingsError) throw error;
+    // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.
+    await log({ event: 'failed', code: 503, reason: String(error) }, '', env);
     return respond({ status: 503, body: 'The room does not answer. Try again.', retryAfterSeconds: 10 });
   }
 }
@@ -63,31 +60,14 @@ async function refused(close: Close, roomId: string, env: Env): Promise<Response
   return respond({ status: code === FORBIDDEN ? 403 : 401, body: `${reason}.` });
 }
 
-/** Answers `OPTIONS`: to a browser that asks first, that its page may; to anyone else, what there is. */
-export function answerPreflight({ headers }: Request): Response {
-  const wanted = headers.get('Access-Control-Request-Headers');
-  if (wanted === null || !headers.has('Origin') || !headers.has('Access-Control-Request-Method'))
-    return new Response(null, { headers: { Allow: 'GET, POST, DELETE, OPTIONS' } });
-  // What is allowed is what was asked for, so a cache must not hand the answer to another request.
-  return new Response(null, {
-    headers: { ...CORS, 'Access-Control-Allow-Headers': wanted, Vary: 'Access-Control-Request-Headers' },
-  });
-}
-
 interface Answer extends Omit<PollResponse, 'status'> {
   readonly status: PollResponse['status'] | 400 | 401 | 403 | 413;
 }
 
 function respond({ status, body, retryAfterSeconds }: Answer): Response {
   const type = status === 200 ? 'application/json' : 'text/plain; charset=utf-8';
-  const headers = new Headers({
-    ...CORS,
-    Vary: 'Origin',
-    'Content-Type': type,
-    'X-Content-Type-Options': 'nosniff',
-  });
-  if (retryAfterSeconds !== undefined) headers.set('Retry-After', String(retryAfterSeconds));
-  return new Response(body, { status, headers });
+  const wait = retryAfterSeconds === undefined ? {} : { 'Retry-After': String(retryAfterSeconds) };
+  return answer(body, { status, headers: { ...TO_POLLS, Vary: 'Origin', 'Content-Type': type, ...wait } });
 }
 
 /** Undefined for a body of more than MAX_POLL_BYTES, which is not read to its end. */

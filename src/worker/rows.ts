@@ -6,6 +6,9 @@ import type { Place, Posting, Removal } from '../room/room.ts';
  *
  * Past the day's free quota reading and writing fail (2026-11). Then what is in memory is right for as long as the room is
  * awake; what cannot be read is not there; and what could not be deleted is read again, and has lapsed by then, or soon.
+ *
+ * What has lapsed is read like the rest: the others are told who it was, and there is no list of keys alone (2026-11). How
+ * much it may be, the room decides before it is written.
  */
 export class Rows {
   readonly places: RowsOfKind<Place>;
@@ -46,9 +49,18 @@ class RowsOfKind<R> {
 
   /** In place of the row with the same id. Returns false for a row that will not outlive this waking. */
   keep(row: R): boolean {
+    if (this.store(row)) return true;
+    this.#read().set(this.#prefix + this.#idOf(row), row);
+    return false;
+  }
+
+  /** The same, but a row that would not outlive this waking is not kept at all. */
+  store(row: R): boolean {
     const key = this.#prefix + this.#idOf(row);
-    this.#read().set(key, row);
-    return this.#succeeds(() => this.#storage.kv.put(key, row));
+    const rows = this.#read();
+    const isStored = this.#succeeds(() => this.#storage.kv.put(key, row));
+    if (isStored) rows.set(key, row);
+    return isStored;
   }
 
   drop(row: R): void {

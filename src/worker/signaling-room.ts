@@ -4,7 +4,10 @@ import type { IceServers } from '../protocol/ice-servers.ts';
 import { escapeNonAscii } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
+import { lapseRemovals } from '../room/host-removal.ts';
 import { JoinRate } from '../room/join-rate.ts';
+import { type Admitted, join } from '../room/joining.ts';
+import { drop, lapse, ownsPlace } from '../room/places.ts';
 import { PollRate } from '../room/poll-rate.ts';
 import {
   lapsePollers,
@@ -14,11 +17,11 @@ import {
   poll,
   type Requester,
 } from '../room/polling.ts';
-import { type Admitted, drop, expel, join, lapse, leave } from '../room/presence.ts';
+import { expel, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
-import { lapseRemovals } from '../room/removal.ts';
-import { type Effect, type Limits, type Newcomer, type Place, send } from '../room/room.ts';
+import { type Effect, type Limits, lengthOf, type Newcomer, type Place, type Posting, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
+import { sentence } from './answer.ts';
 import { entryFor, joinEntry, type LogEntry, log, pollEntry } from './log.ts';
 import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
@@ -26,12 +29,18 @@ import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
 import { allIceServers, RENEW_AFTER, RETRY_AFTER } from './turn.ts';
 import { readTurn } from './turn-settings.ts';
-import { accepted, joinOf } from './upgrade.ts';
+import { accepted, joinOf, refusal } from './upgrade.ts';
 
 /** What wrangler.toml gives the Worker. */
 export interface Env extends Settings {
   SIGNALING_ROOM: DurableObjectNamespace<SignalingRoom>;
 }
+
+const NOT_STORED: PollResponse = {
+  status: 503,
+  body: 'Full: the room cannot store what you post. Try again later.',
+  retryAfterSeconds: 30,
+};
 
 /** Effects after which another row may be the first that is due. */
 const CHANGES_ROWS: ReadonlySet<Effect<never>['do']> = new Set([
@@ -71,7 +80,8 @@ export class SignalingRoom extends DurableObject<Settings> {
     const { clientId, metadata: json, token, claims, maxPeers, ahead, answer, address, given } = joinOf(request);
     const now = Date.now();
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
-    const waitMs = this.#joinRate.join(address, countOpen, now);
+    const place = ownsPlace({ id: clientId, token }, this.#roster, now) ? clientId : undefined;
+    const waitMs = this.#joinRate.join(address, countOpen, place, now);
     if (waitMs > 0) {
       this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
       return tooManyJoins(waitMs);
@@ -86,33 +96,41 @@ export class SignalingRoom extends DurableObject<Settings> {
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const admission = join(newcomer, this.#roster, this.#limits, now, ahead, answer);
-    const { 0: client, 1: server } = new WebSocketPair();
     if (!admission.isAdmitted) {
-      // A browser hides the status of a refused upgrade from its page, so it is accepted, and has left already.
-      this.ctx.acceptWebSocket(server);
-      this.#close(this.#roster.member(server), admission.close, token);
       this.#apply(admission.effects);
       this.#log(entryFor(admission.close, false));
-    } else {
-      this.#log(joinEntry(Math.random()));
-      // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
-      this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
-      const joiner = this.#roster.member(server);
-      const isBack = admission.welcome.resumed === true;
-      const brought = { metadata: admission.metadata, token, claims, maxPeers: admission.maxPeers };
-      if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, given);
-      else this.#close(joiner, UNKEPT);
+      return refusal(admission.close);
     }
+    const welcome = send<SocketMember>({ ...admission.welcome, ...given });
+    const isBack = admission.welcome.resumed === true;
+    const toldWaitMs = this.#joinRate.told(welcome.text.length + lengthOf(admission.effects), isBack, now);
+    if (toldWaitMs > 0) {
+      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
+      return tooManyJoins(toldWaitMs);
+    }
+    this.#log(joinEntry(Math.random()));
+    const { 0: client, 1: server } = new WebSocketPair();
+    // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
+    this.ctx.acceptWebSocket(server, [clientId, ...(address === undefined ? [] : [addressTag(address)])]);
+    const joiner = this.#roster.member(server);
+    const brought = { metadata: admission.metadata, token, claims, maxPeers: admission.maxPeers };
+    if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, { ...welcome, to: [joiner] }, given);
+    else this.#close(joiner, UNKEPT);
     return accepted(request, client);
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
-  #welcome(joiner: SocketMember, { effects, welcome, offers }: Admitted<SocketMember>, given?: IceServers): void {
+  #welcome(
+    joiner: SocketMember,
+    { effects, offers }: Admitted<SocketMember>,
+    welcome: Effect<SocketMember>,
+    given: IceServers | undefined,
+  ): void {
     try {
       if (given) this.#expectRenewal(joiner, given);
       if (offers.length > 0) joiner.setOffers(offers);
       this.#roster.changed();
-      this.#apply([...effects, send({ ...welcome, ...given }, joiner)]);
+      this.#apply([...effects, welcome]);
     } catch (error) {
       console.error(error);
       joiner.close(UNKEPT);
@@ -144,9 +162,9 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** ICE servers for a member, which took the Worker longer to get than the member to join. */
-  giveIceServers(clientId: string, given: IceServers): void {
+  giveIceServers(clientId: string, token: string | undefined, given: IceServers): void {
     const member = this.#roster.find(clientId);
-    if (!member) return;
+    if (!member || member.token !== token) return; // they are nobody else's
     this.#expectRenewal(member, given);
     this.#apply([send({ type: 'ice_servers', ...given }, member)]);
   }
@@ -160,7 +178,7 @@ export class SignalingRoom extends DurableObject<Settings> {
     const now = Date.now();
     member.setIceServersDue(now + turn.seconds * 1000 * RETRY_AFTER);
     const given = await allIceServers(turn, member.id, now);
-    if (given) this.giveIceServers(member.id, given);
+    if (given) this.giveIceServers(member.id, member.token, given);
   }
 
   #expectRenewal(member: SocketMember, { iceServersSeconds }: IceServers): void {
@@ -180,10 +198,16 @@ export class SignalingRoom extends DurableObject<Settings> {
     return this.#answer(leaveByPoll(request, requester, this.#roster, this.#limits, this.#pollRate, Date.now()));
   }
 
+  /** What is posted comes first: where it cannot be, the others hear nothing of it, and the poller does. */
   #answer({ response, effects }: PollOutcome<SocketMember>): PollResponse {
-    this.#apply(effects);
-    this.#log(pollEntry(response));
-    return response;
+    const posted = effects.filter((effect) => effect.do === 'keepPosting');
+    this.#apply(posted);
+    const postings = this.#roster.postings();
+    const isIn = posted.every(({ posting }) => postings.includes(posting));
+    if (isIn) this.#apply(effects.filter((effect) => effect.do !== 'keepPosting'));
+    const answer = isIn ? response : NOT_STORED;
+    this.#log(pollEntry(answer));
+    return answer;
   }
 
   /** A place held, a poller's posting or a removal has lapsed, or would have, had it not been posted anew. */
@@ -196,9 +220,9 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /**
-   * Carries out what was decided. Whoever is found to be gone meanwhile leaves after all of it: a joiner that heard of that
-   * before its `peers`, which lists whom it was decided with, would list that member for ever. A signal touches no row, so
-   * none is read for it.
+   * Carries out what was decided. A member that is found to be gone meanwhile leaves after all other effects: a joiner
+   * could get that `peer_leave` first and then its `peers`, which still has the member, and would list it for ever. A signal
+   * touches no row, so none is read for it.
    */
   #apply(effects: readonly Effect<SocketMember>[]): void {
     const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));
@@ -232,7 +256,7 @@ export class SignalingRoom extends DurableObject<Settings> {
         this.#rows.places.drop(effect.place);
         return [];
       case 'keepPosting':
-        this.#rows.postings.keep(effect.posting);
+        this.#post(effect.posting);
         return [];
       case 'dropPosting':
         this.#rows.postings.drop(effect.posting);
@@ -253,10 +277,10 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /** From then on it is no member. */
-  #close(member: SocketMember, close: Close, token = member.token): void {
+  #close(member: SocketMember, close: Close): void {
     this.#roster.changed();
     member.markLeft();
-    if (token !== undefined) member.send(JSON.stringify(closing(close)));
+    if (member.token !== undefined) member.send(JSON.stringify(closing(close)));
     member.close(close);
   }
 
@@ -275,6 +299,16 @@ export class SignalingRoom extends DurableObject<Settings> {
     this.#apply(leave(member, 'timeout', this.#roster, this.#limits, Date.now()));
   }
 
+  /**
+   * Past the day's free writes nobody new comes in by polling: the room would forget it as it sleeps, and those who had heard
+   * of it would never hear that it has gone. Of one that is there the row will lapse.
+   */
+  #post(posting: Posting): void {
+    const { postings } = this.#rows;
+    if (postings.all().some((each) => isOfSamePoller(each, posting))) postings.keep(posting);
+    else postings.store(posting);
+  }
+
   /** However many events tell of one departure, it is dealt with once. */
   #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
@@ -284,12 +318,14 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 }
 
+/** Whether the first, which is stored, is of the poller that posts the second, and of nobody who was there before it. */
+function isOfSamePoller({ contextId, entry, isName }: Posting, posting: Posting): boolean {
+  return !isName && contextId === posting.contextId && entry.sessionId === posting.entry.sessionId;
+}
+
 function tooManyJoins(waitMs: number): Response {
   const seconds = Math.ceil(waitMs / 1000);
-  return new Response(`Too many joins: come back in ${seconds} s.\n`, {
-    status: 429,
-    headers: { 'Content-Type': 'text/plain; charset=utf-8', 'Retry-After': String(seconds) },
-  });
+  return sentence(429, `Too many joins: come back in ${seconds} s.`, { 'Retry-After': String(seconds) });
 }
 
 /** 122 random bits. */

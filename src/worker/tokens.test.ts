@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
+import { exportJWK, generateKeyPair, type JWK, SignJWT, UnsecuredJWT } from 'jose';
 import { expect, test } from 'vitest';
-import { readTokenSettings, verifyToken } from './tokens.ts';
+import { checkKeys, readTokenSettings, verifyToken } from './tokens.ts';
 
 const NOW = Date.UTC(2026, 10, 25);
 const SECONDS = NOW / 1000;
@@ -19,6 +19,10 @@ const make = ({ claims = {}, header = {}, key = bytes(SECRET) }: Making = {}): P
   new SignJWT({ aud: 'p2pcf-ws', exp: SECONDS + 600, rooms: ['lobby'], ...claims })
     .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt', ...header })
     .sign(key);
+
+async function jwk(alg: string): Promise<JWK> {
+  return await exportJWK((await generateKeyPair(alg, { extractable: true })).publicKey);
+}
 
 const settings = readTokenSettings({ AUTH_SECRET: SECRET });
 const verify = (token: string, room = 'lobby', by = settings) => verifyToken(token, room, by, NOW);
@@ -78,6 +82,8 @@ test.each([
   ['max of none', { claims: { max: 0 } }, 'its max'],
   ['max as text', { claims: { max: '5' } }, 'its max'],
   ['an empty sub', { claims: { sub: '' } }, 'its sub'],
+  ['a sub of 43 control characters, six bytes each in JSON', { claims: { sub: '\u0001'.repeat(43) } }, 'its sub'],
+  ['a sub with half a surrogate pair', { claims: { sub: 'Alice \ud83d' } }, 'its sub'],
   ['a sub of 257 bytes', { claims: { sub: `x${'ß'.repeat(128)}` } }, 'its sub'],
   ['oversized', { claims: { more: 'x'.repeat(5000) } }, 'longer than'],
 ] satisfies [string, Making, string][])('%s: refused', async (_name, making, fault) => {
@@ -129,8 +135,30 @@ test.each([
     /^The setting AUTH_PUBLIC_JWK_2 must be .*no private part/,
   ],
   [{ AUTH_TOKEN_SECONDS: 'long' }, /AUTH_TOKEN_SECONDS is "long"/],
+  [{ AUTH_TOKEN_SECONDS: true }, /AUTH_TOKEN_SECONDS is true/],
+  [{ AUTH_TOKEN_SECONDS: [3600] }, /AUTH_TOKEN_SECONDS is \[3600\]/],
+  [{ AUTH_TOKEN_SECONDS: '0x10' }, /AUTH_TOKEN_SECONDS is "0x10"/],
+  [{ AUTH_TOKEN_SECONDS: 1e300 }, /AUTH_TOKEN_SECONDS is 1e\+300/],
 ])('%j is no setting', (wrong, complaint) => {
   expect(() => readTokenSettings(wrong)).toThrow(complaint);
+});
+
+test.each([
+  ['a curve without a point', { kty: 'EC', crv: 'P-256', alg: 'ES256' }],
+  ['a point off the curve', { kty: 'EC', crv: 'P-256', x: 'AAAA', y: 'AAAA', alg: 'ES256' }],
+  ['another curve than its alg', async () => ({ ...(await jwk('ES256')), alg: 'ES384' })],
+  ['another kind of key than its alg', async () => ({ ...(await jwk('RS256')), alg: 'ES256' })],
+  ['a key that signs', async () => ({ ...(await jwk('ES256')), alg: 'ES256', key_ops: ['sign'] })],
+  ['an RSA key of 1,024 bits', { kty: 'RSA', n: `${'z'.repeat(170)}w`, e: 'AQAB', alg: 'RS256' }],
+  ['a curve that is none', { kty: 'OKP', crv: 'Ed448', x: 'AAAA', alg: 'EdDSA' }],
+])('%s is no public key, which is said before anybody comes', async (_what, made) => {
+  const key = typeof made === 'function' ? await made() : made;
+  const settings = readTokenSettings({ AUTH_PUBLIC_JWK_2: JSON.stringify(key) });
+  await expect(checkKeys(settings)).rejects.toThrow(/^The setting AUTH_PUBLIC_JWK_2 is no public key for \w+: /);
+});
+
+test.each(['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'])('a key for %s is one', async (alg) => {
+  await checkKeys(readTokenSettings({ AUTH_PUBLIC_JWK: JSON.stringify({ ...(await jwk(alg)), alg }) }));
 });
 
 test('what is empty is not set', () => {

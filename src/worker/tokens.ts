@@ -3,9 +3,9 @@ import { errors, importJWK, type JWK, type JWTPayload, jwtVerify } from 'jose';
 import { type Close, EXPIRED, forbidden, unauthorized } from '../protocol/close.ts';
 import { isObject } from '../protocol/json.ts';
 import { utf8Length } from '../protocol/utf8.ts';
-import type { Claims } from '../room/claims.ts';
+import type { Claims } from '../room/token-claims.ts';
 import { shortHash } from './hash.ts';
-import { isUnset, readSecret, type Settings, SettingsError } from './settings.ts';
+import { isUnset, readSecret, type Settings, SettingsError, wholeNumber } from './settings.ts';
 
 /** The `typ` and `aud` of a room token, so that no other token of the app, made with the same key, opens a room. */
 export const TOKEN_TYPE = 'p2pcf-ws+jwt';
@@ -17,7 +17,10 @@ const MAX_TOKEN_LENGTH = 4096;
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;
 
-/** Longest `sub`, in UTF-8 bytes: others are told it, and it is kept with the socket. OpenID Connect has 255. */
+/**
+ * Longest `sub`, in UTF-8 bytes of JSON, which writes a control character in six: others are told it, and it is kept with the
+ * socket. OpenID Connect has 255.
+ */
 const MAX_SUBJECT_BYTES = 256;
 
 const DAY_SECONDS = 24 * 60 * 60;
@@ -25,9 +28,12 @@ const DAY_SECONDS = 24 * 60 * 60;
 /** The algorithms of public keys that Web Crypto, and jose with it, verify. */
 const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA'];
 
+const LEAST_RSA_BITS = 2048;
+
 interface Key {
   readonly alg: string;
-  readonly key: Uint8Array | JWK;
+  /** A JWK has the name of its setting beside it. */
+  readonly key: Uint8Array | { readonly name: string; readonly jwk: JWK };
 }
 
 export interface TokenSettings {
@@ -49,12 +55,36 @@ export function readTokenSettings(settings: Settings): TokenSettings {
     publicKey('AUTH_PUBLIC_JWK', AUTH_PUBLIC_JWK),
     publicKey('AUTH_PUBLIC_JWK_2', AUTH_PUBLIC_JWK_2),
   ].flatMap((key) => key ?? []);
-  const longestSeconds = isUnset(AUTH_TOKEN_SECONDS) ? DAY_SECONDS : Number(AUTH_TOKEN_SECONDS);
-  if (!Number.isInteger(longestSeconds) || longestSeconds < 1)
-    throw new SettingsError(
-      `The setting AUTH_TOKEN_SECONDS is ${JSON.stringify(AUTH_TOKEN_SECONDS)}; it must be a whole number of seconds, 1 or more.`,
-    );
+  const longestSeconds = isUnset(AUTH_TOKEN_SECONDS)
+    ? DAY_SECONDS
+    : wholeNumber(settings, 'AUTH_TOKEN_SECONDS', 1, 366 * DAY_SECONDS);
   return { keys, longestSeconds };
+}
+
+/** Keys as Web Crypto has them, by what they were made of, which is what is set: importing one costs more than a look. */
+const importedKeys = new Map<string, CryptoKey>();
+
+/** Throws SettingsError for public keys that are none. */
+export async function checkKeys({ keys }: TokenSettings): Promise<void> {
+  for (const { alg, key } of keys) await imported(alg, key);
+}
+
+async function imported(alg: string, key: Key['key']): Promise<Uint8Array | CryptoKey> {
+  if (key instanceof Uint8Array) return key;
+  const { name, jwk } = key;
+  const text = JSON.stringify([alg, jwk]);
+  const known = importedKeys.get(text);
+  if (known) return known;
+  const made = await importJWK(jwk, alg).catch((error: unknown) => error);
+  const isKey = made instanceof CryptoKey && made.type === 'public' && made.usages.includes('verify');
+  // jose takes no shorter RSA key, and says so only when it verifies (RFC 7518, section 3.3).
+  const { modulusLength = LEAST_RSA_BITS } = isKey ? Object(made.algorithm) : {};
+  if (!isKey || modulusLength < LEAST_RSA_BITS)
+    throw new SettingsError(
+      `The setting ${name} is no public key for ${alg}: ${made instanceof Error ? made.message : `it must be able to verify, and an RSA key needs ${LEAST_RSA_BITS} bits`}.`,
+    );
+  importedKeys.set(text, made);
+  return made;
 }
 
 /** Whether `token` opens the room at `now`, in ms since the epoch. */
@@ -70,7 +100,7 @@ export async function verifyToken(
   let fault = 'The token is not signed by a key of this server';
   for (const { alg, key } of keys) {
     try {
-      const { payload } = await jwtVerify(token, key instanceof Uint8Array ? key : await importJWK(key, alg), {
+      const { payload } = await jwtVerify(token, await imported(alg, key), {
         algorithms: [alg],
         audience: AUDIENCE,
         typ: TOKEN_TYPE,
@@ -96,8 +126,7 @@ async function verdictOn(payload: JWTPayload, roomId: string, latest: number, to
   const isListed = Array.isArray(rooms) && rooms.includes(roomId);
   const isBelow = typeof prefix === 'string' && prefix !== '' && roomId.startsWith(prefix);
   if (!isListed && !isBelow) return { refusal: forbidden('The token is not for this room') };
-  if (sub !== undefined && (typeof sub !== 'string' || sub === '' || utf8Length(sub) > MAX_SUBJECT_BYTES))
-    return { refusal: unauthorized('The token is not good: its sub') };
+  if (sub !== undefined && !isSubject(sub)) return { refusal: unauthorized('The token is not good: its sub') };
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max > 0))
     return { refusal: unauthorized('The token is not good: its max') };
   return {
@@ -108,6 +137,19 @@ async function verdictOn(payload: JWTPayload, roomId: string, latest: number, to
       ...(typeof max === 'number' && { max }),
     },
   };
+}
+
+/**
+ * Half a surrogate pair, which a backend makes that cuts a name within an emoji, has no UTF-8: as the key of a row it comes back
+ * as another, which is never found again.
+ */
+function isSubject(sub: unknown): sub is string {
+  return typeof sub === 'string' && sub !== '' && sub.isWellFormed() && jsonLength(sub) <= MAX_SUBJECT_BYTES;
+}
+
+/** In UTF-8 bytes, without the quotation marks around it. */
+function jsonLength(text: string): number {
+  return utf8Length(JSON.stringify(text)) - 2;
 }
 
 /** Without its signature, which can be written in more than one way. */
@@ -128,7 +170,7 @@ function publicKey(name: string, json: unknown): Key | undefined {
     throw new SettingsError(
       `The setting ${name} must be one public key as JWK (JSON, with no private part), whose "alg" is one of ${PUBLIC_ALGORITHMS.join(', ')}.`,
     );
-  return { alg, key: jwk };
+  return { alg, key: { name, jwk } };
 }
 
 function parsed(json: unknown): Record<string, unknown> | undefined {

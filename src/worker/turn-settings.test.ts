@@ -18,9 +18,9 @@ test('nothing set is nothing given', () => {
 });
 
 test('.dev.vars.example names what is secret, and sets nothing', () => {
-  const { TURN_SECRET, TURN_KEY_TOKEN, ...others } = parseEnv(
-    readFileSync(new URL('../../.dev.vars.example', import.meta.url), 'utf8'),
-  );
+  const example = readFileSync(new URL('../../.dev.vars.example', import.meta.url), 'utf8');
+  expect(parseEnv(example)).toEqual({});
+  const { TURN_SECRET, TURN_KEY_TOKEN, ...others } = parseEnv(example.replaceAll(/^# (?=\w+=)/gm, ''));
   expect([TURN_SECRET, TURN_KEY_TOKEN]).toEqual(['', '']);
   const turn = readTurn({ TURN_SECRET, TURN_KEY_TOKEN, ...others, ...TOKENS });
   expect([turn.shared, turn.cloudflare]).toEqual([undefined, undefined]);
@@ -70,11 +70,24 @@ test.each<[object, RegExp]>([
   [{ TURN_KEY_ID: 'i' }, /TURN_KEY_ID is set and TURN_KEY_TOKEN is not/],
   [{ TURN_KEY_TOKEN: 't' }, /TURN_KEY_TOKEN is set and TURN_KEY_ID is not/],
   [{ ...SHARED, TURN_URLS: 'turn:a.example, a.example' }, /TURN_URLS has "a\.example" in it/],
+  [{ ...SHARED, TURN_URLS: ',' }, /TURN_URLS has no address in it/],
+  [{ ...SHARED, TURN_URLS: 'turn:a.example '.repeat(33) }, /TURN_URLS have 33 addresses together; 32 is the most/],
+  [
+    {
+      ...SHARED,
+      TURN_URLS: 'turn:a.example '.repeat(30),
+      ICE_SERVERS: '[{"urls":["stun:a.b","stun:c.d","stun:e.f"]}]',
+    },
+    /ICE_SERVERS and TURN_URLS have 33 addresses/,
+  ],
+  [{ ICE_SERVERS: STATIC.ICE_SERVERS.replace('"p"', '"replace-me"') }, /ICE_SERVERS is a sample/],
+  [{ TURN_SECONDS: 0 }, /TURN_SECONDS is 0/],
+  [{ TURN_SECONDS: false }, /TURN_SECONDS is false/],
   [{ ICE_SERVERS: '[' }, /ICE_SERVERS/],
   [{ ICE_SERVERS: '{}' }, /ICE_SERVERS/],
   [{ ICE_SERVERS: '[{"urls":"turn:a.example"}]' }, /ICE_SERVERS/],
   [{ ICE_SERVERS: 5 }, /ICE_SERVERS/],
-  [{ TURN_SECRET: 5, TURN_URLS: 'turn:a.example' }, /TURN_SECRET is 5/],
+  [{ TURN_SECRET: 5, TURN_URLS: 'turn:a.example' }, /TURN_SECRET is not a text/],
   [{ ...SHARED, TURN_SECRET: 'replace-me' }, /TURN_SECRET is a sample/],
   [{ ...CLOUDFLARE, TURN_KEY_TOKEN: 'replace-me-too' }, /TURN_KEY_TOKEN is a sample/],
   [{ TURN_SECONDS: 'a day' }, /TURN_SECONDS is "a day"/],
@@ -84,4 +97,10 @@ test.each<[object, RegExp]>([
   const read = (): unknown => readTurn({ ...TOKENS, ...settings, ...('TURN_OPEN' in settings && { AUTH_SECRET: '' }) });
   expect(read).toThrow(SettingsError);
   expect(read).toThrow(sentence);
+});
+
+test.each(['TURN_SECRET', 'TURN_KEY_TOKEN'])('%s that is a number is refused, and nobody is told it', (name) => {
+  const settings = { ...SHARED, ...CLOUDFLARE, ...TOKENS, [name]: 8_675_309 };
+  expect(() => readTurn(settings)).toThrow(SettingsError);
+  expect(() => readTurn(settings)).not.toThrow(/8675309/);
 });

@@ -1,7 +1,7 @@
 /** Where ICE servers come from: the settings for it, checked. */
-import { type IceServer, isIceServers, isStun, isTurn } from '../protocol/ice-servers.ts';
+import { type IceServer, isIceServers, isStun, isTurn, MAX_ICE_URLS } from '../protocol/ice-servers.ts';
 import { readOrigins } from './origins.ts';
-import { type Settings, SettingsError, wholeNumber } from './settings.ts';
+import { isUnset, type Settings, SettingsError, wholeNumber } from './settings.ts';
 import { readTokenSettings } from './tokens.ts';
 
 export interface TurnSettings {
@@ -34,8 +34,13 @@ export function readTurn(settings: Settings): TurnSettings {
     fixed: fixedServers(settings.ICE_SERVERS),
     shared: urls && secret ? { urls: urlsOf(urls), secret } : undefined,
     cloudflare: keyId && token ? { keyId, token } : undefined,
-    seconds: settings.TURN_SECONDS ? wholeNumber(settings, 'TURN_SECONDS', 1, MOST_SECONDS) : SECONDS,
+    seconds: isUnset(settings.TURN_SECONDS) ? SECONDS : wholeNumber(settings, 'TURN_SECONDS', 1, MOST_SECONDS),
   };
+  const addresses = [...turn.fixed.flatMap(({ urls: each }) => each), ...(turn.shared?.urls ?? [])].length;
+  if (addresses > MAX_ICE_URLS)
+    throw new SettingsError(
+      `The settings ICE_SERVERS and TURN_URLS have ${addresses} addresses together; ${MAX_ICE_URLS} is the most.`,
+    );
   if (hasCredentials(turn) && !isGuarded(settings)) {
     throw new SettingsError(
       'TURN credentials are set, and would go to anybody who asks. Set AUTH_SECRET or AUTH_PUBLIC_JWK, so that only bearers of a token get them, or ALLOWED_ORIGINS and TURN_OPEN=true, so that only browsers on your pages do.',
@@ -64,16 +69,19 @@ function isTrue(value: unknown): boolean {
 function urlsOf(list: string): string[] {
   const urls = list.split(/[\s,]+/).filter(Boolean);
   const wrong = urls.find((url) => !isTurn(url) && !isStun(url));
-  if (wrong === undefined) return urls;
+  if (wrong === undefined && urls.length > 0) return urls;
   throw new SettingsError(
-    `The setting TURN_URLS has ${JSON.stringify(wrong)} in it; it must be a list such as turn:turn.example.com:3478?transport=udp, turns:turn.example.com:5349.`,
+    `The setting TURN_URLS has ${wrong === undefined ? 'no address' : JSON.stringify(wrong)} in it; it must be a list such as turn:turn.example.com:3478?transport=udp, turns:turn.example.com:5349.`,
   );
 }
 
 function fixedServers(value: unknown): readonly IceServer[] {
   if (value === undefined || value === '') return [];
   const servers = typeof value === 'string' ? parsed(value) : value;
-  if (isIceServers(servers)) return servers;
+  if (isIceServers(servers)) {
+    for (const { credential } of servers) refuseSample('ICE_SERVERS', credential);
+    return servers;
+  }
   throw new SettingsError(
     'The setting ICE_SERVERS makes no sense; it must be a list of servers as RTCPeerConnection takes them, with at most 32 addresses, such as [{"urls": "stun:stun.example.com"}, {"urls": "turn:turn.example.com", "username": "…", "credential": "…"}], as JSON.',
   );
@@ -94,8 +102,13 @@ function both(first: keyof Settings, second: keyof Settings, isFirstSet: string)
 
 function text(settings: Settings, name: keyof Settings): string {
   const value = settings[name] ?? '';
+  refuseSample(name, value);
+  if (typeof value === 'string') return value.trim();
+  // Everybody is told, and it may be a secret.
+  throw new SettingsError(`The setting ${name} is not a text. In wrangler.toml, put it between quotation marks.`);
+}
+
+function refuseSample(name: keyof Settings, value: unknown): void {
   if (typeof value === 'string' && value.startsWith('replace-me'))
     throw new SettingsError(`The setting ${name} is a sample, which everybody knows. Set your own, or leave it empty.`);
-  if (typeof value === 'string') return value.trim();
-  throw new SettingsError(`The setting ${name} is ${JSON.stringify(value)}; it must be a text.`);
 }

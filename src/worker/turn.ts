@@ -43,7 +43,9 @@ export async function allIceServers(
   if (!turn.cloudflare) return own;
   try {
     const theirs = await cloudflareServers(turn.cloudflare, turn.seconds, clientId);
-    return { iceServers: [...((await own)?.iceServers ?? []), ...theirs], iceServersSeconds: turn.seconds };
+    const iceServers = [...((await own)?.iceServers ?? []), ...theirs];
+    if (!isIceServers(iceServers)) throw new Error('its servers and those that are set are too many together');
+    return { iceServers, iceServersSeconds: turn.seconds };
   } catch (error) {
     if (now - complainedAt >= COMPLAIN_EVERY_MS) {
       complainedAt = now;
@@ -69,10 +71,13 @@ async function cloudflareServers(
     });
   let response = await ask().catch(() => undefined);
   if (!response || response.status >= 500) response = await ask();
-  const answer: unknown = response.ok ? await response.json() : undefined;
-  if (isObject(answer) && isIceServers(answer['iceServers']))
-    return answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
-  throw new Error(response.ok ? 'an answer that makes no sense' : `HTTP ${response.status}`);
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  const answer: unknown = await response.json();
+  if (!isObject(answer) || !isIceServers(answer['iceServers'])) throw new Error('an answer that makes no sense');
+  const servers = answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
+  // A client would give up for an empty list those that it has, which may be good for hours yet.
+  if (servers.length === 0) throw new Error('an answer without a server that a browser can use');
+  return servers;
 }
 
 /** Browsers wait in vain for servers at the port of DNS, says Cloudflare, whose list is for other clients, too. */

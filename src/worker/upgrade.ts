@@ -4,10 +4,13 @@ import type { IceServers } from '../protocol/ice-servers.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
 import { asciiJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
-import type { Bearer, Claims } from '../room/claims.ts';
+import type { Bearer, Claims } from '../room/token-claims.ts';
 
 /** Always overwritten by the Worker, so that what a client sends under this name is never read. */
 const JOIN_HEADER = 'X-P2PCF-WS-Join';
+
+/** On the room's answer to an upgrade that it refuses: the close frame. Does not go on to the client. */
+const REFUSED_HEADER = 'X-P2PCF-WS-Refused';
 
 /** A join as it reaches the room. */
 interface CarriedJoin extends CheckedJoin {
@@ -45,6 +48,25 @@ export function accepted({ headers }: Request, webSocket: WebSocket): Response {
     webSocket,
     headers: offers ? { 'Sec-WebSocket-Protocol': SUBPROTOCOL } : {},
   });
+}
+
+/**
+ * The room's answer to an upgrade that it refuses. The Worker says so to the client: a socket that the room had accepted for
+ * that would be among its sockets for as long as the client likes.
+ */
+export function refusal(close: Close): Response {
+  return new Response(null, { status: 403, headers: { [REFUSED_HEADER]: asciiJson(close) } });
+}
+
+/** The room's answer as the client gets it, and whether the room has let it in. */
+export function answerOfRoom(
+  request: Request,
+  join: CheckedJoin,
+  answer: Response,
+): { response: Response; isIn: boolean } {
+  const close = answer.headers.get(REFUSED_HEADER);
+  if (close !== null) return { response: refused(request, join, JSON.parse(close)), isIn: false };
+  return { response: answer, isIn: answer.webSocket !== null };
 }
 
 /** Says no to an upgrade by a close frame: a browser hides the status of a refused one from its page. */

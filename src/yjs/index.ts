@@ -1,7 +1,7 @@
 /** A provider for Yjs: documents and awareness of a room's members, over the data channels that they have anyway. */
 import {
   createDecoder,
-  peekVarUint,
+  type Decoder,
   readTailAsUint8Array,
   readVarString,
   readVarUint,
@@ -10,7 +10,6 @@ import {
 import {
   createEncoder,
   type Encoder,
-  hasContent,
   toUint8Array,
   writeUint8Array,
   writeVarString,
@@ -21,13 +20,17 @@ import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwareness
 import {
   messageYjsSyncStep1,
   messageYjsSyncStep2,
-  readSyncMessage,
+  messageYjsUpdate,
+  readSyncStep1,
+  readUpdate,
   writeSyncStep1,
   writeUpdate,
 } from 'y-protocols/sync';
-import type { Doc } from 'yjs';
+import { type Doc, parseUpdateMeta } from 'yjs';
 import { Emitter } from '../client/events.ts';
 import type { P2PCF, Peer } from '../client/index.ts';
+import { printAs } from '../client/printed-name.ts';
+import { hasPlaced, limitPending, type Pending, pendingIn } from './pending.ts';
 
 /** How a message of ours begins: it shares the data channel with the app's own. */
 const MARK = Uint8Array.of(0, 121, 106, 115); // "\0yjs"
@@ -38,14 +41,20 @@ const AWARENESS = 1;
 /** A step 1 of SYNC that is answered with step 2, and with a step 1 of the other's. */
 const HELLO = 2;
 
+/** Longest awareness update, in bytes: as JSON it may become twenty times as much here. */
+const MAX_AWARENESS = 2 ** 16;
+
+/** How long a peer waits for another answer, and we before we ask it again, in ms: each looks at the whole document. */
+const PAUSE_MS = 1000;
+
 /** Most messages that wait for a peer. One that takes no more, for whatever reason, is greeted anew when it has those. */
 const MAX_UNDER_WAY = 256;
 
 export interface YjsOptions {
   /** Tells documents of one room apart. */
-  name?: string;
+  name?: string | undefined;
   /** One that the app has already. */
-  awareness?: Awareness;
+  awareness?: Awareness | undefined;
 }
 
 export interface YjsEvents {
@@ -60,10 +69,10 @@ interface AwarenessChange {
   removed: number[];
 }
 
-/** A message of SYNC or HELLO, without its head. */
-interface SyncMessage {
+/** A step 1 of SYNC or HELLO, read as far as what the other has. */
+interface Question {
   type: number;
-  content: Uint8Array;
+  decoder: Decoder;
 }
 
 /** Whether a message (of the room's event `msg`) is one of a YjsProvider, which the app has no use for. */
@@ -85,13 +94,23 @@ export class YjsProvider extends Emitter<YjsEvents> {
   synced = false;
   /** Connected peers that have the document, and whether theirs has come. */
   readonly #theirs = new Map<Peer, boolean>();
-  /** The id in the awareness that each peer speaks for: the first that it has brought. */
+  /** The id in the awareness that each peer speaks for: the first that it has brought and nobody else had. */
   readonly #ids = new Map<Peer, number>();
-  /** Peers that are being sent the document, and what they have asked meanwhile. */
-  readonly #answering = new Map<Peer, SyncMessage | undefined>();
+  /** Peers whose id there is a stand-in, known to us alone, as they have brought another's. */
+  readonly #standIns = new Set<Peer>();
+  /** Peers that have been asked for what we lack. */
+  readonly #asked = new Set<Peer>();
+  /** Peers of which we could not keep all: we take no more of them but the answer, which has that, too. */
+  readonly #lagging = new Set<Peer>();
+  /** What was pending before the message that is being taken. */
+  #before: Pending | undefined;
+  /** Peers that are being sent the document, or were a moment ago, and what they have asked meanwhile. */
+  readonly #answering = new Map<Peer, Question | undefined>();
   /** How many messages are on their way to a peer, and to whom there were too many for more. */
   readonly #underWay = new Map<Peer, number>();
   readonly #behind = new Set<Peer>();
+  /** What is forgotten of a peer that is gone. */
+  readonly #ofPeers = [this.#theirs, this.#standIns, this.#asked, this.#lagging, this.#answering, this.#behind];
   readonly #complainedOf = new WeakSet<Peer>();
   readonly #ownsAwareness: boolean;
 
@@ -109,17 +128,21 @@ export class YjsProvider extends Emitter<YjsEvents> {
     for (const peer of this.#connected) this.#greet(peer);
   }
 
-  /** Ends the provider, and tells the others that we are away. Room and document go on. May be called twice. */
+  /**
+   * Ends the provider, and tells the others that we are away. Room, document and an awareness of the app's go on. May be
+   * called twice.
+   */
   readonly destroy = (): void => {
+    const state = this.#ownsAwareness ? null : this.awareness.getLocalState();
     this.awareness.setLocalState(null); // is told
     this.room.off('peerconnect', this.#meet).off('peerclose', this.#forget).off('msg', this.#receive);
     this.doc.off('update', this.#passOn);
     this.doc.off('destroy', this.destroy);
     this.awareness.off('update', this.#tell);
     if (this.#ownsAwareness) this.awareness.destroy();
-    this.#theirs.clear();
-    this.#answering.clear();
-    this.#behind.clear();
+    // The app's goes on, perhaps with the next provider: React's StrictMode makes two, one after the other.
+    if (state) this.awareness.setLocalState(state);
+    for (const each of this.#ofPeers) each.clear();
     this.#update();
     this.removeAllListeners();
   };
@@ -134,8 +157,13 @@ export class YjsProvider extends Emitter<YjsEvents> {
   };
 
   #greet(peer: Peer): void {
-    this.#send([peer], HELLO, (encoder) => writeSyncStep1(encoder, this.doc));
+    this.#ask(peer, HELLO);
     this.#introduce(peer);
+  }
+
+  #ask(peer: Peer, type: number): void {
+    this.#asked.add(peer);
+    this.#send([peer], type, (encoder) => writeSyncStep1(encoder, this.doc));
   }
 
   #introduce(peer: Peer): void {
@@ -143,83 +171,122 @@ export class YjsProvider extends Emitter<YjsEvents> {
   }
 
   readonly #forget = (peer: Peer): void => {
-    this.#theirs.delete(peer);
-    this.#answering.delete(peer);
-    this.#behind.delete(peer);
-    const id = this.#ids.get(peer);
-    this.#ids.delete(peer);
-    // It may be back already, as another peer.
-    if (id !== undefined && ![...this.#ids.values()].includes(id)) {
-      removeAwarenessStates(this.awareness, [id], this);
-      this.awareness.meta.delete(id); // else whoever has counted too far could not be heard when it is back
-    }
+    this.#hide(peer);
+    for (const each of this.#ofPeers) each.delete(peer);
     this.#update();
   };
 
+  /** Takes what a peer has said from the awareness. */
+  #hide(peer: Peer): void {
+    const id = this.#ids.get(peer);
+    this.#ids.delete(peer);
+    // It may be back already, as another peer.
+    if (id === undefined || [...this.#ids.values()].includes(id)) return;
+    removeAwarenessStates(this.awareness, [id], this);
+    this.awareness.meta.delete(id); // else whoever has counted too far could not be heard when it is back
+  }
+
   readonly #receive = (peer: Peer, data: ArrayBuffer): void => {
-    if (!isYjsMessage(data)) return;
+    if (isYjsMessage(data)) this.#try(peer, () => this.#take(peer, new Uint8Array(data, MARK.length)));
+  };
+
+  #try(peer: Peer, take: () => void): void {
     try {
-      this.#take(peer, new Uint8Array(data, MARK.length));
+      take();
     } catch (error) {
       if (this.#complainedOf.has(peer)) return;
       this.#complainedOf.add(peer);
       console.warn(`A message of ${peer.client_id} for the document "${this.name}" makes no sense:`, error);
     }
-  };
+  }
 
   #take(peer: Peer, message: Uint8Array): void {
     const decoder = createDecoder(message);
     if (readVarString(decoder) !== this.name) return;
     const type = readVarUint(decoder);
     if (type === AWARENESS) this.#listen(peer, readVarUint8Array(decoder));
-    else this.#sync(peer, { type, content: readTailAsUint8Array(decoder) });
+    else this.#sync(peer, type, decoder);
   }
 
-  /** A peer speaks for itself alone, under an id that is neither ours nor another's. */
+  /** A peer speaks for itself alone, under one id that is not ours; under a stand-in while another peer has that id. */
   #listen(peer: Peer, update: Uint8Array): void {
-    const id = soleIdOf(update);
-    const isOthers = [...this.#ids].some(
-      ([other, theirs]) => theirs === id && other !== peer && other.fingerprint !== peer.fingerprint,
-    );
-    if (id === this.awareness.clientID || id !== (this.#ids.get(peer) ?? id) || isOthers)
+    const decoder = createDecoder(update);
+    if (update.length > MAX_AWARENESS || readVarUint(decoder) !== 1)
+      throw new Error('It says too much in the awareness.');
+    const id = readVarUint(decoder);
+    const before = this.#ids.get(peer);
+    if (id === this.awareness.clientID || (id !== (before ?? id) && !this.#standIns.has(peer)))
       throw new Error(`The id ${id} in the awareness is not its own.`);
-    this.#ids.set(peer, id);
-    applyAwarenessUpdate(this.awareness, update, peer);
+    const isOthers = [...this.#ids].some(([other, theirs]) => theirs === id && other.fingerprint !== peer.fingerprint);
+    if (isOthers) this.#standIns.add(peer);
+    else if (this.#standIns.delete(peer)) this.#hide(peer);
+    const shown = isOthers ? (before ?? Math.floor(Math.random() * 2 ** 32)) : id; // as long as those of Yjs
+    this.#ids.set(peer, shown);
+    const encoder = createEncoder();
+    writeVarUint(encoder, 1);
+    writeVarUint(encoder, shown);
+    writeUint8Array(encoder, readTailAsUint8Array(decoder));
+    applyAwarenessUpdate(this.awareness, toUint8Array(encoder), peer);
   }
 
-  /** Whoever asks for the document again, while it is being sent, is answered when that is done. */
-  #sync(peer: Peer, { type, content }: SyncMessage): void {
-    const decoder = createDecoder(content);
-    const reply = createEncoder();
-    const isQuestion = peekVarUint(decoder) === messageYjsSyncStep1;
-    if (isQuestion && this.#behind.has(peer)) return; // it is asked again when it is greeted
-    if (isQuestion && this.#answering.has(peer)) {
-      const before = this.#answering.get(peer);
-      this.#answering.set(peer, { type: before?.type === HELLO ? HELLO : type, content });
+  /** A greeting that is no question is none. */
+  #sync(peer: Peer, type: number, decoder: Decoder): void {
+    const step = readVarUint(decoder);
+    if (step === messageYjsSyncStep1) this.#answer(peer, { type, decoder });
+    else if (type !== HELLO && step <= messageYjsUpdate) this.#apply(peer, step === messageYjsSyncStep2, decoder);
+  }
+
+  /** Whoever asks for the document again, while it is being sent or soon after, is answered later. */
+  #answer(peer: Peer, question: Question): void {
+    if (this.#behind.has(peer)) return; // it is asked again when it is greeted
+    if (this.#answering.has(peer)) {
+      if (this.#answering.get(peer)?.type === HELLO) question.type = HELLO;
+      this.#answering.set(peer, question);
       return;
     }
-    const step = readSyncMessage(decoder, reply, this.doc, peer); // the peer as the origin: #passOn looks at it
-    if (hasContent(reply)) {
-      this.#answering.set(peer, undefined);
-      void this.#sendBytes([peer], SYNC, toUint8Array(reply)).then(() => this.#answered(peer));
-    }
-    if (type === HELLO) {
-      this.#send([peer], SYNC, (encoder) => writeSyncStep1(encoder, this.doc));
+    const reply = createEncoder();
+    readSyncStep1(question.decoder, reply, this.doc);
+    this.#answering.set(peer, undefined);
+    const sent = this.#sendBytes([peer], SYNC, toUint8Array(reply));
+    void Promise.all([sent, pause()]).then(() => {
+      const next = this.#answering.get(peer);
+      this.#answering.delete(peer);
+      if (next) this.#try(peer, () => this.#answer(peer, next));
+    });
+    const isGreeting = question.type === HELLO;
+    if (isGreeting) {
+      this.#ask(peer, SYNC);
       this.#introduce(peer);
     }
-    this.#theirs.set(peer, step === messageYjsSyncStep2 || (type !== HELLO && this.#theirs.get(peer) === true));
+    this.#theirs.set(peer, !isGreeting && this.#theirs.get(peer) === true);
     this.#update();
   }
 
-  #answered(peer: Peer): void {
-    const next = this.#answering.get(peer);
-    this.#answering.delete(peer);
-    if (next) this.#sync(peer, next);
+  #apply(peer: Peer, isWhole: boolean, decoder: Decoder): void {
+    const isAnswer = isWhole && this.#asked.delete(peer);
+    if (isAnswer) this.#lagging.delete(peer);
+    if (this.#lagging.has(peer)) return;
+    const { pos } = decoder;
+    parseUpdateMeta(readVarUint8Array(decoder)); // throws where it claims more parts than it has; Yjs makes room for them
+    decoder.pos = pos;
+    this.#before = pendingIn(this.doc.store);
+    readUpdate(decoder, this.doc, peer); // the peer as the origin: see #passOn
+    const isLagging = limitPending(this.doc.store, this.#before) && !isAnswer; // it has no more than its answer
+    if (isLagging) {
+      this.#lagging.add(peer);
+      void pause().then(() => this.#lagging.has(peer) && !this.#asked.has(peer) && this.#ask(peer, SYNC));
+    }
+    this.#theirs.set(peer, !isLagging && (isWhole || this.#theirs.get(peer) === true));
+    this.#update();
   }
 
-  /** To all but where it comes from: two that found no way to each other hear of each other by a third. */
+  /**
+   * To all but where it comes from: two that found no way to each other hear of each other by a third. And to that one, if
+   * there is something beside that was pending here: it may not have kept it.
+   */
   readonly #passOn = (update: Uint8Array, origin: unknown): void => {
-    const others = this.#connected.filter((peer) => peer !== origin);
+    const isMore = this.#before !== undefined && hasPlaced(this.doc.store, this.#before);
+    const others = this.#connected.filter((peer) => isMore || peer !== origin);
     this.#send(others, SYNC, (encoder) => writeUpdate(encoder, update));
   };
 
@@ -230,14 +297,17 @@ export class YjsProvider extends Emitter<YjsEvents> {
   };
 
   #sendAwareness(peers: Peer[]): void {
-    const update = encodeAwarenessUpdate(this.awareness, [this.awareness.clientID]);
-    this.#send(peers, AWARENESS, (encoder) => writeVarUint8Array(encoder, update));
+    this.#send(peers, AWARENESS, (encoder) =>
+      writeVarUint8Array(encoder, encodeAwarenessUpdate(this.awareness, [this.awareness.clientID])),
+    );
   }
 
   #send(peers: Peer[], type: number, write: (encoder: Encoder) => void): void {
+    const ready = peers.filter((peer) => !this.#behind.has(peer));
+    if (ready.length === 0) return;
     const encoder = createEncoder();
     write(encoder);
-    void this.#sendBytes(peers, type, toUint8Array(encoder));
+    void this.#sendBytes(ready, type, toUint8Array(encoder));
   }
 
   /** Resolves when all have it in their channels. */
@@ -272,10 +342,6 @@ export class YjsProvider extends Emitter<YjsEvents> {
   }
 }
 
-/** The id that an awareness update is about. Throws Error if it is about none or several. */
-function soleIdOf(update: Uint8Array): number {
-  const decoder = createDecoder(update);
-  const count = readVarUint(decoder);
-  if (count !== 1) throw new Error(`It speaks for ${count} in the awareness.`);
-  return readVarUint(decoder);
-}
+printAs(YjsProvider, 'YjsProvider');
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

@@ -1,6 +1,7 @@
 /** A join that brings its answer along: both sides begin at once. And all that can keep that from working. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ANSWER_WITHIN_MS } from '../../src/client/spare-connection.ts';
 import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
 import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
@@ -16,7 +17,18 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all([browser.close(), server.stop(), pages.stop()]);
 });
-const newPage = pagesOfEachTest(() => browser);
+const openPage = pagesOfEachTest(() => browser);
+
+/** A page whose join waits for its answer: a busy machine takes longer to make one than a join waits. */
+async function newPage(url: string): Promise<Page> {
+  const page = await openPage(url);
+  await page.evaluate((withinMs) => {
+    const real = setTimeout;
+    const patient = (work: () => void, ms?: number): unknown => real(work, ms === withinMs ? 60_000 : ms);
+    Object.assign(globalThis, { setTimeout: patient });
+  }, ANSWER_WITHIN_MS);
+  return page;
+}
 
 /**
  * Enters as `name`. All that the room sends passes through `change`, a function from its text to another or, if it is to

@@ -42,18 +42,15 @@ type Kind = 'ours' | 'p2pcf';
 type OpenPage = Page & { errors: string[] };
 type Join = (kind: Kind, room: string, name: string, within?: Browser) => Promise<OpenPage>;
 
-/** Pages are closed when their test ends: left open, their cameras would take the machine from the tests beside them. */
+/**
+ * Pages are closed when their test ends: left open, their cameras would take the machine from the tests beside them. Not
+ * by pagesOfEachTest, which knows of one test under way at a time.
+ */
 const test = base
-  .extend('open', ({ task: _ }, { onCleanup }) => {
-    const opened: { close(): Promise<void> }[] = [];
-    onCleanup(async () => {
-      for (const page of opened) await page.close();
-    });
-    return async (within = browser): Promise<OpenPage> => {
-      const page = await openPage(within, pages.url);
-      opened.push(page);
-      return page;
-    };
+  .extend('open', ({ onTestFinished }) => async (within = browser): Promise<OpenPage> => {
+    const page = await openPage(within, pages.url);
+    onTestFinished(() => page.context().close());
+    return page;
   })
   /** A page whose client has joined. */
   .extend(
@@ -177,7 +174,7 @@ async function seen(page: RoomPage, kinds: string[]): Promise<void> {
 describe.concurrent('one of ours and one of P2PCF’s', () => {
   const lengths = [2, 3, 11, 12, 1000, 15_999, 16_000, 16_001, 1_000_000]; // p2pcf cannot send fewer than two bytes
 
-  test('ours comes second', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('ours comes second', async ({ expect, join }) => {
     const old = await join('p2pcf', 'second', 'old name');
     const ours = await join('ours', 'second', 'our name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -189,11 +186,11 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
       await inPage(ours, (length) => window.client.broadcastUnreliable?.(new ArrayBuffer(length)), length);
       await until(old, (length) => window.got.some((message) => message.length === length), length);
     }
-    expect(warnings).toEqual(['P2PCF-WS: old name has P2PCF, without datagrams: they go by its channel.']);
+    expect(warnings).toEqual(['P2PCF-WS: "old name" has P2PCF, without datagrams: they go by its channel.']);
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('ours comes first', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('ours comes first', async ({ expect, join }) => {
     const ours = await join('ours', 'first', 'our name');
     const old = await join('p2pcf', 'first', 'old name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -205,7 +202,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('either may show its camera or microphone at any time', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('either may show its camera or microphone at any time', async ({ expect, join }) => {
     const old = await join('p2pcf', 'media', 'old name');
     const ours = await join('ours', 'media', 'our name');
     // Before they are connected: ours has to keep it for later.
@@ -218,7 +215,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('both at once, with their cameras, on one transport', { timeout: 120_000 }, async ({ expect, open }) => {
+  test('both at once, with their cameras, on one transport', async ({ expect, open }) => {
     const [old, ours] = await Promise.all([open(), open()]);
     const options = { rtcPeerConnectionOptions: { bundlePolicy: 'max-bundle' } };
     // Not p2pcf: the offers it makes up are refused by one that goes by this.
@@ -228,10 +225,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', { timeout: 120_000 }, async ({
-    expect,
-    join,
-  }) => {
+  test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', async ({ expect, join }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
@@ -263,11 +257,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('ours in Firefox, which has its camera on from the start', { timeout: 120_000 }, async ({
-    expect,
-    join,
-    onTestFinished,
-  }) => {
+  test('ours in Firefox, which has its camera on from the start', async ({ expect, join, onTestFinished }) => {
     const ours = await openInFirefox(firefox, pages.url);
     onTestFinished(() => ours.close());
     await enter(ours, 'ours', 'firefox', 'our name');
@@ -285,10 +275,7 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('a connection outlives the one to the server, and the poller goes on at its pace', { timeout: 120_000 }, async ({
-    expect,
-    open,
-  }) => {
+  test('a connection outlives the one to the server, and the poller goes on at its pace', async ({ expect, open }) => {
     const room = 'outlives';
     const proxy = await startFaultyProxy(server.url);
     try {
@@ -327,7 +314,6 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
 
   test.for<Kind>(['p2pcf', 'ours'])(
     '%s destroys its peer, both stay, and they meet again',
-    { timeout: 120_000 },
     async (ender, { expect, join }) => {
       const old = await join('p2pcf', `${ender}-ends`, 'old name');
       const ours = await join('ours', `${ender}-ends`, 'our name');
@@ -350,7 +336,6 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     ['p2pcf', 'ours'],
   ])(
     '%s goes and comes back: by reload, by destroy, in a new tab, after a crash',
-    { timeout: 150_000 },
     async ([goer, stayer], { expect, join }) => {
       const room = `${goer}-goes`;
       const stays = await join(stayer, room, 'stays');
@@ -415,7 +400,7 @@ describe.concurrent('a poller that means harm', () => {
     return { old, ours };
   }
 
-  test('asks for 1,000 transceivers, and is closed at the 17th', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('asks for 1,000 transceivers, and is closed at the 17th', async ({ expect, join }) => {
     const { old, ours } = await meet(join, 'transceivers');
     await flood(old, [{ transceiverRequest: { kind: 'audio' } }], 1000);
     await until(ours, () => window.log.join().includes('asks for too many transceivers'));
@@ -423,10 +408,7 @@ describe.concurrent('a poller that means harm', () => {
     expect(ours.errors).toEqual([]);
   });
 
-  test('sends 4,000 candidates at once, of which eight of a family are taken', { timeout: 120_000 }, async ({
-    expect,
-    join,
-  }) => {
+  test('sends 4,000 candidates at once, of which eight of a family are taken', async ({ expect, join }) => {
     const { old, ours } = await meet(join, 'candidates');
     const lines = Array.from(
       { length: 4000 },
@@ -446,14 +428,14 @@ describe.concurrent('a poller that means harm', () => {
     expect(ours.errors).toEqual([]);
   });
 
-  test('sends 4,000 candidates one by one, and is closed', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('sends 4,000 candidates one by one, and is closed', async ({ expect, join }) => {
     const { old, ours } = await meet(join, 'candidates-singly');
     await flood(old, [{ candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 5000 typ host', sdpMid: '0' } }], 4000);
     await until(ours, () => window.log.join().includes('sends too many signals'));
     expect(ours.errors).toEqual([]);
   });
 
-  test('sends signals of odd shapes, and nothing comes of it', { timeout: 120_000 }, async ({ expect, join }) => {
+  test('sends signals of odd shapes, and nothing comes of it', async ({ expect, join }) => {
     const { old, ours } = await meet(join, 'odd-shapes');
     const odd = [null, 7, '', [], {}, [[]], { type: 'offer' }, { length: 1 }, { __proto__: 1 }];
     const fields = ['type', 'sdp', 'candidate', 'candidates', 'attempt', 'restart', 'transceiverRequest'];
@@ -472,10 +454,7 @@ describe.concurrent('a poller that means harm', () => {
     expect(ours.errors).toEqual([]);
   });
 
-  test('takes another’s name with another fingerprint, and is another peer', { timeout: 120_000 }, async ({
-    expect,
-    join,
-  }) => {
+  test('takes another’s name with another fingerprint, and is another peer', async ({ expect, join }) => {
     const { old, ours } = await meet(join, 'fingerprint');
     const [id, context] = Object(
       await inPage(old, () => {
@@ -505,9 +484,11 @@ describe.concurrent('a poller that means harm', () => {
   });
 });
 
-test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', {
-  timeout: 120_000,
-}, async ({ expect, open, join }) => {
+test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', async ({
+  expect,
+  open,
+  join,
+}) => {
   const room = 'five';
   const bare = await open();
   const [first, old] = await Promise.all([join('ours', room, 'first'), join('p2pcf', room, 'MyUsername')]);
@@ -576,11 +557,8 @@ test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and 
   expect(all.flatMap((page) => page.errors)).toEqual([]);
 });
 
-test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', { timeout: 120_000 }, async ({
-  expect,
-  join,
-}) => {
-  const strict = await launchChromium(['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/']);
+test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', async ({ expect, join }) => {
+  const strict = await launchChromium(['--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/'], { isWhole: true });
   try {
     const old = await join('p2pcf', 'strict', 'old name', strict);
     const alice = await join('ours', 'strict', 'Alice', strict);

@@ -1,12 +1,14 @@
-/** The demo in its states, light on a wide screen and dark on a narrow one: axe finds nothing. */
+/** The demo in its states, light on a wide screen and dark on a narrow one: everybody can use it. */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AxeResults } from 'axe-core';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
-import { demoStates } from '../support/demo-states.ts';
+import { CROWD, type DemoWorld, demoStates, enterCrowd, join, openDemo } from '../support/demo-states.ts';
+import { newRoom } from '../support/new-room.ts';
 import { type Server, startDev } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -33,14 +35,78 @@ const LOOKS = [
   ['dark', 390, 844],
 ] as const;
 
-test.each(Object.entries(demoStates))('%s', async (_name, open) => {
-  const page = await open({ browser, url: server.url, crowd, onEnd: (work) => ends.push(work) });
-  await page.evaluate(AXE); // which the page's own policy would not let in as a script
-  for (const [colorScheme, width, height] of LOOKS) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await page.setViewportSize({ width, height });
-    const { violations }: AxeResults = Object(await page.evaluate('axe.run()'));
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
-    expect(found, `${colorScheme}, ${width} px`).toEqual([]);
+const world = (): DemoWorld => ({ browser, url: server.url, crowd, onEnd: (work) => ends.push(work) });
+
+/** What does not fit on the screen, moves though it should not, or lies on something else. */
+function faults(page: Page): Promise<string[]> {
+  return page.evaluate(async () => {
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame); // after a change of size
+    const tiles = [...document.querySelectorAll('.tile:not(.on-top)')].map((tile) => tile.getBoundingClientRect());
+    const lieOnEachOther = tiles.some((a, index) =>
+      tiles
+        .slice(index + 1)
+        .some((b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1),
+    );
+    return [
+      ...(document.documentElement.scrollWidth > innerWidth ? ['The page is wider than the window.'] : []),
+      ...document
+        .getAnimations()
+        .map(({ effect }) => `Something moves: ${Reflect.get(effect ?? {}, 'target')?.className}`),
+      ...(lieOnEachOther ? ['Tiles lie on each other.'] : []),
+    ];
+  });
+}
+
+test.each(Object.entries(demoStates))(
+  '%s: axe finds nothing, all of it fits, and nothing moves',
+  async (_name, open) => {
+    const page = await open(world());
+    await page.evaluate(AXE); // which the page's own policy would not let in as a script
+    for (const [colorScheme, width, height] of LOOKS) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.setViewportSize({ width, height });
+      const misplaced = await faults(page);
+      const { violations }: AxeResults = Object(await page.evaluate('axe.run()'));
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+      expect([...misplaced, ...found], `${colorScheme}, ${width} px`).toEqual([]);
+    }
+  },
+);
+
+test('one to twelve people: their tiles lie beside each other, within the window', async () => {
+  const place = { room: newRoom() };
+  const page = await join(await openDemo(world(), place));
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  for (const [index, name] of ['', ...CROWD].entries()) {
+    if (name) await enterCrowd(world(), place, [name]);
+    await expect.poll(() => page.locator('.tile').count(), WAIT).toBe(index + 1);
+    for (const [, width, height] of LOOKS) {
+      await page.setViewportSize({ width, height });
+      expect(await faults(page), `${index + 1} people, ${width} px`).toEqual([]);
+    }
   }
+});
+
+test('by keyboard alone: in, out, and in again', async () => {
+  const page = await openDemo(world());
+  const reach = async (what: Locator): Promise<void> => {
+    await what.waitFor();
+    const isFocused = (): Promise<boolean> => what.evaluate((element) => element === document.activeElement);
+    for (let tabs = 0; tabs < 20 && !(await isFocused()); tabs++) await page.keyboard.press('Tab');
+    expect(await isFocused(), `${what} is reached`).toBe(true);
+  };
+  const press = async (name: string, key: string): Promise<void> => {
+    await reach(page.getByRole('button', { name, exact: true }));
+    await page.keyboard.press(key);
+  };
+  await reach(page.getByLabel('Your name'));
+  await page.keyboard.press('Enter');
+  await press('Leave', 'Space');
+  await press('Join again', 'Enter');
+  await press('Chat', 'Enter');
+  await page.keyboard.type('nobody is here');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Escape');
+  await press('Leave', 'Enter');
+  await page.getByRole('heading', { name: 'You have left the call.' }).waitFor();
 });

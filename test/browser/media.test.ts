@@ -67,7 +67,7 @@ function prepare({ workerUrl, room }: { workerUrl: string; room: string }): void
     },
     told: (what, times = 1) => media.until(() => media.heard.filter((each) => each === what).length >= times),
     async until(isTrue) {
-      const giveUpAt = performance.now() + 60_000;
+      const giveUpAt = performance.now() + 200_000; // as test/support/wait.ts has it
       while (!isTrue()) {
         if (performance.now() > giveUpAt) throw new Error(`Not true: ${isTrue}. Heard: ${media.heard.join(', ')}`);
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -257,6 +257,48 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     });
   });
 
+  test('who mutes and turns on without waiting hears no error, and the last word counts', async () => {
+    const sent = await inPage(page, async () => {
+      const { a } = await window.media.meet();
+      const stream = window.media.stream('s', 'video');
+      const [camera = null] = stream.getTracks();
+      const screen = window.media.track('video');
+      a.addStream(stream);
+      void a.replaceTrack(camera, screen, stream);
+      void a.replaceTrack(screen, null, stream);
+      void a.replaceTrack(null, camera, stream);
+      void a.replaceTrack(camera, null, stream);
+      await a.replaceTrack(null, screen, stream);
+      return a._pc.getSenders().map(({ track }) => track === screen);
+    });
+    expect(sent).toEqual([true]);
+  });
+
+  test('who closes a peer that hears of its first track hears of nothing after that', async () => {
+    const heard = await inPage(page, async () => {
+      const { media } = window;
+      const heard: string[] = [];
+      await media.enter('Alice', (client) =>
+        client.on('peerjoin', (peer) => peer.addStream(media.stream('s', 'audio', 'video'))),
+      );
+      await media.enter('Bobby', (client) =>
+        client.once('peerjoin', (peer) =>
+          peer
+            .on('track', () => {
+              heard.push('track');
+              peer.destroy();
+            })
+            .on('stream', () => heard.push('stream'))
+            .on('close', () => heard.push('close')),
+        ),
+      );
+      await media.until(() => heard.includes('close'));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return heard;
+    });
+    expect(heard).toEqual(['track', 'close']);
+  });
+
   test('what is not sent is removed without a word, and replaced with an error that says why', async () => {
     const errors = await inPage(page, async () => {
       const { a } = await window.media.meet();
@@ -310,39 +352,243 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     for (let round = 0; round < 3; round++) {
       const told = await inPage(page, async () => {
         const { media } = window;
-        const told: string[][] = [];
+        // By who hears, and whom. On a busy machine a connection may take so long that it is made anew: the last counts.
+        const told = new Map<string, string[]>();
         const join = (name: string): Promise<InstanceType<typeof P2PCF>> =>
           media.enter(name, (client) => {
             const stream = media.stream(name, 'audio', 'video');
             client.on('peerjoin', (peer) => peer.addStream(stream));
             client.on('peerconnect', (peer) => {
               const heard: string[] = [];
-              told.push(heard);
+              told.set(`${name} ${peer.client_id}`, heard);
               peer.on('track', ({ kind }) => heard.push(kind)).on('stream', () => heard.push('stream'));
             });
           });
         const clients = await Promise.all(['peer 1', 'peer 2', 'peer 3', 'peer 4'].map(join));
-        await media.until(
-          () => told.length === 12 && told.every((heard) => heard.filter((e) => e !== 'stream').length === 2),
-        );
-        await media.until(() => told.every((heard) => heard.includes('stream')));
+        const all = (isTrue: (heard: string[]) => boolean): boolean =>
+          told.size === 12 && [...told.values()].every(isTrue);
+        await media.until(() => all((heard) => heard.filter((each) => each !== 'stream').length === 2));
+        await media.until(() => all((heard) => heard.includes('stream')));
         for (const client of clients) client.destroy();
-        return told.map((heard) => heard.sort());
+        return [...told.values()].map((heard) => heard.sort());
       });
       expect(told).toEqual(Array.from({ length: 12 }, () => ['audio', 'stream', 'video']));
     }
+  });
+
+  test.each([
+    ['another stream', false],
+    ['another stream, muted before it is stopped', true],
+  ])('%s is shared each time: each is told once, none is taken away, and nothing grows', async (_how, isMuted) => {
+    const outcome = await inPage(
+      page,
+      async (isMuted) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        const told: string[] = [];
+        b.on('stream', (stream) => stream.addEventListener('removetrack', () => told.push('removed')));
+        const lines: number[] = [];
+        for (let round = 0; round < 6; round++) {
+          const screen = media.stream(`screen ${round}`, 'video', 'audio');
+          a.addStream(screen);
+          await media.told(`stream screen ${round}`);
+          told.push('shown');
+          // What Chromium would negotiate by itself it does at once.
+          await media.until(() => a._pc.signalingState === 'stable' && b._pc.signalingState === 'stable');
+          await new Promise((resolve) => setTimeout(resolve, 300));
+          if (told.at(-1) !== 'shown') throw new Error(`the stream was taken away in round ${round}`);
+          if (isMuted) for (const track of screen.getTracks()) await a.replaceTrack(track, null);
+          a.removeStream(screen);
+          await media.until(() => media.receives(b) === 0);
+          lines.push((a._pc.currentLocalDescription?.sdp ?? '').split('\nm=').length - 1);
+        }
+        return { heard: media.heard.filter((each) => each.startsWith('stream')), lines };
+      },
+      isMuted,
+    );
+    expect(Object(outcome).heard).toEqual(Array.from({ length: 6 }, (_, round) => `stream screen ${round}`));
+    expect(Math.max(...Object(outcome).lines)).toBeLessThanOrEqual(5); // twice what is shown at a time, and the channel
+  });
+
+  test.each([
+    ['later', 'after'],
+    ['in the listener of its track', 'track'],
+  ])('what is added %s where the other only sends arrives there', async (_when, when) => {
+    const outcome = await inPage(
+      page,
+      async (when) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        media.listen(a);
+        const shown = media.stream('shown', 'video');
+        const [track] = shown.getTracks();
+        if (!track) throw new Error('no track');
+        const answer = (): void => b.addStream(media.stream('answer', 'video'));
+        if (when === 'track') b.once('track', answer);
+        a.addTransceiver(track, { direction: 'sendonly', streams: [shown] });
+        await media.told('stream shown');
+        if (when === 'after') {
+          b.addStream(media.stream('sound', 'audio')); // the last description is an answer then
+          await media.told('stream sound');
+          answer();
+        }
+        await media.told('stream answer');
+        await media.until(() => a._pc.signalingState === 'stable' && b._pc.signalingState === 'stable');
+        const { receives } = media;
+        return [receives(a), receives(b), media.heard.filter((each) => each === 'video of answer').length];
+      },
+      when,
+    );
+    expect(outcome).toEqual([when === 'after' ? 2 : 1, 1, 1]);
+  });
+
+  test('what an app has set on a sender is set on a new connection, and not on what is shared after it', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const stream = media.stream('s', 'video');
+      const [track] = stream.getTracks();
+      const sender = track && a.addTrack(track, stream);
+      await media.told('stream s');
+      const parameters = sender?.getParameters();
+      for (const encoding of parameters?.encodings ?? []) Object.assign(encoding, { active: false, maxBitrate: 9_000 });
+      await Object(sender).setParameters({ ...parameters, degradationPreference: 'maintain-resolution' });
+      const set = (): string[] =>
+        a._pc.getSenders().map((each) => {
+          const { encodings, degradationPreference }: { degradationPreference?: string } & RTCRtpSendParameters =
+            each.getParameters();
+          const [{ active, maxBitrate } = {}] = encodings;
+          return `${degradationPreference} ${active} ${maxBitrate}`;
+        });
+      const before = a._pc;
+      Object(a).negotiator.startOver();
+      await media.told('stream s', 2);
+      await media.until(() => set().some((each) => each.includes('9000')));
+      const anew = set();
+      a.removeStream(stream);
+      await media.until(() => media.receives(b) === 0 && a._pc.signalingState === 'stable');
+      a.addStream(media.stream('next', 'video'));
+      await media.told('stream next');
+      return { isAnew: a._pc !== before, anew, next: set() };
+    });
+    expect(outcome).toEqual({
+      isAnew: true,
+      anew: ['maintain-resolution false 9000'],
+      next: ['undefined true undefined'],
+    });
+  });
+
+  test('a camera that is turned on and off ten times at once leaves one m-line, and comes to rest', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      let offers = 0;
+      a.on('signal', (signal) => {
+        if ('type' in signal) offers++;
+      });
+      const camera = media.stream('camera', 'video');
+      for (let round = 0; round < 10; round++) {
+        a.addStream(camera);
+        a.removeStream(camera);
+      }
+      a.addStream(camera);
+      await media.told('stream camera');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      return { lines: b._pc.getTransceivers().length, isAtRest: offers <= 3 };
+    });
+    expect(outcome).toEqual({ lines: 1, isAtRest: true });
+  });
+
+  test('one sends sound and the other a picture, first and in the same instant: each is seen', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      media.listen(a);
+      const connections = new Set<RTCPeerConnection>();
+      a.addStream(media.stream('sound', 'audio'));
+      b.addStream(media.stream('picture', 'video'));
+      const isHeard = (name: string): boolean => {
+        for (const { _pc } of [a, b]) connections.add(_pc);
+        return media.heard.includes(`stream ${name}`);
+      };
+      await media.until(() => isHeard('sound') && isHeard('picture'));
+      b.addStream(media.stream('later', 'audio'));
+      await media.until(() => isHeard('later'));
+      // Where the connection was made anew they are told once more.
+      const heard = [...new Set(media.heard)].filter((each) => each !== 'connect').sort();
+      return { heard, connections: connections.size };
+    });
+    expect(Object(outcome).heard).toEqual([
+      'audio of later',
+      'audio of sound',
+      'stream later',
+      'stream picture',
+      'stream sound',
+      'video of picture',
+    ]);
+    expect(Object(outcome).connections).toBeLessThanOrEqual(6); // anew once, or on a busy machine twice
+  });
+
+  test('what is muted and then removed is gone for the other, and may be added again', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const camera = media.stream('camera', 'video');
+      const [track = null] = camera.getTracks();
+      for (let round = 0; round < 2; round++) {
+        a.addStream(camera);
+        await media.told('stream camera', round + 1);
+        await media.until(() => media.receives(b) === 1);
+        await a.replaceTrack(track, null);
+        a.removeStream(camera);
+        await media.until(() => media.receives(b) === 0);
+      }
+      return media.heard;
+    });
+    expect(outcome).toEqual(['video of camera', 'stream camera', 'video of camera', 'stream camera']);
+  });
+
+  test('browsers without setStreams and without encodings: m-lines are used again, and media survives a new connection', async () => {
+    const outcome = await inPage(page, async () => {
+      Reflect.deleteProperty(RTCRtpSender.prototype, 'setStreams');
+      const { getParameters } = RTCRtpSender.prototype;
+      RTCRtpSender.prototype.getParameters = function () {
+        const parameters = getParameters.call(this);
+        Reflect.deleteProperty(parameters, 'encodings');
+        return parameters;
+      };
+      const { media } = window;
+      const { a, b } = await media.meet();
+      let lines = 0;
+      for (let round = 0; round < 8; round++) {
+        const screen = media.stream(`screen ${round}`, 'video');
+        a.addStream(screen);
+        await media.told(`stream screen ${round}`);
+        lines = Math.max(lines, (a._pc.currentLocalDescription?.sdp ?? '').split('\nm=').length - 1);
+        a.removeStream(screen);
+        await media.until(() => media.receives(b) === 0);
+      }
+      for (const name of ['one', 'two', 'three']) a.addStream(media.stream(name, 'video'));
+      await media.told('stream three');
+      Object(a).negotiator.startOver();
+      for (const name of ['one', 'two', 'three']) await media.told(`stream ${name}`, 2);
+      return lines;
+    });
+    expect(outcome).toBeLessThanOrEqual(4);
   });
 
   test('a screen that is shared and stopped again and again leaves descriptions as they were; newcomers see it', async () => {
     const most = await inPage(page, async () => {
       const { media } = window;
       const { a, b } = await media.meet();
-      const sizes: number[] = [];
+      const most = { lines: 0, bytes: 0 };
       for (let round = 0; round < 14; round++) {
         const screen = media.stream('screen', 'video', 'audio');
         a.addStream(screen);
         await media.told('stream screen', round + 1);
-        sizes.push(a._pc.currentLocalDescription?.sdp.split('\nm=').length ?? 0);
+        const sdp = a._pc.currentLocalDescription?.sdp ?? '';
+        most.lines = Math.max(most.lines, sdp.split('\nm=').length);
+        most.bytes = Math.max(most.bytes, sdp.length);
         a.removeStream(screen);
         await media.until(() => media.receives(b) === 0);
       }
@@ -352,10 +598,11 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
       await media.until(() => ufrag() !== before);
       await media.enter('Carol', (client) => client.on('peerjoin', media.listen));
       await media.told('connect', 2);
-      return Math.max(...sizes);
+      return most;
     });
     // Of twice what is shown at a time, and the channel: what is stopped is free when the other has answered.
-    expect(most).toBeLessThanOrEqual(6);
+    expect(Object(most).lines).toBeLessThanOrEqual(6);
+    expect(Object(most).bytes).toBeLessThanOrEqual(16_384); // a quarter of what a room carries
   });
 
   test('what does not fit the room goes by the channel, or on a connection that is begun without it', async () => {
@@ -446,6 +693,42 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
       asks: true,
       isSame: true,
     });
+  });
+
+  test('what the other stops by itself is muted, replaced, removed and added again without an error', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const failures: string[] = [];
+      window.addEventListener('unhandledrejection', ({ reason }) => failures.push(String(reason)));
+      const stream = media.stream('s', 'audio');
+      const [track] = stream.getTracks();
+      if (!track) throw new Error('no track');
+      /** The other gives up all that it gets, as no app of ours does. */
+      const stopped = async (): Promise<void> => {
+        await media.until(() => media.receives(b) === 1 && b._pc.signalingState === 'stable');
+        const count = a._pc.getTransceivers().length;
+        for (const transceiver of b._pc.getTransceivers()) transceiver.stop();
+        await media.until(() => {
+          const left = a._pc.getTransceivers().filter(({ currentDirection }) => currentDirection !== 'stopped');
+          return left.length < count && a._pc.signalingState === 'stable';
+        });
+      };
+      a.addStream(stream);
+      await stopped();
+      await a.replaceTrack(track, null);
+      await a.replaceTrack(null, track);
+      a.removeTrack(track);
+      a.addTrack(track, stream);
+      await media.told('audio of s', 2);
+      await stopped();
+      a.addTrack(track, stream);
+      await media.told('audio of s', 3);
+      await stopped();
+      a.removeStream(stream);
+      return [failures, a._pc.getSenders().filter((sender) => sender.track).length];
+    });
+    expect(outcome).toEqual([[], 0]);
   });
 
   test('both hear how much of a message is here', async () => {

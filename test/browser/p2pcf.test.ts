@@ -3,6 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
+import { SECRET, signToken } from '../support/room-token.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
 import { WAIT } from '../support/wait.ts';
@@ -24,14 +25,16 @@ afterAll(async () => {
 });
 
 const newPage = pagesOfEachTest(() => browser);
+type Kind = 'p2pcf' | 'p2pcf.rn';
+
 /** A page whose client has joined, of one kind or the other. Its events are in `log`, its messages in `got`. */
-async function join(kind: 'p2pcf' | 'p2pcf.rn', room: string, clientId: string): Promise<Page> {
+async function join(kind: Kind, room: string, clientId: string, workerUrl = server.url): Promise<Page> {
   const page = await newPage(pages.url);
-  await enter(page, kind, room, clientId);
+  await enter(page, kind, room, clientId, workerUrl);
   return page;
 }
 
-async function enter(page: Page, kind: 'p2pcf' | 'p2pcf.rn', room: string, clientId: string): Promise<void> {
+async function enter(page: Page, kind: Kind, room: string, clientId: string, workerUrl = server.url): Promise<void> {
   await page.evaluate(
     async ([kind, room, clientId, workerUrl]) => {
       window.log = [];
@@ -46,7 +49,7 @@ async function enter(page: Page, kind: 'p2pcf' | 'p2pcf.rn', room: string, clien
       });
       await client.start();
     },
-    [kind, room, clientId, server.url] as const,
+    [kind, room, clientId, workerUrl] as const,
   );
 }
 
@@ -115,5 +118,28 @@ test('p2pcf.rn with p2pcf.rn, and p2pcf with p2pcf, in one room', async () => {
   for (const page of [desktop, phone, alice, bob]) {
     expect(await page.evaluate(() => window.log)).toEqual(['connect']);
     expect(await page.evaluate(() => window.client.peers?.size ?? window.client.getPeers?.().length)).toBe(1);
+  }
+});
+
+test('with a room token in their workerUrl they meet where the server wants one, and a page without has no way in', async () => {
+  const guarded = await startWorkerd({ vars: { AUTH_SECRET: SECRET } });
+  try {
+    const workerUrl = `${guarded.url}/?token=${await signToken({ rooms: ['lobby'] })}`;
+    const stranger = await newPage(pages.url); // p2pcf.rn would leave the refusal uncaught
+    const refused = stranger.waitForResponse((response) => response.status() === 401);
+    await enter(stranger, 'p2pcf', 'lobby', 'MyUsername', guarded.url);
+    await refused;
+    const alice = await join('p2pcf', 'lobby', 'MyUsername', workerUrl);
+    const desktop = await join('p2pcf.rn', 'lobby', 'my desktop', workerUrl);
+    const [bob, phone] = [
+      await join('p2pcf', 'lobby', 'MyUsername', workerUrl),
+      await join('p2pcf.rn', 'lobby', 'my phone', workerUrl),
+    ];
+    for (const page of [alice, bob, desktop, phone]) await logged(page, 'connect');
+    await exchange(alice, bob, [1000]);
+    await exchange(phone, desktop, [1000]);
+    expect(await stranger.evaluate(() => window.log)).toEqual([]);
+  } finally {
+    await guarded.stop();
   }
 });

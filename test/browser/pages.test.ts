@@ -25,7 +25,7 @@ describe.each([
   let browser: Browser;
   const newPage = pagesOfEachTest(() => browser);
   beforeAll(async () => {
-    browser = await launchChromium(flags);
+    browser = await launchChromium(flags, { isWhole: true });
   });
   afterAll(() => browser.close());
   /** A page that has joined. */
@@ -144,7 +144,7 @@ describe.each([
 
   test.each([
     ['early tracks', true, () => undefined],
-    ['two first offers', false, () => window.room.on('peerjoin', (peer) => Object(peer).initiate())],
+    ['two first offers', false, () => window.room.on('peerjoin', (peer) => Object(peer).negotiator.initiate())],
   ])(
     'both offering from the first moment, ten times over, still meet, with media: %s',
     async (_how, offersAhead, provoke) => {
@@ -186,7 +186,7 @@ describe.each([
   });
 
   test('a page in the back-forward cache is out of the room, and in it again when it returns', async () => {
-    const cached = await launchChromium(flags, ['--disable-back-forward-cache']);
+    const cached = await launchChromium(flags, { isWhole: true, withoutDefaults: ['--disable-back-forward-cache'] });
     try {
       const room = newRoom();
       const alice = await join(room, 'Alice');
@@ -260,7 +260,18 @@ describe.each([
     await until(alice, [{ from: 'Bobby', length: 1_000_000, sum, text: '' }], () => window.got);
   });
 
-  test('ICE restarts without a new peer, and the channel stays open', async () => {
+  test.each<[string, change: (this: void) => void]>([
+    ['the page is online again', () => window.dispatchEvent(new Event('online'))],
+    [
+      'the network is of another type',
+      () => {
+        const connection: EventTarget = Reflect.get(navigator, 'connection');
+        connection.dispatchEvent(new Event('change')); // which is no change
+        Object.defineProperty(connection, 'type', { value: 'cellular' });
+        connection.dispatchEvent(new Event('change'));
+      },
+    ],
+  ])('when %s, ICE restarts without a new peer, and the channel stays open', async (_what, change) => {
     const room = newRoom();
     const alice = await join(room, 'Alice');
     const bob = await join(room, 'Bobby');
@@ -271,7 +282,7 @@ describe.each([
         return /a=ice-ufrag:(\S+)/.exec(peer?._pc.remoteDescription?.sdp ?? '')?.[1];
       });
     const before = await ufrag();
-    await alice.evaluate(() => window.dispatchEvent(new Event('online')));
+    await alice.evaluate(change);
     await expect.poll(ufrag).not.toBe(before);
     await say(alice, 'after the restart');
     await heard(bob, 'after the restart');

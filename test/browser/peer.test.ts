@@ -7,8 +7,9 @@ let pages: PageServer;
 let browser: Browser;
 let page: Page;
 beforeAll(async () => {
-  const globals = `import { newConnectionAllowance } from './src/client/limits.ts'; import { SupervisedPeer } from './src/client/supervised-peer.ts';
-    Object.assign(globalThis, { newConnectionAllowance, SupervisedPeer });`;
+  const globals = `import { newConnectionAllowance, newRoomAllowance } from './src/client/limits.ts';
+    import { SupervisedPeer } from './src/client/supervised-peer.ts';
+    Object.assign(globalThis, { newConnectionAllowance, newRoomAllowance, SupervisedPeer });`;
   [pages, browser] = await Promise.all([servePage(globals), launchChromium()]);
 });
 afterAll(async () => {
@@ -16,6 +17,31 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   page = await openPage(browser, pages.url);
+  await page.evaluate(() => {
+    window.newPeer = (settings, other) => {
+      const peer = new SupervisedPeer({
+        RTCPeerConnection,
+        rtcConfiguration: {},
+        proprietaryConstraints: undefined,
+        sdpTransform: (sdp) => sdp,
+        allowance: newRoomAllowance(100),
+        ...settings,
+      });
+      peer.introduce({
+        id: 'nobody',
+        clientId: 'nobody',
+        metadata: undefined,
+        isPolite: false,
+        polls: false,
+        send: () => undefined,
+        maxSignalBytes: () => 64_000,
+        connections: newConnectionAllowance(),
+        onStranger: () => undefined,
+        ...other,
+      });
+      return peer;
+    };
+  });
 });
 
 /** Makes `window.pair`; `a` is polite or not. Signals take 10 ms; those from `lost` do not arrive. */
@@ -30,6 +56,7 @@ async function introduce(isPolite: boolean): Promise<void> {
         rtcConfiguration: { certificates: [certificates[id]] },
         proprietaryConstraints: undefined,
         sdpTransform: (sdp: string) => sdp,
+        allowance: newRoomAllowance(100),
       });
     const pair: Pair = { a: make('a'), b: make('b'), make, signals: 0, lost: '', introduce: () => undefined };
     pair.introduce = (peer, id, other, isPolite) =>
@@ -41,7 +68,7 @@ async function introduce(isPolite: boolean): Promise<void> {
         polls: false,
         send(signal) {
           pair.signals++;
-          if (pair.lost !== id) setTimeout(() => pair[other].receive(structuredClone(signal)), 10);
+          if (pair.lost !== id) setTimeout(() => pair[other].negotiator.receive(structuredClone(signal)), 10);
         },
         maxSignalBytes: () => 64_000,
         connections: newConnectionAllowance(),
@@ -62,7 +89,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
     await page.evaluate(() => {
       window.pair.b.addTransceiver('audio');
       window.pair.lost = 'b';
-      void window.pair.a.initiate();
+      void window.pair.a.negotiator.initiate();
       window.pair.b.once('signal', () => {
         setTimeout(() => {
           window.pair.lost = '';
@@ -78,14 +105,14 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
     await introduce(isPolite);
     await page.evaluate(() => {
       const { a, b } = window.pair;
-      const receive = b.receive.bind(b);
+      const receive = b.negotiator.receive.bind(b.negotiator);
       let isFirst = true;
-      b.receive = (signal) => {
+      b.negotiator.receive = (signal) => {
         receive(signal);
-        if (isFirst) void Promise.resolve().then(() => b.signalAgain());
+        if (isFirst) void Promise.resolve().then(() => b.negotiator.signalAgain());
         isFirst = false;
       };
-      void a.initiate();
+      void a.negotiator.initiate();
     });
     await bothConnected();
     expect(await page.evaluate(() => window.pair.signals)).toBeLessThan(12);
@@ -93,12 +120,12 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
 
   test('a renegotiation after an ICE restart that is lost is done again', async () => {
     await introduce(isPolite);
-    await page.evaluate(() => void window.pair.a.initiate());
+    await page.evaluate(() => void window.pair.a.negotiator.initiate());
     await bothConnected();
     const ufrag = (): Promise<unknown> =>
       page.evaluate(() => /a=ice-ufrag:(\S+)/.exec(window.pair.a._pc.currentRemoteDescription?.sdp ?? '')?.[1]);
     const before = await ufrag();
-    await page.evaluate(() => window.pair.a.restart());
+    await page.evaluate(() => window.pair.a.negotiator.restart());
     await expect.poll(ufrag).not.toBe(before);
     await page.evaluate(async () => {
       const { a, b } = window.pair;
@@ -108,14 +135,14 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
       a.addTransceiver('audio');
       await lost;
       window.pair.lost = '';
-      a.markOfferLost();
+      a.negotiator.markOfferLost();
     });
     expect(await page.evaluate(() => window.tracked)).toBe(true);
   });
 
   test('what waits to be sent when the other comes anew is refused, and what comes after is sent', async () => {
     await introduce(isPolite);
-    await page.evaluate(() => void window.pair.a.initiate());
+    await page.evaluate(() => void window.pair.a.negotiator.initiate());
     await bothConnected();
     const outcome = await page.evaluate(async () => {
       const { pair } = window;
@@ -130,7 +157,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
       pair.b = pair.make('b');
       pair.introduce(pair.b, 'b', 'a', !old.initiator);
       const heard = new Promise((resolve) => pair.b.on('data', (bytes) => resolve(new TextDecoder().decode(bytes))));
-      void pair.b.initiate();
+      void pair.b.negotiator.initiate();
       await new Promise<void>((resolve) => pair.a.once('connect', resolve));
       // Again, should a slow machine have made the connection once more meanwhile.
       const saying = setInterval(() => void pair.a.send('hello'), 500);
@@ -143,7 +170,7 @@ describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
 
   test('a channel that is closing, but has not said so, takes no message', async () => {
     await introduce(isPolite);
-    await page.evaluate(() => void window.pair.a.initiate());
+    await page.evaluate(() => void window.pair.a.negotiator.initiate());
     await bothConnected();
     const outcome = await page.evaluate(() => {
       const { a } = window.pair;
@@ -160,34 +187,24 @@ test('a peer that is not the library gets one answer to its offer, however long 
   await page.evaluate(() => {
     window.log = [];
     const bare = new RTCPeerConnection();
-    const peer = new SupervisedPeer({
-      RTCPeerConnection,
-      rtcConfiguration: {},
-      proprietaryConstraints: undefined,
-      sdpTransform: (sdp) => sdp,
-    });
-    peer.introduce({
-      id: 'bare',
-      clientId: 'bare',
-      metadata: undefined,
-      isPolite: true,
-      polls: false,
-      send(signal) {
-        if (!('type' in signal)) return; // candidates are lost, so nothing connects
-        const { type, sdp } = signal;
-        bare.setRemoteDescription({ type, sdp: sdp.replace(/^a=candidate.*\r\n/gm, '') }).then(
-          () => window.log.push(type),
-          (error: unknown) => window.log.push(String(error)),
-        );
+    const peer = window.newPeer(
+      {},
+      {
+        isPolite: true,
+        send(signal) {
+          if (!('type' in signal)) return; // candidates are lost, so nothing connects
+          const { type, sdp } = signal;
+          bare.setRemoteDescription({ type, sdp: sdp.replace(/^a=candidate.*\r\n/gm, '') }).then(
+            () => window.log.push(type),
+            (error: unknown) => window.log.push(String(error)),
+          );
+        },
       },
-      maxSignalBytes: () => 64_000,
-      connections: newConnectionAllowance(),
-      onStranger: () => undefined,
-    });
+    );
     bare.createDataChannel('bare');
     bare.onnegotiationneeded = async () => {
       await bare.setLocalDescription();
-      peer.receive(bare.localDescription?.toJSON());
+      peer.negotiator.receive(bare.localDescription?.toJSON());
     };
   });
   await page.waitForFunction(() => window.log.length > 0);
@@ -205,27 +222,31 @@ test('one that is destroyed by who hears that it has failed stays so', async () 
         made.push(this);
       }
     };
-    const peer = new SupervisedPeer({
-      RTCPeerConnection: Counted,
-      rtcConfiguration: {},
-      proprietaryConstraints: undefined,
-      sdpTransform: (sdp) => sdp,
-    });
-    peer.introduce({
-      id: 'nobody',
-      clientId: 'nobody',
-      metadata: undefined,
-      isPolite: false,
-      polls: false,
-      send: () => undefined,
-      maxSignalBytes: () => 64_000,
-      connections: newConnectionAllowance(),
-      onStranger: () => undefined,
-    });
+    const peer = window.newPeer({ RTCPeerConnection: Counted });
     peer.on('state', (state) => state === 'failed' && peer.destroy());
-    void peer.initiate();
+    void peer.negotiator.initiate();
     return made;
   });
   await page.clock.runFor(120_000);
   expect(await made.evaluate((made) => made.map(({ signalingState }) => signalingState))).toEqual(['closed']);
+});
+
+test('however long the app takes to say whether a peer is met, that has not failed; then it has 18 s to connect', async () => {
+  await page.clock.install();
+  const answer = await page.evaluateHandle(() => {
+    window.log = [];
+    const peer = window.newPeer();
+    peer.on('state', (state) => window.log.push(state));
+    let answer = (): void => undefined;
+    peer.hold(new Promise<void>((resolve) => (answer = resolve)));
+    void peer.negotiator.initiate();
+    return { answer: () => answer() };
+  });
+  await page.clock.runFor(120_000);
+  expect(await page.evaluate(() => window.log)).toEqual([]);
+  await answer.evaluate(({ answer }) => answer());
+  await page.clock.runFor(17_000);
+  expect(await page.evaluate(() => window.log)).toEqual([]);
+  await page.clock.runFor(2_000);
+  expect(await page.evaluate(() => window.log)).toContain('failed');
 });

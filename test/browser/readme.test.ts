@@ -1,12 +1,16 @@
 /** The README's code, as it stands there: type-checked, and run in real pages. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
+import { SignJWT } from 'jose';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { listen } from '../support/listen.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
@@ -15,6 +19,7 @@ const ENTRIES = {
   'p2pcf-ws': join(root, 'src/client/index.ts'),
   'p2pcf-ws/signaling': join(root, 'src/client/signaling.ts'),
 };
+const JOSE = join(root, 'node_modules/jose');
 
 let quickStart: string;
 let withCamera: string;
@@ -23,16 +28,20 @@ let privateRoom: string;
 let friendsOnly: string;
 let signalingAlone: string;
 let bareClient: string;
+let signToken: string;
+let pageToken: string;
+let askTurnstile: string;
 let server: Server;
 let browser: Browser;
 const open: { stop(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const blocks = Array.from(readme.matchAll(/^```js\n(.*?)^```/gms), ([, block = '']) => block);
-  expect(blocks).toHaveLength(7);
+  const blocks = Array.from(readme.matchAll(/^```(?:js|ts)\n(.*?)^```/gms), ([, block = '']) => block);
+  expect(blocks).toHaveLength(10);
   [quickStart = '', withCamera = '', fullRoom = '', privateRoom = ''] = blocks;
   [friendsOnly = '', signalingAlone = '', bareClient = ''] = blocks.slice(4);
+  [signToken = '', pageToken = '', askTurnstile = ''] = blocks.slice(7);
   [server, browser] = await Promise.all([startWorkerd(), launchChromium()]);
 });
 afterEach(async () => {
@@ -53,7 +62,14 @@ test('every block type-checks under strict', async () => {
     await writeFile(join(folder, 'friends.ts'), `${given}const key = P2PCF.newKey();\n${friendsOnly}`);
     await writeFile(join(folder, 'signaling.ts'), signalingAlone);
     await writeFile(join(folder, 'bare.js'), bareClient);
-    const paths = Object.fromEntries(Object.entries(ENTRIES).map(([name, path]) => [name, [path]]));
+    await writeFile(join(folder, 'page-token.ts'), given + pageToken);
+    await writeFile(
+      join(folder, 'backend.ts'),
+      `declare const process: { env: Record<string, string | undefined> };
+      declare const roomId: string, userId: string, isModerator: boolean, turnstileSecret: string, fromWidget: string;
+      ${signToken}${askTurnstile}`,
+    );
+    const paths = Object.fromEntries(Object.entries({ ...ENTRIES, jose: JOSE }).map(([name, path]) => [name, [path]]));
     const compilerOptions = {
       ...{ strict: true, noEmit: true, allowJs: true, checkJs: true, allowImportingTsExtensions: true },
       ...{ target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', moduleDetection: 'force' },
@@ -163,4 +179,35 @@ test('without the library: it goes on when a page reloads and when a third comes
   await untilSaid(carol, /says hello$/, 2);
   for (const reader of [alice, bob])
     await expect.poll(() => count(reader.said, /says hello$/), WAIT).toBeGreaterThan(2);
+});
+
+test('room tokens: the backend signs one for whom Turnstile lets pass, and pages come in with it', async () => {
+  const env = { AUTH_SECRET: 'a secret of at least thirty-two bytes' };
+  const guarded = await startWorkerd({ vars: env });
+  open.push(guarded);
+  const asked: string[] = [];
+  const turnstile = async (url: string, { body }: { body: URLSearchParams }): Promise<Response> => {
+    asked.push(`${url}?${body}`);
+    return Response.json({ success: body.get('response') === 'good' });
+  };
+  const backend = async (fromWidget: string): Promise<string> => {
+    const given = { SignJWT, TextEncoder, URLSearchParams, fetch: turnstile, process: { env } };
+    const values = { roomId: 'my room', userId: 'alice', isModerator: false, turnstileSecret: 'secret', fromWidget };
+    const code = askTurnstile + signToken.replace(/^import .*\n/, '');
+    return String(await runInNewContext(`(async () => {${code}return token})()`, { ...given, ...values }));
+  };
+  await expect(backend('bad')).rejects.toMatchObject({ message: 'Try the check again' });
+  expect(asked).toEqual(['https://challenges.cloudflare.com/turnstile/v0/siteverify?secret=secret&response=bad']);
+
+  const ofBackend = createServer((_request, response) => {
+    response.setHeader('Access-Control-Allow-Origin', '*');
+    void backend('good').then((token) => response.end(token));
+  });
+  const url = `http://127.0.0.1:${await listen(ofBackend)}/room-token`;
+  open.push({ stop: () => new Promise((resolve) => ofBackend.close(() => resolve())) });
+  const use = `room.on('peerconnect', (peer) => console.log('here is', peer.verified.sub)); await room.start();`;
+  const code = `const workerUrl = '${guarded.url}';\n${pageToken.replace('/room-token', url)}${use}`;
+  const pages = await serve(`import P2PCF from 'p2pcf-ws';\n${code}`);
+  const readers = [await openReader(pages), await openReader(pages)];
+  for (const reader of readers) await untilSaid(reader, /^here is alice$/, 1);
 });

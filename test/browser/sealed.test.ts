@@ -2,17 +2,25 @@
 import type { Browser as Chromium } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { ANSWER_WITHIN_MS } from '../../src/client/spare-connection.ts';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { launchFirefox, openInFirefox } from '../support/firefox.ts';
-import { type Middleman, startMiddleman } from '../support/middleman.ts';
+import { type Middleman, type Passing, startMiddleman } from '../support/middleman.ts';
 import { newRoom } from '../support/new-room.ts';
 import { connected, enter, heard, inPage, type RoomPage, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 type TestPage = RoomPage & { errors: string[]; close(): Promise<void>; reload(): Promise<unknown> };
 
 /** A name that is not this machine's, so that a page there has no secure context. */
 const INSECURE = 'insecure.test';
+
+/** A busy machine takes longer to make an answer than a join waits. */
+const AWAIT_ANSWER = `{
+  const real = setTimeout;
+  globalThis.setTimeout = (work, ms) => real(work, ms === ${ANSWER_WITHIN_MS} ? 60_000 : ms);
+}`;
 
 let server: Server;
 let middleman: Middleman;
@@ -38,9 +46,31 @@ afterEach(async () => {
   const closing = open;
   open = [];
   middleman.seen = [];
+  middleman.meddle = undefined;
   for (const page of closing) await page.close();
   expect(closing.flatMap((page) => page.errors)).toEqual([]);
 });
+
+const parse = (text: string): Sealed => JSON.parse(text);
+
+/** Enters, and writes down whom the library does not take, and why. */
+async function enterTold(page: TestPage, room: string, name: string, key: string): Promise<void> {
+  const enterNoting = (workerUrl: string, room: string, name: string, key: string): Promise<void> => {
+    window.got = [];
+    window.log = [];
+    window.room = new P2PCF(name, room, {
+      workerUrl,
+      key,
+      stunIceServers: [],
+      onUntrusted: ({ clientId }, reason) => window.log.push(`${clientId}: ${reason}`),
+    });
+    window.room.on('msg', (peer, data) => {
+      window.got.push({ from: peer.client_id, length: data.byteLength, sum: '', text: new TextDecoder().decode(data) });
+    });
+    return window.room.start();
+  };
+  await inPage(page, enterNoting, middleman.url, room, name, key);
+}
 
 async function newPage(browser: string, url = pages.url): Promise<TestPage> {
   const page: TestPage = browser === 'Firefox' ? await openInFirefox(firefox, url) : await openPage(chromium, url);
@@ -84,6 +114,92 @@ test.each([
     // Firefox's and Chromium's random credentials may be short enough to stand in any base64 by chance.
     const told = secrets.filter((secret) => record.includes(secret) && (secret.length > 4 || secret === 'v=0'));
     expect(told).toEqual([]);
+  },
+);
+
+/** What Alice is told in place of the answer that has come with Bob's join, and why she does not take that. */
+type Sealed = Record<string, unknown>;
+interface Answered {
+  message: Passing['message'];
+  answer: Sealed;
+  alice: string;
+  /** An answer that came with a join to another room with the same key. */
+  elsewhere: Sealed;
+}
+const OF_AN_ANSWER: Record<string, [attack: (answered: Answered) => object[], reasons: string[]]> = {
+  'swaps the fingerprint in it': [
+    ({ message, answer }) => {
+      const bytes = Buffer.from(String(answer['data']), 'base64url');
+      bytes.writeUInt8(bytes.readUInt8(40) ^ 1, 40);
+      return [{ ...message, signal: { ...answer, data: bytes.toString('base64url') } }];
+    },
+    ['Bobby: Its message was changed on the way.'],
+  ],
+  'says that it is a signal': [
+    ({ message, answer, alice }) => [{ ...message, signal: { ...answer, kind: 'signal', to: alice } }],
+    ['Bobby: Its message was changed on the way.'],
+  ],
+  'says it to be for her': [
+    ({ message, answer, alice }) => [{ ...message, signal: { ...answer, to: alice } }],
+    ['Bobby: Its message is for another member.'],
+  ],
+  'replays it': [({ message }) => [message, message], ['Bobby: Its message has been heard before.']],
+  "says that it is Carol's": [
+    ({ message }) => [{ ...message, fromId: 'carol' }],
+    ['carol: Its message was sealed by another member.'],
+  ],
+  "gives another room's in its place": [
+    ({ message, elsewhere }) => [{ ...message, signal: elsewhere }],
+    ['Bobby: Its message is from another room.'],
+  ],
+  'gives one of its own in its place': [
+    ({ message }) => [{ ...message, signal: { type: 'answer', sdp: 'v=0\r\n', attempt: 'a', candidates: [] } }],
+    ['Bobby: It has no key: its message is not sealed.'],
+  ],
+  // What the room fills in by itself is bound to nothing: that connects nobody, and nothing is heard of it.
+  'says that it belongs to another attempt': [
+    ({ message, answer }) => [{ ...message, signal: { ...answer, attempt: 'another' } }],
+    [],
+  ],
+  'drops it': [() => [], []],
+};
+
+test.each(Object.keys(OF_AN_ANSWER))(
+  'a server that has an answer that came with a join, and %s, is caught, and only delays',
+  async (name) => {
+    const [attack, reasons = []] = OF_AN_ANSWER[name] ?? [];
+    const [room, key] = [newRoom(), 'AAECAwQFBgcICQoLDA0ODw'];
+    const [alice, bob] = [await newPage('Chromium'), await newPage('Chromium')];
+    await bob.evaluate(AWAIT_ANSWER);
+    const answers = (): Sealed[] =>
+      middleman.seen.filter((text) => text.startsWith('{"sealed"') && text.includes('"kind":"answer"')).map(parse);
+    const published = async (count: number): Promise<void> => {
+      await expect
+        .poll(() => middleman.seen.filter((text) => text.startsWith('{"type":"ahead"')), WAIT)
+        .toHaveLength(count);
+    };
+    await enterTold(bob, newRoom(), 'Bobby', key);
+    const [elsewhere = {}] = answers();
+    expect(elsewhere).toHaveProperty('data');
+    await published(1);
+    await inPage(bob, () => window.room.destroy());
+    await enterTold(alice, room, 'Alice', key);
+    await published(2);
+    const told: object[][] = [];
+    middleman.meddle = ({ message, from, victim }) => {
+      const answer: Sealed = Object(message['signal']);
+      if (from !== 'server' || answer['kind'] !== 'answer') return [message];
+      const instead = attack?.({ message, answer, alice: victim.id, elsewhere }) ?? [];
+      told.push(instead);
+      return instead;
+    };
+    await enterTold(bob, room, 'Bobby', key);
+    for (const page of [alice, bob]) await connected(page, 1);
+    expect(told).toHaveLength(1);
+    await say(alice, 'from Alice');
+    await heard(bob, 'from Alice');
+    expect(await inPage(alice, () => window.log.filter((line) => line.includes(': ')))).toEqual(reasons);
+    expect(await inPage(bob, () => window.log.filter((line) => line.includes(': ')))).toEqual([]);
   },
 );
 

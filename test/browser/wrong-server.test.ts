@@ -1,12 +1,19 @@
 /** A workerUrl that is not what it should be: the app is told why it goes on connecting. In Chromium, where CORS counts. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { freePort } from '../support/listen.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let browser: Browser;
 let pages: PageServer;
@@ -34,8 +41,8 @@ async function serve(listener: RequestListener): Promise<string> {
 async function told(workerUrl: string): Promise<{ reason: string; warnings: string[] }> {
   const page: Page = await openPage(browser, pages.url);
   const warnings: string[] = [];
-  page.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
-  const warned = page.waitForEvent('console', (message) => message.type() === 'warning');
+  page.on('console', (message) => message.text().startsWith('P2PCF-WS') && warnings.push(message.text()));
+  const warned = page.waitForEvent('console', (message) => message.text().startsWith('P2PCF-WS'));
   const reason = await page.evaluate((workerUrl) => {
     window.room = new P2PCF('name', 'room', { workerUrl, stunIceServers: [] });
     const told = new Promise<string>((resolve) => {
@@ -73,6 +80,13 @@ test.each<[string, RequestListener | undefined, RegExp]>([
     /its WebSocket does not open/,
   ],
   [
+    'a server with a setting that makes no sense',
+    (_, response) =>
+      response.writeHead(500, { 'Access-Control-Allow-Origin': '*' }).end('The setting AUTH_SECRET is too short.\n'),
+    /answers 500: The setting AUTH_SECRET is too short\.$/,
+  ],
+  ['a server that never answers', () => undefined, /^Nothing answers at http/],
+  [
     'an address that has moved',
     (_, response) =>
       response.writeHead(301, { 'Access-Control-Allow-Origin': '*', Location: `${workerd.url}/health` }).end(),
@@ -84,4 +98,53 @@ test.each<[string, RequestListener | undefined, RegExp]>([
   expect(reason).toMatch(sentence);
   expect(reason).toContain(`${url}/health`);
   expect(warnings).toEqual([`P2PCF-WS: ${reason}`]);
+});
+
+test('http for https, and https for http', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-tls-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-days', '1', '-subj', '/CN=localhost'];
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', cert, ...subject], {
+    stdio: 'ignore',
+  });
+  const secure = createSecureServer({ key: await readFile(key), cert: await readFile(cert) }, (_, response) =>
+    response.writeHead(200, { 'Access-Control-Allow-Origin': '*' }).end('OK'),
+  );
+  servers.push(secure.listen(0, '127.0.0.1'));
+  await once(secure, 'listening');
+  await rm(folder, { recursive: true });
+  const { port }: AddressInfo = Object(secure.address());
+  for (const url of [`http://127.0.0.1:${port}`, workerd.url.replace('http', 'https')])
+    expect((await told(url)).reason).toMatch(`Nothing answers at ${url}/health. Check workerUrl (http or https?)`);
+});
+
+test.each([1000, 1008, 4406])('a WebSocket server that is not ours, and closes with %i', async (code) => {
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1', handleProtocols: () => 'p2pcf-ws' });
+  sockets.on('connection', (socket) => socket.close(code));
+  await once(sockets, 'listening');
+  const { port }: AddressInfo = Object(sockets.address());
+  try {
+    const { reason } = await told(`http://127.0.0.1:${port}`);
+    expect(reason).toMatch(/not as a P2PCF-WS server/);
+  } finally {
+    sockets.close();
+  }
+});
+
+test('what becomes of a wrong address is told as it changes, with one warning for each reason', async () => {
+  const port = await freePort();
+  const page = await openPage(browser, pages.url);
+  const warnings: string[] = [];
+  page.on('console', (message) => message.type() === 'warning' && warnings.push(message.text()));
+  await page.evaluate((workerUrl) => {
+    window.room = new P2PCF('name', 'room', { workerUrl, stunIceServers: [] });
+    void window.room.start().catch(() => undefined);
+  }, `http://127.0.0.1:${port}`);
+  await expect.poll(() => warnings.join(), WAIT).toMatch(/Nothing answers/);
+  const server = createServer((_, response) => response.writeHead(404, { 'Access-Control-Allow-Origin': '*' }).end());
+  servers.push(server.listen(port, '127.0.0.1'));
+  await expect.poll(() => warnings.join(), WAIT).toMatch(/answers 404/);
+  await page.evaluate(() => window.room.destroy());
+  await page.context().close();
+  expect(warnings).toHaveLength(2);
 });

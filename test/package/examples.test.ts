@@ -4,12 +4,12 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync }
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import wrtc from 'node-datachannel/polyfill';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { P2PCF } from '../../src/client/index.ts';
-import { type App, newApp } from '../support/app.ts';
+import { type App, newApp, oldestModule } from '../support/app.ts';
 import { launchChromium } from '../support/chromium.ts';
 import { listen } from '../support/listen.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
@@ -32,14 +32,20 @@ beforeAll(async () => {
   for (const name of BESIDE) symlinkSync(join(root, 'node_modules', name), join(app.folder, 'node_modules', name));
   cpSync(join(root, 'examples'), app.folder, { recursive: true, filter: (path) => !path.endsWith('tsconfig.json') });
   app.write('hooks.tsx', HOOKS);
-  await build({
-    entryPoints: [...PAGES, 'hooks.tsx'].map((file) => join(app.folder, file)),
-    outdir: app.folder,
+  const common: BuildOptions = {
     bundle: true,
     format: 'esm',
     splitting: true,
     jsx: 'automatic',
     define: { 'process.env.NODE_ENV': '"development"' },
+  };
+  const entries = (files: string[]): string[] => files.map((file) => join(app.folder, file));
+  await build({ ...common, entryPoints: entries([...PAGES, 'hooks.tsx']), outdir: app.folder });
+  await build({
+    ...common,
+    entryPoints: entries(['react.tsx', 'hooks.tsx']),
+    outdir: join(app.folder, 'oldest'),
+    alias: Object.fromEntries(['react', 'react-dom'].map((name) => [name, oldestModule(name)])),
   });
   const inPackage = join(app.folder, 'node_modules/p2pcf-ws/dist');
   const pages = createServer(({ url = '' }, response) => {
@@ -109,32 +115,41 @@ test('script tag: two chat', async () => {
   await untilShown(bob, /guest-\d+: hello <b>/);
 });
 
-test('React, in StrictMode: two chat; who leaves has nothing open, and may join again', async () => {
-  const [alice, bob] = [await openExample('react'), await openExample('react')];
-  const send = async (page: Page, text: string): Promise<void> => {
-    await page.fill('input', text);
-    await page.click('text=Send');
-  };
-  await untilShown(alice, /open\s+With: guest-\d+/);
-  await untilShown(bob, /open\s+With: guest-\d+/);
-  await send(alice, 'hello');
-  await untilShown(bob, /guest-\d+: hello/);
-  expect(await alice.evaluate('counts()[0]'), 'StrictMode makes two rooms, of which one is left').toBe(1);
-  await alice.click('text=Leave');
-  await expect.poll(() => alice.evaluate('counts()'), WAIT).toEqual([0, 0]);
-  await untilShown(bob, /With: nobody/);
-  await alice.click('text=Join');
-  await untilShown(bob, /With: guest-\d+/);
-  await send(bob, 'again');
-  await untilShown(alice, /guest-\d+: again/);
-});
+/** Of React: the newest version, and the oldest that the package promises to work with. */
+const VERSIONS = [
+  ['React 19', ''],
+  ['React 18', 'oldest/'],
+];
+
+test.each(VERSIONS)(
+  '%s, in StrictMode: two chat; who leaves has nothing open, and may join again',
+  async (_, folder) => {
+    const [alice, bob] = [await openExample(`${folder}react`), await openExample(`${folder}react`)];
+    const send = async (page: Page, text: string): Promise<void> => {
+      await page.fill('input', text);
+      await page.click('text=Send');
+    };
+    await untilShown(alice, /open\s+With: guest-\d+/);
+    await untilShown(bob, /open\s+With: guest-\d+/);
+    await send(alice, 'hello');
+    await untilShown(bob, /guest-\d+: hello/);
+    expect(await alice.evaluate('counts()[0]'), 'StrictMode makes two rooms, of which one is left').toBe(1);
+    await alice.click('text=Leave');
+    await expect.poll(() => alice.evaluate('counts()'), WAIT).toEqual([0, 0]);
+    await untilShown(bob, /With: nobody/);
+    await alice.click('text=Join');
+    await untilShown(bob, /With: guest-\d+/);
+    await send(bob, 'again');
+    await untilShown(alice, /guest-\d+: again/);
+  },
+);
 
 const HOOKS = `
   import P2PCF from 'p2pcf-ws';
   import { usePeers, useRoom } from 'p2pcf-ws/react';
-  import { StrictMode } from 'react';
+  import { StrictMode, version } from 'react';
   import { createRoot } from 'react-dom/client';
-  import { renderToString } from 'react-dom/server';
+  import { renderToString } from 'react-dom/server.browser';
   const workerUrl = new URLSearchParams(location.search).get('server');
   const mine = new P2PCF('my own', 'existing', { workerUrl });
   function Mine({ room }) {
@@ -150,6 +165,7 @@ const HOOKS = `
   const listeners = () => ['state', 'peerjoin', 'peerconnect', 'peerstate', 'peerclose', 'msg']
     .map((event) => mine.listenerCount(event));
   Object.assign(window, {
+    version,
     mine,
     listeners,
     show: (what) => root.render(<StrictMode>{what}</StrictMode>),
@@ -158,40 +174,44 @@ const HOOKS = `
     onServer: () => renderToString(<Made name="my name" roomId="never" url={workerUrl} />),
   });`;
 
-test('hooks: a room of the app’s own is followed and left alone; another name is another room; mistakes are told', async () => {
-  const page = await openExample('hooks');
-  const run = (code: string): Promise<unknown> => page.evaluate(code);
-  const before = await run('listeners()');
-  await run('showMine()');
-  await untilShown(page, /^connecting|closed/);
-  await run('mine.start()');
-  await untilShown(page, /^open/);
-  const other = new P2PCF('Other', 'existing', { workerUrl: server.url, stunIceServers: [], wrtc });
-  await other.start();
-  await untilShown(page, /^open Other/);
-  await run('show(null)');
-  expect([await run('mine.state'), await run('listeners()')]).toEqual(['open', before]);
-  other.destroy();
-  await run('mine.destroy()');
+test.each(VERSIONS)(
+  '%s: a room of the app’s own is followed and left alone; another name is another room; mistakes are told',
+  async (name, folder) => {
+    const page = await openExample(`${folder}hooks`);
+    expect(await page.evaluate("'React ' + parseInt(version)")).toBe(name);
+    const run = (code: string): Promise<unknown> => page.evaluate(code);
+    const before = await run('listeners()');
+    await run('showMine()');
+    await untilShown(page, /^connecting|closed/);
+    await run('mine.start()');
+    await untilShown(page, /^open/);
+    const other = new P2PCF('Other', 'existing', { workerUrl: server.url, stunIceServers: [], wrtc });
+    await other.start();
+    await untilShown(page, /^open Other/);
+    await run('show(null)');
+    expect([await run('mine.state'), await run('listeners()')]).toEqual(['open', before]);
+    other.destroy();
+    await run('mine.destroy()');
 
-  await run("showMade('my name', 'room one')");
-  await untilShown(page, /^room one open$/);
-  await run("showMade('my name', 'room two')");
-  await untilShown(page, /^room two open$/);
-  await expect.poll(() => run('counts()[0]'), WAIT).toBe(1);
-  await run("showMade('me', 'room two')");
-  await untilShown(page, /^clientId is "me": it must be/);
-  const fullRoom = ['Filler one', 'Filler two', 'Filler three'].map(
-    (name) => new P2PCF(name, 'full room', { workerUrl: server.url, stunIceServers: [], wrtc }),
-  );
-  for (const room of fullRoom) await room.start();
-  await run("showMade('my name', 'full room')");
-  await untilShown(page, /Room is full/);
-  for (const room of fullRoom) room.destroy();
-  await run('show(null)');
-  await expect.poll(() => run('counts()'), WAIT).toEqual([0, 0]);
-  expect(await run('onServer()')).toBe('<p>none</p>');
-});
+    await run("showMade('my name', 'room one')");
+    await untilShown(page, /^room one open$/);
+    await run("showMade('my name', 'room two')");
+    await untilShown(page, /^room two open$/);
+    await expect.poll(() => run('counts()[0]'), WAIT).toBe(1);
+    await run("showMade('me', 'room two')");
+    await untilShown(page, /^clientId is "me": it must be/);
+    const fullRoom = ['Filler one', 'Filler two', 'Filler three'].map(
+      (name) => new P2PCF(name, 'full room', { workerUrl: server.url, stunIceServers: [], wrtc }),
+    );
+    for (const room of fullRoom) await room.start();
+    await run("showMade('my name', 'full room')");
+    await untilShown(page, /Room is full/);
+    for (const room of fullRoom) room.destroy();
+    await run('show(null)');
+    await expect.poll(() => run('counts()'), WAIT).toEqual([0, 0]);
+    expect(await run('onServer()')).toBe('<p>none</p>');
+  },
+);
 
 test('Yjs: two edit a text, which is there when the page is opened again', async () => {
   const [alice, bob] = [await openExample('yjs'), await openExample('yjs')];

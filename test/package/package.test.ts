@@ -1,10 +1,12 @@
 /** The npm package as it is packed: what is in it, and how it is found. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { globSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type App, newApp, newest, oldest } from '../support/app.ts';
 
+const root = fileURLToPath(new URL('../..', import.meta.url));
 let app: App;
 beforeAll(() => {
   app = newApp();
@@ -52,17 +54,115 @@ test('the file for a script tag makes one global', () => {
   expect(runInNewContext(`${packed('dist/p2pcf-ws.script.js')}; P2PCF.name && typeof P2PCF`)).toBe('function');
 });
 
-test.each(['index.js', 'signaling.js', 'protocol.js', 'p2pcf-ws.script.js', 'cjs/index.js'])(
-  'the source map of %s has the sources in it',
-  (file) => {
-    expect(packed(`dist/${file}`)).toMatch(/\/\/# sourceMappingURL=\S+\.map\s*$/);
+test('exactly these files are in it', () => {
+  const files = app
+    .run('tar', ['-tzf', inject('tarball')])
+    .trim()
+    .replaceAll('package/', '')
+    .split('\n')
+    .toSorted();
+  const isTypes = (path: string): boolean => path.startsWith('dist/cjs/types/');
+  expect(files.filter(isTypes).map((path) => path.replace('cjs/', ''))).toEqual(
+    files.filter((path) => path.startsWith('dist/types/')),
+  );
+  expect(files.filter((path) => !isTypes(path)).join('\n')).toMatchInlineSnapshot(`
+    "CHANGELOG.md
+    LICENSE
+    PROTOCOL.md
+    README.md
+    dist/LICENSES.txt
+    dist/cjs/index.js
+    dist/cjs/index.js.map
+    dist/cjs/package.json
+    dist/cjs/protocol.js
+    dist/cjs/protocol.js.map
+    dist/cjs/react.js
+    dist/cjs/react.js.map
+    dist/cjs/signaling.js
+    dist/cjs/signaling.js.map
+    dist/cjs/yjs.js
+    dist/cjs/yjs.js.map
+    dist/index.js
+    dist/index.js.map
+    dist/p2pcf-ws.script.js
+    dist/p2pcf-ws.script.js.map
+    dist/protocol.js
+    dist/protocol.js.map
+    dist/react.js
+    dist/react.js.map
+    dist/sealed.js
+    dist/sealed.js.map
+    dist/signaling.js
+    dist/signaling.js.map
+    dist/types/client/admission.d.ts
+    dist/types/client/channel.d.ts
+    dist/types/client/datagrams.d.ts
+    dist/types/client/events.d.ts
+    dist/types/client/ice-failure.d.ts
+    dist/types/client/ice-servers.d.ts
+    dist/types/client/index.d.ts
+    dist/types/client/limits.d.ts
+    dist/types/client/negotiation.d.ts
+    dist/types/client/options.d.ts
+    dist/types/client/outgoing-signals.d.ts
+    dist/types/client/p2pcf-events.d.ts
+    dist/types/client/p2pcf.d.ts
+    dist/types/client/peer-connection.d.ts
+    dist/types/client/peer.d.ts
+    dist/types/client/received-media.d.ts
+    dist/types/client/room-token.d.ts
+    dist/types/client/sealed-options.d.ts
+    dist/types/client/sealed/sas.d.ts
+    dist/types/client/signaling-options.d.ts
+    dist/types/client/signaling.d.ts
+    dist/types/client/silence.d.ts
+    dist/types/protocol/close.d.ts
+    dist/types/protocol/error.d.ts
+    dist/types/protocol/ice-servers.d.ts
+    dist/types/protocol/index.d.ts
+    dist/types/protocol/join.d.ts
+    dist/types/protocol/messages.d.ts
+    dist/types/protocol/owned-id.d.ts
+    dist/types/protocol/signal.d.ts
+    dist/types/react/index.d.ts
+    dist/types/yjs/index.d.ts
+    dist/yjs.js
+    dist/yjs.js.map
+    package.json
+    protocol/package.json
+    react/package.json
+    signaling/package.json
+    yjs/package.json"
+  `);
+});
+
+test('every script has a source map, with its sources in it', () => {
+  const scripts = globSync('**/*.js', { cwd: join(app.folder, 'node_modules/p2pcf-ws') });
+  expect(scripts).toContain('dist/sealed.js');
+  for (const script of scripts) {
+    expect(packed(script), script).toMatch(new RegExp(`//# sourceMappingURL=${basename(script)}\\.map\\s*$`));
     const { sources, sourcesContent }: { sources: string[]; sourcesContent: (string | null)[] } = JSON.parse(
-      packed(`dist/${file}.map`),
+      packed(`${script}.map`),
     );
-    expect(sources.some((source) => source.includes('src/'))).toBe(true);
-    expect(sourcesContent.map(Boolean)).toEqual(sources.map(() => true));
-  },
-);
+    expect(sources.join(), script).toContain('src/');
+    expect(sourcesContent.map(Boolean), script).toEqual(sources.map(() => true));
+  }
+});
+
+/** Doc comments at the left edge, and the name that each is of. */
+const DOCUMENTED =
+  /^(\/\*\*(?:(?!\*\/).)*\*\/)\nexport (?:async )?(?:abstract )?(?:class|interface|type|function|const) (\w+)/gms;
+
+test('what is declared has its doc comments', () => {
+  const types = globSync('dist/types/**/*.d.ts', { cwd: join(app.folder, 'node_modules/p2pcf-ws') });
+  for (const path of types) {
+    const declared = packed(path);
+    const source = readFileSync(join(root, path.replace('dist/types', 'src').replace('.d.ts', '.ts')), 'utf8');
+    for (const [, comment, name] of source.matchAll(DOCUMENTED))
+      if (new RegExp(`^export .*\\b${name}\\b`, 'm').test(declared)) expect(declared, name).toContain(comment);
+  }
+  expect(packed('dist/types/client/peer.d.ts')).toContain('  /** Closes the connection for good. */');
+});
 
 test('it has its licence, and those of what is bundled', () => {
   expect(packed('LICENSE')).toContain('MIT License');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { unstable_readConfig as readConfig } from 'wrangler';
+import { parse } from 'yaml';
 import manifest from '../../package.json' with { type: 'json' };
 import { llmsText } from '../../scripts/llms.ts';
 import { readTokenSettings } from '../../src/worker/tokens.ts';
@@ -14,7 +15,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): string => readFileSync(`${root}${path}`, 'utf8');
 
 const secrets = Object.fromEntries(
-  Array.from(read('.dev.vars.example').matchAll(/^(\w+)="?(.*?)"?$/gm), ([, name = '', value = '']) => [name, value]),
+  Array.from(read('.dev.vars.example').matchAll(/^# (\w+)="?(.*?)"?$/gm), ([, name = '', value = '']) => [name, value]),
 );
 
 test('the button: each setting and secret is described, and no `build` script takes the place of what Wrangler does', () => {
@@ -29,6 +30,7 @@ test('the button: each setting and secret is described, and no `build` script ta
 
 test('the sample of secrets has none: a server that takes it as it is is open, and gives no TURN credentials', () => {
   expect(Object.values(secrets).every((value) => value === '')).toBe(true);
+  expect(read('.dev.vars.example'), 'the button wants a value for whatever is no comment').not.toMatch(/^[^#\n]/m);
   expect(Object.keys(secrets)).toEqual(expect.arrayContaining(['AUTH_SECRET', 'TURN_SECRET', 'LOG_KEY']));
   expect(readTokenSettings(secrets).keys).toEqual([]);
 });
@@ -37,9 +39,51 @@ test('llms.txt is what `node scripts/llms.ts` makes', () => {
   expect(read('llms.txt')).toBe(llmsText(read));
 });
 
+interface Job {
+  needs?: string;
+  container?: { image: string; options: string };
+  permissions?: Record<string, string>;
+  steps: { run?: string; with?: Record<string, unknown> }[];
+}
+
+test('the release: tested first, from the lock file, by whom npm trusts, with provenance', () => {
+  const { on, permissions, jobs }: { on: unknown; permissions: unknown; jobs: { check: Job; publish: Job } } = parse(
+    read('.github/workflows/release.yml'),
+  );
+  const { check, publish } = jobs;
+  expect(on).toEqual({ push: { tags: ['v*'] } });
+  expect(permissions).toEqual({ contents: 'read' });
+
+  const checking = check.steps.flatMap(({ run }) => run ?? []);
+  expect(check.container, 'whose user does not own the clone: git asks whether it is trusted').toEqual({
+    image: expect.stringMatching(/^node:/),
+    options: '--privileged', // or the tests behind NATs are skipped
+  });
+  expect(checking).toEqual(['git config --global --add safe.directory "$GITHUB_WORKSPACE"', '.ci/run']);
+  expect(check.permissions).toBeUndefined();
+  const ci = read('.ci/run');
+  expect(ci.indexOf('npm ci\n')).toBeGreaterThan(0);
+  expect(ci.indexOf('npm run check\n')).toBeGreaterThan(ci.indexOf('npm ci\n'));
+  expect(manifest.scripts.check).toMatch(/&& npm test$/);
+
+  expect(publish.needs).toBe('check');
+  expect(publish.permissions).toEqual({ contents: 'read', 'id-token': 'write' });
+  const settings = publish.steps.find(({ with: given }) => given?.['registry-url'])?.with;
+  expect(settings).toMatchObject({ 'node-version': 24 });
+  expect(String(settings?.['registry-url']).split(/\/\/|\./)).toEqual(['https:', 'registry', 'npmjs', 'org']);
+  const commands = publish.steps.flatMap(({ run }) => run ?? []);
+  const [, npm = ''] = /^npm install --global npm@(\S+)$/.exec(commands[0] ?? '') ?? [];
+  expect(npm, 'trusted publishing needs 11.5.1').toSatisfy((version: string) => {
+    const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+    return major > 11 || (major === 11 && (minor > 5 || (minor === 5 && patch >= 1)));
+  });
+  expect(manifest.packageManager).toBe(`npm@${npm}`);
+  expect(commands[1]).toBe('npm ci');
+  expect(commands.at(-1)).toBe('npm publish --access public --provenance');
+});
+
 test('the release: its shell commands do what they say, in a package of that name', () => {
   const workflow = read('.github/workflows/release.yml');
-  expect(workflow).toMatch(/^ {6}id-token: write/m);
   expect(workflow, 'a token would be used in place of trust').not.toMatch(/TOKEN/);
   const app: App = newApp();
   try {

@@ -22,13 +22,13 @@ function complaints(tsc: string, file: string, ...options: string[]): string {
 }
 
 const ROOM = `
-  const room = new P2PCF('name', 'room', { workerUrl: 'https://example.com' });
+  const room = new P2PCF('name', 'room', { workerUrl: 'https://example.com', turnIceServers: undefined, key: undefined });
   room.on('msg', (peer: Peer, data: ArrayBuffer) => console.log(peer.client_id, data.byteLength));
   room.on('peerjoin', (peer) => peer.on('data', (bytes) => console.log(new Uint8Array(bytes.buffer).length)));
   // @ts-expect-error: the event is called peerconnect
   room.on('peer_connect', () => undefined);`;
 const SIGNALING = `
-  const client = new SignalingClient({ workerUrl: 'https://example.com', roomId: 'room' });
+  const client = new SignalingClient({ workerUrl: 'https://example.com', roomId: 'room', clientId: undefined });
   client.on('leave', ({ clientId, timestamp }) => clientId + timestamp.toFixed());
   // @ts-expect-error: a message has no such type
   const message: ServerMessage = { type: 'hello' };

@@ -5,16 +5,23 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { SignJWT } from 'jose';
+import { exportJWK, generateKeyPair } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { unstable_readConfig } from 'wrangler';
 import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
 import { placeOf } from '../support/place.ts';
+import { signToken } from '../support/room-token.ts';
 import { startDev } from '../support/server.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (path: string): Promise<string> => readFile(join(root, path), 'utf8');
 const SECRET = randomBytes(32).toString('base64');
+
+async function publicKey(): Promise<string> {
+  const { publicKey } = await generateKeyPair('ES256', { extractable: true });
+  return JSON.stringify({ ...(await exportJWK(publicKey)), alg: 'ES256' });
+}
 
 let folder: string;
 let config: string;
@@ -36,7 +43,19 @@ beforeAll(async () => {
   const secrets = await read('.dev.vars.example');
   await writeFile(
     join(folder, '.dev.vars'),
-    secrets.replace('TURN_URLS=""', 'TURN_URLS="turn:turn.example.com"').replaceAll('=""', `="${SECRET}"`),
+    [
+      secrets
+        .replaceAll(/^# (?=\w+=)/gm, '')
+        .replace('TURN_URLS=""', 'TURN_URLS="turn:turn.example.com"')
+        .replaceAll('=""', `="${SECRET}"`),
+      // What README.md names beside these, and stands in neither file.
+      `AUTH_PUBLIC_JWK=${await publicKey()}`,
+      `AUTH_PUBLIC_JWK_2=${await publicKey()}`,
+      'AUTH_TOKEN_SECONDS=3600',
+      'TURN_SECONDS=7200',
+      'TURN_OPEN=true',
+      'ICE_SERVERS=[{"urls":"stun:stun.example.com"}]',
+    ].join('\n'),
   );
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -52,11 +71,7 @@ test('npm run dev lets in who has a token and the origin, and gives TURN credent
   const server = await startDev({ config });
   try {
     const roomId = newRoom();
-    const token = await new SignJWT({ rooms: [roomId], sub: 'alice' })
-      .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt' })
-      .setAudience('p2pcf-ws')
-      .setExpirationTime('5 minutes')
-      .sign(new TextEncoder().encode(SECRET));
+    const token = await signToken({ rooms: [roomId], sub: 'alice' }, SECRET);
     const enter = async (origin: string, query: Record<string, string> = {}): Promise<unknown> => {
       const client = await Client.connect(placeOf(server, { Origin: origin }), roomId, 'alice', query);
       return await Promise.race([client.next(), client.closed]);
@@ -65,10 +80,22 @@ test('npm run dev lets in who has a token and the origin, and gives TURN credent
     expect(await enter('https://app.example.com')).toMatchObject({ code: 4401 });
     expect(await enter('https://app.example.com', { token })).toMatchObject({
       yourId: 'alice',
-      iceServers: [{ urls: ['turn:turn.example.com'] }],
+      iceServers: [{ urls: 'stun:stun.example.com' }, { urls: ['turn:turn.example.com'] }],
+      iceServersSeconds: 7200,
     });
     expect((await fetch(`${server.url}/health`)).status).toBe(200);
   } finally {
     await server.stop();
   }
+});
+
+test('errors are logged, and no URL of a request: its query may hold a token', () => {
+  const { observability } = unstable_readConfig({ config: join(root, 'wrangler.toml') });
+  expect(observability).toEqual({
+    enabled: true,
+    head_sampling_rate: 1,
+    redact_query_string: true,
+    logs: { enabled: true, invocation_logs: false },
+    traces: { enabled: false },
+  });
 });

@@ -108,34 +108,45 @@ test('200 polls of 64 KiB of empty objects: memory for two MiB, and replies of h
   expect(anonymousBytes(server.pid) - before).toBeLessThan(64 * MIB);
 });
 
-test('eight members send 240 MB to one that does not read: the room owes it four MiB, and the others talk', async () => {
-  const mallory = await openSocket(server, '/ws/room/lobby?clientId=mallory', () => undefined);
-  Reflect.get(mallory, '_socket').pause();
-  const [alice, bob] = [
-    await Client.join(placeOf(server), 'lobby', 'alice'),
-    await Client.join(placeOf(server), 'lobby', 'bob'),
-  ];
-  expect(await alice.next()).toMatchObject({ type: 'peer_join' });
-  const before = anonymousBytes(server.pid);
-  const frame = JSON.stringify({ type: 'signal', targetId: 'mallory', signal: 'x'.repeat(60_000) });
-  const senders: WebSocket[] = [];
-  for (let n = 0; n < 8; n++)
-    senders.push(await openSocket(server, `/ws/room/lobby?clientId=sender${n}`, () => undefined));
-  const sent = senders.map(async (sender) => {
-    const closed = new Promise((resolve) => sender.once('close', resolve));
-    for (let n = 0; n < 500 && sender.readyState === sender.OPEN; n++)
-      await new Promise<void>((resolve) => sender.send(frame, () => resolve()));
-    sender.close();
-    await closed;
-  });
-  await Promise.all(sent);
-  for (let n = 0; n < 20; n++) {
-    await alice.signal('bob', n);
-    for (;;) if (Object(await bob.next()).signal === n) break;
-  }
-  expect(anonymousBytes(server.pid) - before).toBeLessThan(96 * MIB);
-  mallory.terminate();
-});
+test.each([
+  ['eight', 8, 'one that does not read', 1, 'four MiB', 96],
+  ['24', 24, '32 that do not read', 32, 'some 28 MiB', 96],
+])(
+  '%s members (%i) send to %s (%i): the room owes %s (process: %i), and then the others talk',
+  async (_many, senderCount, _to, readerCount, _owed, mostMib) => {
+    const readers: WebSocket[] = [];
+    for (let n = 0; n < readerCount; n++) {
+      const reader = await openSocket(server, `/ws/room/lobby?clientId=mallory${n}`, () => undefined);
+      Reflect.get(reader, '_socket').pause();
+      readers.push(reader);
+    }
+    const [alice, bob] = [
+      await Client.join(placeOf(server), 'lobby', 'alice'),
+      await Client.join(placeOf(server), 'lobby', 'bob'),
+    ];
+    expect(await alice.next()).toMatchObject({ type: 'peer_join' });
+    const before = anonymousBytes(server.pid);
+    const frameTo = (n: number): string =>
+      JSON.stringify({ type: 'signal', targetId: `mallory${n % readerCount}`, signal: 'x'.repeat(60_000) });
+    const senders: WebSocket[] = [];
+    for (let n = 0; n < senderCount; n++)
+      senders.push(await openSocket(server, `/ws/room/lobby?clientId=sender${n}`, () => undefined));
+    const sent = senders.map(async (sender) => {
+      const closed = new Promise((resolve) => sender.once('close', resolve));
+      for (let n = 0; n < 500 && sender.readyState === sender.OPEN; n++)
+        await new Promise<void>((resolve) => sender.send(frameTo(n), () => resolve()));
+      sender.close();
+      await closed;
+    });
+    await Promise.all(sent);
+    for (let n = 0; n < 20; n++) {
+      await alice.signal('bob', n);
+      for (;;) if (Object(await bob.next()).signal === n) break;
+    }
+    expect(anonymousBytes(server.pid) - before).toBeLessThan(mostMib * MIB);
+    for (const reader of readers) reader.terminate();
+  },
+);
 
 test('a member that the room has closed and that ignores it: nothing of 100,000 messages is heard, nor paid for but by the message', async () => {
   const [alice, bob] = [

@@ -278,3 +278,22 @@ test('what the room said before the certificate was there is for nothing if we h
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect([room.state, room.peers.size, made]).toEqual(['closed', 0, 0]);
 });
+
+test('a server that takes its time for each answer, but not longer than it may, is not given up', async () => {
+  let connections = 0;
+  server.on('connection', (socket: WebSocket) => {
+    connections++;
+    setTimeout(() => socket.send(welcome([])), 600);
+    socket.on('message', () => setTimeout(() => socket.send('pong'), 600));
+  });
+  // An answer has 800 ms.
+  const client = new SignalingClient({ workerUrl: url, roomId: 'room', pingEveryMs: 2_000 });
+  const states: string[] = [];
+  client.on('state', (state) => states.push(state));
+  await client.start();
+  let answers = 0;
+  for (const socket of server.clients) socket.on('message', () => answers++);
+  await vi.waitUntil(() => answers === 2, WAIT);
+  expect([connections, states]).toEqual([1, ['connecting', 'open']]);
+  client.stop();
+});

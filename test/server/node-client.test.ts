@@ -26,15 +26,21 @@ const firstPeer = (room: P2PCF): Promise<Peer> => new Promise((resolve) => room.
 const firstMessage = (room: P2PCF): Promise<ArrayBuffer> =>
   new Promise((resolve) => room.once('msg', (_peer, data) => resolve(data)));
 
-test.each([true, false])('two meet, send bytes both ways and part, offers ahead: %s', async (offersAhead) => {
+/** Two in a room of their own, and the peer that each sees. */
+async function meet(offersAhead = true): Promise<{ alice: P2PCF; bob: P2PCF; aliceSees: Peer; bobSees: Peer }> {
   const room = newRoom();
   const alice = member(room, 'Alice', offersAhead);
   const bob = member(room, 'Bobby', offersAhead);
-  const met = [firstPeer(alice), firstPeer(bob)];
+  const met = Promise.all([firstPeer(alice), firstPeer(bob)]);
   await alice.start();
   await bob.start();
-  const [aliceSees, bobSees] = await Promise.all(met);
-  expect([aliceSees?.client_id, bobSees?.client_id]).toEqual(['Bobby', 'Alice']);
+  const [aliceSees, bobSees] = await met;
+  return { alice, bob, aliceSees, bobSees };
+}
+
+test.each([true, false])('two meet, send bytes both ways and part, offers ahead: %s', async (offersAhead) => {
+  const { alice, bob, aliceSees, bobSees } = await meet(offersAhead);
+  expect([aliceSees.client_id, bobSees.client_id]).toEqual(['Bobby', 'Alice']);
   const bytes = new Uint8Array(100_000).map((_, n) => n % 251);
   const heard = [firstMessage(alice), firstMessage(bob)];
   await alice.broadcast(bytes);
@@ -50,6 +56,22 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   bob.destroy();
   expect(await parted).toBe(aliceSees);
   expect(alice.peers.size).toBe(0);
+  alice.destroy();
+});
+
+test('an offer is published ahead in Node, too, with its candidates', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', true);
+  await alice.start();
+  const taken = async (): Promise<unknown> => {
+    const taker = await Client.connect(placeOf(server), room, 'taker', { ahead: '1' });
+    const { offers } = Object(await taker.next());
+    await taker.close();
+    return offers;
+  };
+  await expect
+    .poll(taken, WAIT)
+    .toMatchObject({ [alice.sessionId]: { type: 'offer', candidates: expect.arrayContaining([expect.anything()]) } });
   alice.destroy();
 });
 
@@ -126,6 +148,37 @@ test('a peer that speaks of another certificate and goes, over and over, is met 
   mallory.destroy();
 });
 
+test('a peer that takes no datagram of any length costs no other its own, and is told of as one that gets none', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', false);
+  const sdpTransform = (sdp: string): string => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:10');
+  const mallory = new P2PCF('Mallory', room, {
+    workerUrl: server.url,
+    stunIceServers: [],
+    offersAhead: false,
+    wrtc,
+    sdpTransform,
+  });
+  const bob = member(room, 'Bobby', false);
+  const sees: Peer[] = [];
+  alice.on('peerconnect', (peer) => sees.push(peer));
+  await alice.start();
+  await mallory.start();
+  await vi.waitUntil(() => sees.length === 1, WAIT);
+  await bob.start();
+  await vi.waitUntil(() => sees.length === 2, WAIT);
+  const heard = new Promise<ArrayBuffer>((resolve) => bob.once('datagram', (_, data) => resolve(data)));
+  const repeat = setInterval(() => alice.broadcastUnreliable(new Uint8Array(100)), 50); // Bob's channel may not be open yet
+  expect(() => alice.broadcastUnreliable(new Uint8Array(100))).not.toThrow();
+  expect((await heard).byteLength).toBe(100);
+  clearInterval(repeat);
+  expect(sees.map(({ client_id, datagramsDropped }) => [client_id, datagramsDropped > 0])).toEqual([
+    ['Mallory', true],
+    ['Bobby', false],
+  ]);
+  for (const each of [alice, mallory, bob]) each.destroy();
+});
+
 test('sending to a peer that is gone is an error, not silence', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);
@@ -137,6 +190,74 @@ test('sending to a peer that is gone is an error, not silence', async () => {
   await new Promise((resolve) => alice.once('peerclose', resolve));
   await expect(alice.send(peer, 'hello?')).rejects.toThrow('is not connected');
   alice.destroy();
+});
+
+test('an app that removes all its listeners of a peer hears of it by the room all the same', async () => {
+  const { alice, bob, aliceSees: peer } = await meet();
+  peer.removeAllListeners();
+  const heard = firstMessage(alice);
+  await bob.broadcast('hello');
+  expect((await heard).byteLength).toBe(5);
+  const parted = new Promise((resolve) => alice.once('peerclose', resolve));
+  peer.removeAllListeners('close');
+  bob.destroy();
+  expect(await parted).toBe(peer);
+  expect(alice.peers.size).toBe(0);
+  alice.destroy();
+});
+
+test('a message arrives whole, whatever its onProgress does, and statistics are told once', async () => {
+  const { alice, bob, aliceSees: peer } = await meet();
+  const errors: unknown[] = [];
+  vi.stubGlobal('queueMicrotask', (report: () => void) =>
+    Promise.resolve()
+      .then(report)
+      .catch((error) => errors.push(error)),
+  );
+  const heard = firstMessage(bob);
+  await alice.send(peer, new Uint8Array(40_000), (sent) => {
+    throw sent;
+  });
+  expect((await heard).byteLength).toBe(40_000);
+  vi.unstubAllGlobals();
+  expect(errors).toEqual([16_000, 32_000, 40_000]);
+  alice.destroy();
+  bob.destroy();
+});
+
+test.each(['state', 'peerclose'] as const)('a listener of %s that starts again is in again', async (event) => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', true);
+  const bob = member(room, 'Bobby', true);
+  const met = firstPeer(alice);
+  await alice.start();
+  await bob.start();
+  await met;
+  const again = new Promise<Peer>((resolve, reject) =>
+    alice.once(event, () => {
+      alice.start().catch(reject);
+      alice.once('peerconnect', resolve);
+    }),
+  );
+  alice.destroy();
+  expect((await again).client_id).toBe('Bobby');
+  alice.destroy();
+  bob.destroy();
+});
+
+test.each([true, false])('an sdpTransform that returns nothing is named, offers ahead: %s', async (offersAhead) => {
+  const room = newRoom();
+  const options = { workerUrl: server.url, stunIceServers: [], offersAhead, wrtc };
+  const alice = new P2PCF('Alice', room, options);
+  const bob: P2PCF = Reflect.construct(P2PCF, ['Bobby', room, { ...options, sdpTransform: () => undefined }]);
+  const failed = new Promise((resolve) => {
+    bob.on('peerstate', (_peer, state, reason) => state === 'failed' && resolve(reason));
+  });
+  await alice.start();
+  await bob.start();
+  expect(await failed).toContain('The option sdpTransform returned undefined, not a string');
+  alice.destroy();
+  bob.destroy();
 });
 
 test('signaling alone: who is here, signals, broadcasts and refusals', async () => {
@@ -322,10 +443,32 @@ describe.each(NODE_SOCKETS)(
   },
 );
 
+test.each([undefined, null, 'https://example.com', 5])('new SignalingClient(%j) says what is wrong', (options) => {
+  expect(() => Reflect.construct(SignalingClient, [options])).toThrow(
+    `The options are ${JSON.stringify(options)}, not an object: pass { workerUrl, roomId }.`,
+  );
+});
+
+test('new SignalingClient says so of what the server would refuse', () => {
+  const make = (more: object): unknown =>
+    Reflect.construct(SignalingClient, [{ workerUrl: 'https://example.com', roomId: 'lobby', ...more }]);
+  expect(() => make({ metadata: 'x'.repeat(2559) })).toThrow('The metadata has 2561 bytes of JSON; 2560 is the most.');
+  expect(() => make({ resumeToken: 'mine' })).toThrow('resumeToken must have 36 characters');
+  make({ metadata: 'x'.repeat(2558), resumeToken: crypto.randomUUID() });
+});
+
+test.each([undefined, null, 'a session id', {}])('send() to %j, which is no peer, says so', (peer) => {
+  const room = new P2PCF('name', 'room', { workerUrl: 'https://example.com', wrtc });
+  expect(() => Reflect.apply(room.send, room, [peer, 'hello'])).toThrow(
+    /^send\(\) takes a peer, as room.peers has them/,
+  );
+});
+
 test.each([
   ['name', 'room', undefined, /^workerUrl is missing/],
+  ['name', 'room', 'https://example.com', /^options is "https:\/\/example.com": it must be an object like/],
   ['name', 'room', { workerUrl: 'example.com' }, /must begin with https/],
-  ['name', 'x'.repeat(129), { workerUrl: 'https://example.com' }, /^The room id is longer than 128 characters/],
+  ['name', 'x'.repeat(129), { workerUrl: 'https://example.com' }, /^The option roomId is longer than 128 characters/],
   ['name', 'room', { workerUrl: 'https://example.com', metadata: 'x'.repeat(2047) }, /^The metadata has 2049 bytes/],
   ['name', 'room', { workerUrl: 'https://example.com' }, /^There is no WebRTC here/],
 ])('new P2PCF(%j, %.10j, %.60j) says what is wrong', (clientId, roomId, options, complaint) => {

@@ -1,22 +1,14 @@
 /** Rooms over two processes behind nginx with TLS, as docs/self-host.md sets it up. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { get } from 'node:https';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { SignalingClient } from '../../src/client/signaling.ts';
-import { freePort } from '../support/listen.ts';
 import { newRoom } from '../support/new-room.ts';
-import { type Nginx, nginxBlock, runNginx } from '../support/nginx.ts';
+import { startTlsNginx, type TlsNginx } from '../support/nginx.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'p2pcf-ws-'));
-const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
 let servers: [Workerd, Workerd];
-let nginx: Nginx;
+let nginx: TlsNginx;
 let url: string;
 let ca: Buffer;
 const clients: SignalingClient[] = [];
@@ -27,35 +19,15 @@ class TrustingSocket extends WebSocket {
   }
 }
 
-const isUp = (): Promise<boolean> =>
-  new Promise((resolve) => {
-    get(`${url}/health`, { ca, agent: false }, ({ statusCode }) => resolve(statusCode === 200)).on('error', () =>
-      resolve(false),
-    );
-  });
-
 beforeAll(async () => {
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const files = ['-keyout', key, '-out', certificate];
-  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
-  execFileSync('openssl', ['req', '-x509', '-nodes', ...ec, ...files, ...subject], { stdio: 'pipe' });
-  ca = readFileSync(certificate);
   servers = await Promise.all([startWorkerd(), startWorkerd()]);
-  const port = await freePort();
-  url = `https://127.0.0.1:${port}`;
-  const block = (await nginxBlock('docs/self-host.md'))
-    .replace('127.0.0.1:8787', servers[0].url.slice('http://'.length))
-    .replace('127.0.0.1:8788', servers[1].url.slice('http://'.length))
-    .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
-    .replace('/etc/ssl/signaling.example.com.pem', certificate)
-    .replace('/etc/ssl/signaling.example.com.key', key);
-  nginx = await runNginx(block, isUp);
+  nginx = await startTlsNginx(...servers);
+  ({ url, ca } = nginx);
 });
 afterAll(async () => {
   for (const client of clients) client.stop();
   await nginx.stop();
   for (const server of servers) await server.stop();
-  rmSync(folder, { recursive: true });
 });
 
 async function enter(roomId: string, clientId: string): Promise<SignalingClient> {

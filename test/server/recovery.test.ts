@@ -1,5 +1,5 @@
 /** Signaling clients on a bad network, and under a server that dies. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import type { Peers } from '../../src/protocol/messages.ts';
 import { Client } from '../support/client.ts';
@@ -209,4 +209,35 @@ test('200 clients of 20 rooms come back from each of ten crashes, and nobody is 
     const { peers } = Object(await witness.next());
     expect(peers.sort()).toEqual(Array.from({ length: 10 }, (_, n) => `member ${n}`));
   }
-}, 200_000);
+});
+
+test('those who were in come back to a room that strangers have filled meanwhile, as soon as there is a place', async () => {
+  const small = await startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 2 } });
+  onTestFinished(() => small.stop());
+  const path = await startFaultyProxy(small.url);
+  onTestFinished(() => path.stop());
+  const room = newRoom();
+  const owners = ['alice', 'bob'].map((clientId) => {
+    const client = new SignalingClient({ workerUrl: path.url, roomId: room, clientId });
+    clients.push(client);
+    const log: unknown[] = [];
+    client.on('state', (state, reason) => log.push(reason ?? state)).on('refused', (close) => log.push(close));
+    return { client, log };
+  });
+  for (const { client } of owners) await client.start();
+  path.refuse(true);
+  path.drop();
+  await small.restart(); // a room of which nothing is stored
+  const strangers = await Promise.all(['eve', 'mallory'].map((id) => Client.join(placeOf(small), room, id)));
+  path.refuse(false);
+  const full = 'The room refused: Room is full: 2 peers (4003).';
+  for (const { client, log } of owners) {
+    await expect.poll(() => log.at(-1), WAIT).toBe(full);
+    expect([client.state, client.reason]).toEqual(['reconnecting', full]);
+  }
+  for (const stranger of strangers) await stranger.close();
+  for (const { client, log } of owners) {
+    await expect.poll(() => client.state, WAIT).toBe('open');
+    expect(log.filter((each) => each !== full)).toEqual(['connecting', 'open', 'reconnecting', 'open']);
+  }
+});

@@ -1,6 +1,6 @@
 /** `npm run serve`, as docs/self-host.md says it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,6 +98,7 @@ test('two peers meet; terminated, it ends though they stay, and started again it
 });
 
 test.each([
+  [{ HOST: 'nowhere.invalid' }, 'nowhere.invalid'],
   [{ PORT: 'http' }, "PORT is 'http': it must be a number"],
   [{ GHOST_AFTER_SECONDS: 'soon' }, 'The setting GHOST_AFTER_SECONDS is "soon"; it must be a whole number'],
   [{ AUTH_SECRET: "it's short" }, 'The secret AUTH_SECRET is too short'],
@@ -106,6 +107,8 @@ test.each([
   const serving = serve({ PORT: String(await freePort()), STORAGE: storage, ...env });
   expect(await serving.ended).toBe(1);
   expect(serving.said()).toContain(sentence);
+  expect(serving.said()).toContain('docs/self-host.md says');
+  expect(serving.said(), 'no stack').not.toMatch(/^ +at /m);
   await rm(storage, { recursive: true });
 });
 
@@ -148,4 +151,38 @@ test('the unit for systemd: built once, it runs as nobody, where it can write no
   child.kill('SIGKILL');
   expect(await ended).toBe('SIGKILL');
   await rm(folder, { recursive: true });
+});
+
+test('what it stores is for nobody else to read: places are stored with the secrets that win them back', async () => {
+  const storage = join(await mkdtemp(join(tmpdir(), 'p2pcf-ws-')), 'new');
+  const port = await freePort();
+  const serving = serve({ PORT: String(port), STORAGE: storage });
+  await untilServed(serving);
+  const poll = { r: newRoom(), k: 'context', x: 60_000, t: Date.now(), p: [] };
+  const d = ['session', 'label', false, 'A'.repeat(44), 1, []];
+  const reply = await fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ ...poll, d }),
+  });
+  expect(reply.status).toBe(200);
+  const files = (await readdir(storage, { recursive: true })).map((file) => join(storage, file));
+  expect(files.some((file) => file.endsWith('.sqlite'))).toBe(true);
+  for (const file of [storage, ...files]) expect((await stat(file)).mode & 0o077, file).toBe(0);
+});
+
+test('what is set to nothing is not set', async () => {
+  const serving = serve({
+    HOST: '',
+    PORT: String(await freePort()),
+    STORAGE: await mkdtemp(join(tmpdir(), 'p2pcf-ws-')),
+  });
+  await untilServed(serving);
+  expect(serving.said()).toContain('P2PCF-WS is at http://127.0.0.1:');
+});
+
+test('a server that is not where it should be says so, and leaves no workerd behind', async () => {
+  const serving = serve({ PORT: '0', STORAGE: await mkdtemp(join(tmpdir(), 'p2pcf-ws-')) });
+  expect(await serving.ended).toBe(1); // and none has what it writes to
+  expect(serving.said()).toContain('Nothing answers at http://127.0.0.1:0');
 });

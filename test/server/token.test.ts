@@ -1,14 +1,12 @@
 /** The library's option `token`, against a server that wants room tokens. */
-import { SignJWT } from 'jose';
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { P2PCF, type P2PCFOptions, type Peer } from '../../src/client/index.ts';
 import { SignalingClient } from '../../src/client/signaling.ts';
 import { newRoom } from '../support/new-room.ts';
+import { SECRET, signToken } from '../support/room-token.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
-
-const SECRET = 'a secret of at least thirty-two bytes';
 
 let server: Server;
 beforeAll(async () => {
@@ -17,9 +15,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 const makeToken = (room: string, seconds = 600, claims: Record<string, unknown> = {}): Promise<string> =>
-  new SignJWT({ aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + seconds, rooms: [room], ...claims })
-    .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt' })
-    .sign(new TextEncoder().encode(SECRET));
+  signToken({ exp: Math.floor(Date.now() / 1000) + seconds, rooms: [room], ...claims });
 
 const EXPIRED = { message: 'The room refused: The token has expired (4401).', code: 4401 };
 
@@ -129,4 +125,27 @@ test('a host removes a peer: it is closed for all, and stays out; others may not
     ['Guest'],
     ['Host'],
   ]);
+});
+
+test('a function that fails is named, once, and asked again', async () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const roomId = newRoom();
+  let asked = 0;
+  const token = async (): Promise<string> => {
+    if (++asked < 4) throw new Error('the backend is away');
+    return await makeToken(roomId);
+  };
+  const client = new SignalingClient({ workerUrl: server.url, roomId, token });
+  const told: unknown[] = [];
+  client.on('state', (state, reason) => told.push([state, reason]));
+  await client.start();
+  client.stop();
+  const reason = 'The option token failed: Error: the backend is away';
+  expect(told.slice(0, 3)).toEqual([
+    ['connecting', undefined],
+    ['connecting', reason],
+    ['open', undefined],
+  ]);
+  expect(warn.mock.calls).toEqual([[`P2PCF-WS: ${reason}`]]);
+  warn.mockRestore();
 });

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { randomHex } from '../../src/client/random.ts';
 import type { IceServer } from '../../src/protocol/ice-servers.ts';
 import { Client, type Received } from '../support/client.ts';
 import { listen } from '../support/listen.ts';
@@ -198,7 +199,23 @@ describe('of Cloudflare', () => {
     expect(await client.next()).toMatchObject({ type: 'ice_servers' });
   });
 
-  test('one that stumbles is asked once more', async () => {
+  test('a stranger that is refused the id of another is given nothing, nor is that other', async () => {
+    const place = placeOf(server, { Origin: ORIGIN });
+    const roomId = newRoom();
+    const tokens = [randomHex(36), randomHex(36)].map((token) => ({ resume: token }));
+    const alice = await Client.connect(place, roomId, 'alice', tokens[0]);
+    expect(await alice.next()).toMatchObject({ type: 'peers' });
+    expect(await alice.next()).toMatchObject({ type: 'ice_servers' });
+    for (let n = 0; n < 3; n++) {
+      const mallory = await Client.connect(place, roomId, 'alice', tokens[1]);
+      expect(await mallory.closed).toMatchObject({ code: 4009 });
+    }
+    await alice.sendFrame('ping');
+    expect(await alice.next()).toBe('pong');
+    expect(asked).toHaveLength(1);
+  });
+
+  test('a provider that stumbles is asked once more', async () => {
     answer = (_request, response) => {
       answer = success;
       response.writeHead(500).end();
@@ -212,6 +229,11 @@ describe('of Cloudflare', () => {
     ['refuses', 1, (_request, response) => response.writeHead(401).end('{"error":"key-token"}')],
     ['says what is no JSON', 1, (_request, response) => response.writeHead(201).end('<html>')],
     ['makes no sense', 1, (_request, response) => response.writeHead(201).end('{"iceServers":[{"urls":"a"}]}')],
+    [
+      'names no server that a browser can use',
+      1,
+      (_request, response) => response.writeHead(201).end('{"iceServers":[{"urls":["stun:stun.example:53"]}]}'),
+    ],
     ['says nothing', 2, () => undefined],
     ['hangs up', 2, (request) => request.socket.destroy()],
     ['fails', 2, (_request, response) => response.writeHead(503).end()],

@@ -8,8 +8,10 @@ import { inject } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The oldest that the package promises to work with: `node`, `tsc`. */
-export const oldest = (name: string): string => join(root, 'test/package/oldest-tools/node_modules/.bin', name);
+/** The oldest that the package promises to work with: `react`, `react-dom`. */
+export const oldestModule = (name: string): string => join(root, 'test/package/oldest-tools/node_modules', name);
+/** The same of commands: `node`, `tsc`. */
+export const oldest = (name: string): string => oldestModule(join('.bin', name));
 export const newest = (name: string): string => join(root, 'node_modules/.bin', name);
 
 export interface App {

@@ -20,21 +20,32 @@ const FLAGS = [
   '--use-fake-ui-for-media-stream',
 ];
 
+/** Chromium's pages and nothing around them, as Debian has it: a page takes a third of the processor time. */
+const SHELL = '/usr/bin/chromium-headless-shell';
+
 const PLACES = [
-  process.env['CHROMIUM'],
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
 
-/** `launcher` makes of Chromium's path that of a program that starts it. Rejects with what to do if there is no Chromium. */
+interface Launch {
+  /** Flags of playwright's that are left out. */
+  withoutDefaults?: string[];
+  /** Makes of Chromium's path that of a program that starts it. */
+  launcher?: (path: string) => string;
+  /** The browser as people have it, with field trials and the back-forward cache. */
+  isWhole?: boolean;
+}
+
+/** Rejects with what to do if there is no Chromium. */
 export async function launchChromium(
   flags: readonly string[] = [],
-  withoutDefaults: string[] = [],
-  launcher: (path: string) => string = (path) => path,
+  { withoutDefaults = [], launcher = (path) => path, isWhole = false }: Launch = {},
 ): Promise<Browser> {
-  const executablePath = PLACES.find((path) => path !== undefined && existsSync(path));
+  const places = [process.env['CHROMIUM'], ...(isWhole ? [] : [SHELL]), ...PLACES];
+  const executablePath = places.find((path) => path !== undefined && existsSync(path));
   if (!executablePath) {
     throw new Error('No Chromium found. Run: apt-get install chromium. Or set CHROMIUM to the path of one.');
   }
@@ -62,7 +73,7 @@ const HELPERS = `import { sha256 } from './test/support/sha256.ts'; globalThis.s
 export async function servePage(contents = LIBRARY, options: BuildOptions = {}): Promise<PageServer> {
   const { outputFiles } = await build({
     ...options,
-    stdin: { contents: HELPERS + contents, resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
+    stdin: { contents: HELPERS + contents, loader: 'ts', resolveDir: fileURLToPath(new URL('../..', import.meta.url)) },
     bundle: true,
     format: 'iife',
     write: false,

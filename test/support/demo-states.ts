@@ -16,7 +16,7 @@ export interface DemoWorld {
 
 const PEOPLE = ['Ada Lovelace', 'Grace Hopper', 'Alan Turing', 'Hedy Lamarr'];
 
-const CROWD = ['Bea', 'Carlos', 'Dmitri', 'Élise', 'Farah', 'Gus', 'Hana', 'Ivo', 'Jun', 'Kofi', 'Lena'];
+export const CROWD = ['Bea', 'Carlos', 'Dmitri', 'Élise', 'Farah', 'Gus', 'Hana', 'Ivo', 'Jun', 'Kofi', 'Lena'];
 
 export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   /** What the server's address shows. */
@@ -28,6 +28,15 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   lobby: (world) => openDemo(world),
   'camera-denied': (world) => withoutCamera(world, 'NotAllowedError'),
   'camera-absent': (world) => withoutCamera(world, 'NotFoundError'),
+  'camera-busy': (world) => withoutCamera(world, 'NotReadableError'),
+  async 'camera-lost'(world) {
+    const page = await meeting(world, 2);
+    await page.getByLabel(`Camera of ${PEOPLE[0]}`).evaluate((video) => {
+      for (const track of Object(video).srcObject.getVideoTracks()) track.dispatchEvent(new Event('ended'));
+    });
+    await page.getByText('Your camera has stopped.').waitFor();
+    return page;
+  },
   async alone(world) {
     return await join(await openDemo(world));
   },
@@ -49,19 +58,39 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   },
   async chat(world) {
     const page = await meeting(world, 2);
-    await world.crowd.evaluate(() => window.room.broadcast('Did the link work at once?'));
+    await world.crowd.evaluate(() => window.room.broadcast('Did the link work at once? https://example.com/'));
     await page.getByRole('button', { name: /1 unread/ }).click();
-    await page.getByLabel('Message', { exact: true }).fill('In no time. Here is the picture I told you about:');
+    await page
+      .getByLabel('Message', { exact: true })
+      .fill('In no time. See https://example.com/portraits. Here is the one I told you about:');
     await page.getByRole('button', { name: 'Send', exact: true }).click();
     const picture = await page.locator('.tile').first().screenshot();
     await page.locator('#file').setInputFiles({ name: 'portrait.png', mimeType: 'image/png', buffer: picture });
     await page.getByRole('link', { name: 'Save portrait.png' }).waitFor();
     return page;
   },
+  /** One file on its way, and one that its sender has withdrawn. */
+  async files(world) {
+    const page = await meeting(world, 2);
+    await world.crowd.evaluate(() => {
+      const size = 24_000_000;
+      for (const [id, name] of ['The whole of the lecture.mp4', 'Notes.pdf'].entries())
+        window.room.broadcast(JSON.stringify({ type: 'file', id, name, size, kind: '' }));
+      const part = new Uint8Array(8 + 65_536); // of the first
+      for (let n = 0; n < 140; n++) window.room.broadcast(part);
+      window.room.broadcast(JSON.stringify({ type: 'withdraw', id: 1 }));
+    });
+    await page.getByRole('button', { name: /2 unread/ }).click();
+    await page.getByText('Cancelled').waitFor();
+    return page;
+  },
   async why(world) {
     const page = await meeting(world, 3);
     await page.getByRole('button', { name: 'Why so fast?' }).click();
-    await page.locator('#why .meters').first().getByText('Mbit/s').waitFor();
+    // The plots of eight seconds or more: a line ends at 60, and begins a second earlier with each look.
+    await page.waitForFunction(
+      () => Number(/^M(\d+)/.exec(document.querySelector('#why .plot path')?.getAttribute('d') ?? '')?.[1]) <= 52,
+    );
     return page;
   },
   async invite(world) {
@@ -84,6 +113,40 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     await page.getByText('you are still connected to each other').waitFor();
     return page;
   },
+  async 'out-of-reach'(world) {
+    const proxy = await startFaultyProxy(world.url);
+    world.onEnd(proxy.stop);
+    const page = await join(await openDemo({ ...world, url: proxy.url }));
+    await page.getByRole('heading', { name: 'Nobody else is here' }).waitFor();
+    proxy.refuse(true);
+    proxy.drop();
+    await page.getByText('The server is out of reach.').waitFor();
+    return page;
+  },
+  async unreachable(world) {
+    const proxy = await startFaultyProxy(world.url);
+    world.onEnd(proxy.stop);
+    const page = await openDemo({ ...world, url: proxy.url });
+    proxy.refuse(true);
+    proxy.drop();
+    await join(page);
+    await page.getByText('The server cannot be reached yet.').waitFor();
+    return page;
+  },
+  async 'put-out'(world) {
+    const page = await newPage(world);
+    let putOut = (): unknown => undefined;
+    await page.routeWebSocket(/\/ws\/room/, (socket) => {
+      socket.connectToServer();
+      putOut = () => socket.close({ code: 4403, reason: 'Removed by a host' });
+    });
+    await meeting(world, 2, page);
+    await putOut();
+    await page.getByText('The server no longer lets you in.').waitFor();
+    await page.getByLabel(`Camera of ${PEOPLE[1]}`).waitFor({ state: 'detached' });
+    await page.getByRole('heading', { name: 'Nobody else is here' }).waitFor({ state: 'hidden' });
+    return page;
+  },
   async 'no-way'(world) {
     const room = newRoom();
     const page = await newPage(world);
@@ -101,7 +164,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     );
     await page.getByText('Connecting …').waitFor();
     await page.clock.fastForward(60_000); // how long the library tries
-    await page.getByText('No way to Alan Turing').waitFor();
+    await page.getByRole('list').getByText('No way to Alan Turing').waitFor();
     return page;
   },
   async 'other-key'(world) {
@@ -113,15 +176,37 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
   },
   async 'no-key'(world) {
     const page = await join(await openDemo(world, { room: newRoom(), key: 'cut' }));
-    await page.getByRole('heading', { name: 'This page cannot use the key in the link.' }).waitFor();
+    await page.getByRole('heading', { name: 'The link is not complete.' }).waitFor();
     return page;
   },
   full: (world) => refused(world, { code: 4003, reason: 'Room is full' }, 'This room is full.'),
-  'not-let-in': (world) =>
-    refused(world, { code: 4403, reason: 'The token is for another room' }, 'The server did not let you in.'),
+  'token-wanted': (world) =>
+    refused(world, { code: 4401, reason: 'A token is needed' }, 'This server lets you in only with a room token.'),
+  async 'token-refused'(world) {
+    const close = { code: 4403, reason: 'The token is not for this room' };
+    const page = await refused(world, { code: 4401, reason: 'A token is needed' }, 'This server lets you in only');
+    await page.routeWebSocket(/\/ws\/room/, (socket) => socket.close(close));
+    await page.getByLabel('Room token').fill('eyJhbGciOiJIUzI1NiJ9');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.getByRole('heading', { name: 'This room token does not open the room.' }).waitFor();
+    return page;
+  },
+  'not-this-page': (world) =>
+    refused(
+      world,
+      { code: 4403, reason: 'Pages of this origin may not come in' },
+      'This page may not use this server.',
+    ),
+  async 'not-secure'(world) {
+    const page = await newPage(world);
+    await page.addInitScript(() => Object.defineProperty(window, 'isSecureContext', { value: false }));
+    await join(await openDemo(world, { room: newRoom(), key: 'cut' }, page));
+    await page.getByRole('heading', { name: 'This page cannot use the key in the link.' }).waitFor();
+    return page;
+  },
   async 'bad-room'(world) {
     const page = await join(await openDemo(world, { room: 'abc' }));
-    await page.getByText('at least four characters').waitFor();
+    await page.getByText('4 to 128 characters').waitFor();
     return page;
   },
   async left(world) {
@@ -139,7 +224,7 @@ async function newPage({ browser, onEnd }: DemoWorld): Promise<Page> {
 }
 
 /** The first screen, with the portrait of a person in place of a camera's picture. */
-async function openDemo(world: DemoWorld, place: Place = { room: newRoom() }, page?: Page): Promise<Page> {
+export async function openDemo(world: DemoWorld, place: Place = { room: newRoom() }, page?: Page): Promise<Page> {
   page ??= await newPage(world);
   await page.addInitScript(paintCameras, 0);
   await page.goto(linkTo(place, `${world.url}/demo/`));
@@ -168,16 +253,16 @@ async function refused(world: DemoWorld, close: { code: number; reason: string }
   return page;
 }
 
-async function join(page: Page): Promise<Page> {
+export async function join(page: Page): Promise<Page> {
   await page.locator('#join').click();
   return page;
 }
 
 /** So many people in a room, each with a camera, and the picture of each is there. */
-async function meeting(world: DemoWorld, count: number): Promise<Page> {
+async function meeting(world: DemoWorld, count: number, made?: Page): Promise<Page> {
   const room = newRoom();
   await enterCrowd(world, { room }, PEOPLE.slice(1, count), true);
-  const page = await join(await openDemo(world, { room }));
+  const page = await join(await openDemo(world, { room }, made));
   for (const name of PEOPLE.slice(0, count))
     await page
       .getByLabel(`Camera of ${name}`)
@@ -186,14 +271,14 @@ async function meeting(world: DemoWorld, count: number): Promise<Page> {
 }
 
 /** Others in a room, all of them in one page, who meet those outside of it alone, and show them cameras or nothing. */
-async function enterCrowd(
+export async function enterCrowd(
   { crowd, url, onEnd }: DemoWorld,
   place: Place,
   names: string[],
   haveCameras = false,
 ): Promise<void> {
   onEnd(() => crowd.reload());
-  await crowd.evaluate(() => (window.log = [])); // their session ids
+  await crowd.evaluate(() => (window.log ??= [])); // their session ids
   for (const [index, name] of names.entries()) {
     if (haveCameras) await crowd.evaluate(paintCameras, index + 1);
     await crowd.evaluate(

@@ -34,14 +34,19 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
   let delayMs = 0;
   let refuses = false;
 
-  /** In order: a timer that was set earlier, for no later, fires first. */
+  /**
+   * In order, as a timer that was set earlier, for no later, fires first. The end of a connection comes after what was
+   * sent on it, as with TCP: else a goodbye that is on its way would be lost with the connection.
+   */
   function forward(from: Socket, to: Socket): void {
     let due = 0;
-    from.on('data', (bytes) => {
+    const inTurn = (work: () => void): void => {
       due = Math.max(due, Date.now() + delayMs);
-      if (due <= Date.now()) to.write(bytes);
-      else setTimeout(() => to.writable && to.write(bytes), due - Date.now());
-    });
+      if (due <= Date.now()) work();
+      else setTimeout(work, due - Date.now());
+    };
+    from.on('data', (bytes) => inTurn(() => to.writable && to.write(bytes)));
+    from.on('close', () => inTurn(() => to.destroySoon()));
   }
 
   const proxy = createServer((client) => {
@@ -54,16 +59,10 @@ export async function startFaultyProxy(serverUrl: string): Promise<FaultyProxy> 
     lines.add(line);
     forward(client, server);
     forward(server, client);
-    for (const [socket, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
+    for (const socket of [client, server]) {
       socket.setNoDelay(true);
       socket.on('error', () => undefined); // close follows
-      socket.on('close', () => {
-        lines.delete(line);
-        other.destroy();
-      });
+      socket.on('close', () => lines.delete(line));
     }
   });
   const proxyPort = await listen(proxy);

@@ -3,6 +3,7 @@ declare var sha256: typeof import('./sha256.ts').sha256;
 declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
 declare const SupervisedPeer: typeof import('../../src/client/supervised-peer.ts').SupervisedPeer;
+declare const newRoomAllowance: typeof import('../../src/client/limits.ts').newRoomAllowance;
 declare const newConnectionAllowance: typeof import('../../src/client/limits.ts').newConnectionAllowance;
 /** Two peers of one page, in peer.test.ts. */
 interface Pair {
@@ -22,6 +23,11 @@ interface Pair {
 }
 interface Window {
   pair: Pair;
+  /** A peer that has been introduced to nobody, but for what is given; in peer.test.ts. */
+  newPeer(
+    settings?: Partial<import('../../src/client/peer-connection.ts').ConnectionSettings>,
+    other?: Partial<import('../../src/client/introduction.ts').Introduction>,
+  ): import('../../src/client/supervised-peer.ts').SupervisedPeer;
   tracked: Promise<boolean>;
   room: import('../../src/client/index.ts').P2PCF;
   p2pcf: import('../../src/client/index.ts').P2PCF;

@@ -71,9 +71,9 @@ export class SignalingRoom extends Room {
     super.webSocketMessage(socket, frame);
   }
 
-  override giveIceServers(clientId: string, given: IceServers): void {
+  override giveIceServers(clientId: string, token: string | undefined, given: IceServers): void {
     bill.roomRequests++;
-    super.giveIceServers(clientId, given);
+    super.giveIceServers(clientId, token, given);
   }
 
   override poll(request: PollRequest, requester: Requester): PollResponse {

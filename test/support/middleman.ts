@@ -28,6 +28,8 @@ export interface Middleman {
   victims: Victim[];
   /** From now on this decides: it returns what goes on in the message's place. Undefined: everything goes on. */
   meddle: ((passing: Passing) => object[]) | undefined;
+  /** Breaks all connections. */
+  drop(): void;
   stop(): Promise<void>;
 }
 
@@ -39,8 +41,11 @@ export async function startMiddleman(serverUrl: string): Promise<Middleman> {
     seen: [],
     victims: [],
     meddle: undefined,
-    async stop() {
+    drop() {
       for (const client of sockets.clients) client.terminate();
+    },
+    async stop() {
+      middleman.drop();
       sockets.close();
       http.closeAllConnections();
       await new Promise((resolve) => http.close(resolve));

@@ -82,6 +82,15 @@ export class Internet {
     return { namespace, address, number };
   }
 
+  /** Gives a router another address: what it has translated until now it forgets, and nobody behind it is told. */
+  renumber(router: Router): void {
+    const { namespace } = router;
+    const former = router.address;
+    router.address = `203.0.113.${10 + ++this.#routers}`;
+    ip('-n', namespace, 'address', 'delete', `${former}/24`, 'dev', 'wan');
+    ip('-n', namespace, 'address', 'add', `${router.address}/24`, 'dev', 'wan');
+  }
+
   /** A machine behind a router. */
   addHome(router: Router): Home {
     const number = ++this.#homes;
@@ -115,6 +124,15 @@ export class Internet {
     ip('-n', namespace, 'route', 'add', 'default', 'via', `10.0.${router.number}.1`);
   }
 
+  /** From now on a machine gets so many of a hundred packets not; 0 for none, 100 for all. */
+  lose({ namespace }: Home, percent: number): void {
+    const drop = percent > 0 ? `iifname "lan" numgen random mod 100 <= ${percent - 1} drop` : '';
+    const rules = `table inet loss {}
+      delete table inet loss
+      table inet loss { chain in { type filter hook input priority -300; ${drop}; }; }`;
+    inside(namespace, ['nft', '-f', '-'], rules);
+  }
+
   /** Path of a program that runs `path` in a namespace, for what can be given no more than a path. */
   launcher(path: string, { namespace }: Spot): string {
     const launcher = join(this.#folder, namespace);
@@ -138,6 +156,7 @@ export class Internet {
 }
 
 export interface Router extends Spot {
+  address: string;
   readonly number: number;
 }
 

@@ -1,19 +1,21 @@
 /** Real nginx in front of servers, set up as the documents tell. */
-import { spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './listen.ts';
+import { runProxy } from './proxy-process.ts';
 import type { Server } from './server.ts';
 
-export interface Nginx {
+interface Nginx {
   /** Reads its configuration again and ends the connections that it has. */
   reload(): void;
   stop(): Promise<void>;
 }
 
 /** The block that a document has for nginx. */
-export async function nginxBlock(document: string): Promise<string> {
+async function nginxBlock(document: string): Promise<string> {
   const text = await readFile(new URL(`../../${document}`, import.meta.url), 'utf8');
   const block = /```nginx\n(.*?)\n```/s.exec(text)?.[1];
   if (block === undefined) throw new Error(`${document} has no block for nginx any more`);
@@ -21,7 +23,7 @@ export async function nginxBlock(document: string): Promise<string> {
 }
 
 /** Runs nginx with `http` in its http block. Ready when `isUp` says so. */
-export async function runNginx(http: string, isUp: () => Promise<boolean>): Promise<Nginx> {
+async function runNginx(http: string, isUp: () => Promise<boolean>): Promise<Nginx> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-nginx-'));
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder};`);
   const user = process.getuid?.() === 0 ? 'user root;' : '';
@@ -34,21 +36,9 @@ http {
   ${http}
 }`,
   );
-  const nginx = spawn('nginx', ['-p', folder, '-e', 'stderr', '-c', join(folder, 'nginx.conf')], {
-    env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let errors = '';
-  nginx.stderr.on('data', (text) => (errors += text));
-  const ended = new Promise<void>((resolve, reject) => {
-    nginx.once('exit', () => resolve());
-    nginx.once('error', () => reject(new Error('No nginx found. Run: apt-get install nginx.')));
-  });
-  const isDown = ended.then(() => true);
-  while (!(await isUp())) {
-    const pause = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 50));
-    if (await Promise.race([isDown, pause])) throw new Error(`nginx did not start:\n${errors}`);
-  }
+  const args = ['-p', folder, '-e', 'stderr', '-c', join(folder, 'nginx.conf')];
+  const path = `${process.env['PATH']}:/usr/sbin`;
+  const { proxy: nginx, ended } = await runProxy('nginx', args, { PATH: path }, isUp);
   return {
     reload: () => void nginx.kill('SIGHUP'),
     async stop() {
@@ -74,4 +64,45 @@ export async function startNginx(server: Server): Promise<Pick<Server, 'url' | '
       ),
   );
   return { url, stop };
+}
+
+export interface TlsNginx extends Nginx {
+  url: string;
+  /** What its certificate is to be trusted by. */
+  ca: Buffer;
+}
+
+/** nginx with TLS over these servers, as docs/self-host.md has it. */
+export async function startTlsNginx(first: Server, second: Server): Promise<TlsNginx> {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')];
+  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const files = ['-keyout', key, '-out', certificate];
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'];
+  execFileSync('openssl', ['req', '-x509', '-nodes', ...ec, ...files, ...subject], { stdio: 'pipe' });
+  const ca = await readFile(certificate);
+  const port = await freePort();
+  const url = `https://127.0.0.1:${port}`;
+  const block = (await nginxBlock('docs/self-host.md'))
+    .replace('127.0.0.1:8787', new URL(first.url).host)
+    .replace('127.0.0.1:8788', new URL(second.url).host)
+    .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
+    .replace('/etc/ssl/signaling.example.com.pem', certificate)
+    .replace('/etc/ssl/signaling.example.com.key', key);
+  const isUp = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      get(`${url}/health`, { ca, agent: false }, ({ statusCode }) => resolve(statusCode === 200)).on('error', () =>
+        resolve(false),
+      );
+    });
+  const { reload, stop } = await runNginx(block, isUp);
+  return {
+    url,
+    ca,
+    reload,
+    async stop() {
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+  };
 }

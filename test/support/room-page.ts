@@ -1,5 +1,6 @@
 /** What a test does with a page in a room, whichever browser it is in and whatever drives it. */
-import { expect } from 'vitest';
+import { deepStrictEqual } from 'node:assert';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WAIT } from './wait.ts';
 
 /** What playwright's pages and puppeteer's have in common. */
@@ -23,7 +24,15 @@ export async function until<Arguments extends unknown[]>(
   work: (...args: Arguments) => unknown,
   ...args: Arguments
 ): Promise<void> {
-  await expect.poll(() => inPage(page, work, ...args), WAIT).toEqual(expected);
+  const deadline = Date.now() + WAIT.timeout; // benchmarks wait, too, where there is no expect.poll of Vitest's
+  for (;;)
+    try {
+      deepStrictEqual(await inPage(page, work, ...args), expected);
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await delay(WAIT.interval);
+    }
 }
 
 /** Joins a room. Its messages are in `got`, its events in `log`; `beforeStart` runs in the page before any of them. */
@@ -62,7 +71,16 @@ export async function say(page: RoomPage, text: string): Promise<void> {
 }
 
 export function heard(page: RoomPage, text: string): Promise<void> {
-  return until(page, true, (text) => window.got.some((message) => message.text === text), text);
+  const find = (text: string): unknown => {
+    if (window.got.some((message) => message.text === text)) return text;
+    const peers = [...window.room.peers.values()].map(({ state, connected, _pc }) => [
+      state,
+      connected,
+      _pc.connectionState,
+    ]);
+    return { peers, log: window.log, got: window.got.map((message) => message.text) }; // what a failure tells
+  };
+  return until(page, text, find, text);
 }
 
 /**

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { startServer, type WorkerdOptions, writeServer } from '../../scripts/workerd.ts';
 import { freePort } from './listen.ts';
 import { commandAt, type Spot } from './nat.ts';
+import { WAIT } from './wait.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -19,23 +20,36 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** wrangler finds itself a port for what is behind its own, and another may take that first: then it has to be begun again. */
+const TAKEN = 'Address already in use';
+const TRIES = 5;
+
 /** `npm run dev`, as the README says it, on a free port if none is given. Ready when /health answers. */
-export async function startDev({ port, config }: { port?: number; config?: string } = {}): Promise<Server> {
-  port ??= await freePort();
-  const options = ['--port', String(port), ...(config ? ['--config', config] : [])];
+export async function startDev(
+  { port, config }: { port?: number; config?: string } = {},
+  tries = TRIES,
+): Promise<Server> {
+  const listening = port ?? (await freePort());
+  const options = ['--port', String(listening), ...(config ? ['--config', config] : [])];
   const child = spawn('npm', ['run', 'dev', '--', ...options], {
     cwd: root,
     detached: true, // a group of its own: npm, wrangler and workerd end together
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const output = collectOutput(child);
-  const url = `http://127.0.0.1:${port}`;
-  const deadline = Date.now() + 60_000;
+  const url = `http://127.0.0.1:${listening}`;
+  const server = { url, ...stopper(child, (pid) => process.kill(-pid, 'SIGKILL')) };
+  const deadline = Date.now() + WAIT.timeout;
   while (!(await isHealthy(url))) {
-    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`npm run dev did not start:\n${output()}`);
+    const isTaken = output().includes(TAKEN);
+    if (isTaken || child.exitCode !== null || Date.now() > deadline) {
+      await server.stop();
+      if (isTaken && tries > 1) return startDev({ ...(port && { port }), ...(config && { config }) }, tries - 1);
+      throw new Error(`npm run dev did not start:\n${output()}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { url, ...stopper(child, (pid) => process.kill(-pid, 'SIGKILL')) };
+  return server;
 }
 
 /** A server on workerd alone. */

@@ -1,13 +1,15 @@
 /** A room in memory: what the room decides is carried out on plain objects. */
 import { expect } from 'vitest';
+import type { JoinAnswer } from '../../src/protocol/join.ts';
 import type { ServerMessage } from '../../src/protocol/messages.ts';
 import type { LeaveRequest, Package, PollRequest, Session } from '../../src/protocol/poll.ts';
-import type { Claims } from '../../src/room/claims.ts';
+import { lapseRemovals } from '../../src/room/host-removal.ts';
+import { join } from '../../src/room/joining.ts';
+import { drop, lapse } from '../../src/room/places.ts';
 import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
-import { drop, join, lapse, leave } from '../../src/room/presence.ts';
+import { leave } from '../../src/room/presence.ts';
 import { receive } from '../../src/room/relay.ts';
-import { lapseRemovals } from '../../src/room/removal.ts';
 import {
   type Effect,
   type Limits,
@@ -19,6 +21,7 @@ import {
   type Roster,
   send,
 } from '../../src/room/room.ts';
+import type { Claims } from '../../src/room/token-claims.ts';
 
 export const LIMITS: Limits = {
   maxPeers: 4,
@@ -32,6 +35,7 @@ export const LIMITS: Limits = {
 export class TestMember implements Member {
   readonly outbox = { spent: 0, at: 0 };
   readonly inbox = { spent: 0, at: 0 };
+  readonly share = { spent: 0, at: 0 };
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;
@@ -75,6 +79,7 @@ export class TestMember implements Member {
 /** How a client joins. */
 export interface Joining {
   wantsOffers?: boolean;
+  answer?: JoinAnswer | undefined;
   metadata?: unknown;
   token?: string | undefined;
   claims?: Partial<Claims>;
@@ -98,6 +103,7 @@ export class World implements Roster<TestMember> {
   held: Place[] = [];
   posted: Posting[] = [];
   removed: Removal[] = [];
+  readonly inbox = { spent: 0, at: 0 };
   readonly rate = new PollRate();
   touchedAll = 0;
   /** The members that were to get new ICE servers. */
@@ -133,7 +139,7 @@ export class World implements Roster<TestMember> {
 
   join(id: string, entry: Joining = {}, limits = LIMITS): TestMember {
     const joiner = new TestMember(id, entry, this.now);
-    const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers);
+    const admission = join<TestMember>(joiner, this, limits, this.now, entry.wantsOffers, entry.answer);
     if (admission.isAdmitted) {
       joiner.metadata = admission.metadata;
       joiner.offers = admission.offers;

@@ -1,11 +1,11 @@
 import { env } from 'cloudflare:workers';
-import { SignJWT } from 'jose';
+import { exportJWK, exportSPKI, generateKeyPair, SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import worker from '../../src/index.ts';
 import { ownedId } from '../../src/protocol/owned-id.ts';
 import { JSON_TYPE } from '../support/poller.ts';
+import { SECRET, signToken } from '../support/room-token.ts';
 
-const SECRET = 'a secret of at least thirty-two bytes';
 const NEW_SECRET = 'another secret, of more than thirty-two bytes';
 const SETTINGS = { ...env, ALLOWED_ORIGINS: 'https://*.example.com', AUTH_SECRET: SECRET, AUTH_SECRET_2: '' };
 const RESUME = '0123456789abcdef0123456789abcdef0123';
@@ -22,9 +22,7 @@ interface Request_ {
 type Way = (request: Request_) => Promise<{ code: number; reason: string } | undefined>;
 
 const makeToken = (claims: Record<string, unknown> = {}, secret = SECRET): Promise<string> =>
-  new SignJWT({ aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + 600, rooms: ['team-1'], ...claims })
-    .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt' })
-    .sign(new TextEncoder().encode(secret));
+  signToken({ rooms: ['team-1'], ...claims }, secret);
 
 async function enter(path: string, subprotocols: string[], { origin, settings = SETTINGS }: Request_): ReturnType<Way> {
   const headers = new Headers({ Upgrade: 'websocket' });
@@ -127,6 +125,32 @@ describe.each(Object.entries(WAYS))('%s', (_name, way) => {
     expect(await way({ ...to, token: await makeToken(), settings: over })).toEqual(isNotOurs);
   });
 
+  test('algorithms and types', async () => {
+    const to = { room: 'team-1', origin: GOOD_ORIGIN };
+    const payload = { aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + 600, rooms: ['team-1'] };
+    const sign = (key: Parameters<SignJWT['sign']>[0], alg: string, typ = 'p2pcf-ws+jwt'): Promise<string> =>
+      new SignJWT(payload).setProtectedHeader({ alg, typ }).sign(key);
+    const secret = new TextEncoder().encode(SECRET);
+    const unsigned = `${base64Url('{"alg":"none","typ":"p2pcf-ws+jwt"}')}.${base64Url(JSON.stringify(payload))}.`;
+    for (const token of [unsigned, new UnsecuredJWT(payload).encode(), await sign(secret, 'HS256', 'JWT')])
+      expect(await way({ ...to, token })).toMatchObject({ code: 4401 });
+
+    const [ours, theirs] = [await generateKeyPair('RS256'), await generateKeyPair('RS256')];
+    const jwk = { ...(await exportJWK(ours.publicKey)), alg: 'RS256' };
+    const settings = { ...SETTINGS, AUTH_SECRET: '', AUTH_PUBLIC_JWK: JSON.stringify(jwk) };
+    const enters = (token: string): ReturnType<Way> => way({ ...to, token, settings });
+    expect(await enters(await sign(ours.privateKey, 'RS256'))).toBeUndefined();
+    expect(await enters(unsigned)).toMatchObject({ code: 4401 });
+    expect(await enters(await sign(theirs.privateKey, 'RS256'))).toEqual(isNotOurs);
+    expect(await enters(await sign(secret, 'HS256'))).toMatchObject({ code: 4401 });
+    // What everybody may know, as the secret of an HMAC.
+    for (const known of [await exportSPKI(ours.publicKey), JSON.stringify(jwk)])
+      expect(await enters(await sign(new TextEncoder().encode(known), 'HS256'))).toMatchObject({ code: 4401 });
+    const both = { ...settings, AUTH_SECRET: SECRET };
+    expect(await way({ ...to, token: await sign(secret, 'HS256'), settings: both })).toBeUndefined();
+    expect(await way({ ...to, token: await sign(ours.privateKey, 'RS256'), settings: both })).toBeUndefined();
+  });
+
   test('with nothing set everybody may come', async () => {
     const open = { ...SETTINGS, ALLOWED_ORIGINS: '', AUTH_SECRET: '' };
     for (const origin of [undefined, 'null', 'https://anywhere.dev'])
@@ -138,6 +162,7 @@ test.each([
   [{ ALLOWED_ORIGINS: '*' }, /^The setting ALLOWED_ORIGINS/],
   [{ AUTH_SECRET: 'short' }, /^The secret AUTH_SECRET is too short/],
   [{ AUTH_PUBLIC_JWK: '{}' }, /^The setting AUTH_PUBLIC_JWK/],
+  [{ AUTH_PUBLIC_JWK: '{"kty":"EC","crv":"P-256","alg":"ES256"}' }, /^The setting AUTH_PUBLIC_JWK is no public key/],
 ])('with %j every request gets 500 and the sentence', async (wrong, complaint) => {
   for (const path of ['/', '/health', '/ws/room/lobby']) {
     const response = await worker.fetch(new Request(`http://p2pcf-ws.test${path}`), { ...env, ...wrong });

@@ -37,6 +37,17 @@ const HOST = 'candidate:1 1 udp 2113937151 192.0.2.1 51000 typ host generation 0
 const OFFER = { type: 'offer', sdp: SDP, candidates: [{ candidate: HOST }, { candidate: '' }] };
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
+test('who is refused is no socket of the room, however long it ignores that', async () => {
+  const alice = await join('alice', { resume: crypto.randomUUID() });
+  const mallory: Client[] = [];
+  for (let n = 0; n < 20; n++)
+    mallory.push(await Client.connect(workerd, room, 'alice', { resume: crypto.randomUUID() }));
+  expect(await runInDurableObject(stub(), (_room, ctx) => ctx.getWebSockets().length)).toBe(1);
+  for (const each of mallory) expect(await each.closed).toMatchObject({ code: 4009 });
+  await alice.signal('alice', 'still here');
+  expect(await alice.next()).toMatchObject({ type: 'signal', signal: 'still here' });
+});
+
 describe('what is kept with a socket', () => {
   test('what is too long when it is written again is refused: each member would be sent it', async () => {
     const grows = (count: number): string => `[${Array.from({ length: count }, () => '1e20').join()}]`;
@@ -112,6 +123,20 @@ describe('what is kept with a socket', () => {
     expect(await mallory.closed).toMatchObject({ code: 1011, reason: 'The room could not keep your state' });
     expect(await alice.next()).toMatchObject({ type: 'peer_leave', clientId: 'mallory', reason: 'timeout' });
   });
+});
+
+test('a room that fails at a join is answered with 503, and logged as much as is logged of anything', async () => {
+  const logged = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+  const failing = { SIGNALING_ROOM: { getByName: () => ({ fetch: () => Promise.reject(new Error('overloaded')) }) } };
+  for (let n = 0; n < 200; n++) {
+    const init = { headers: { Upgrade: 'websocket' } };
+    const request = new Request<unknown, IncomingRequestCfProperties>(`http://p2pcf-ws.test/ws/room/${room}`, init);
+    const response = await worker.fetch(request, Object.assign({}, env, failing));
+    expect([response.status, response.headers.get('Retry-After')]).toEqual([503, '10']);
+  }
+  expect(logged.mock.calls.length).toBeGreaterThan(0);
+  expect(logged.mock.calls.length).toBeLessThan(120);
+  expect(logged.mock.calls[0]?.[0]).toContain('"event":"failed","code":503,"reason":"Error: overloaded"');
 });
 
 test('a poller in a room of fifty sockets costs three rows at most, and a signal to a poller none', async () => {
@@ -212,7 +237,8 @@ describe('polls', () => {
     ]).toEqual([503, '10', '*']);
   });
 
-  test('a poll whose body breaks off is answered like any other that fails', async () => {
+  test('a poll whose body breaks off is answered, and not logged: anybody can make any number', async () => {
+    const [complained, logged] = [vi.spyOn(console, 'error'), vi.spyOn(console, 'log')];
     const body = new ReadableStream({
       start(controller) {
         controller.enqueue(new TextEncoder().encode('{"r":'));
@@ -222,7 +248,8 @@ describe('polls', () => {
     const init = { method: 'POST', headers: JSON_TYPE, body };
     const request = new Request<unknown, IncomingRequestCfProperties>('http://p2pcf-ws.test/', init);
     const response = await worker.fetch(request, env);
-    expect([response.status, response.headers.get('Access-Control-Allow-Origin')]).toEqual([503, '*']);
+    expect([response.status, response.headers.get('Access-Control-Allow-Origin')]).toEqual([400, '*']);
+    expect([complained.mock.calls, logged.mock.calls]).toEqual([[], []]);
   });
 
   test('64 KiB a poll fill two MiB, then it is 503; the room wakes with no more than that, and goes on', async () => {
@@ -407,12 +434,12 @@ describe('rows', () => {
 });
 
 describe('joins', () => {
-  const statusOf = async (id: string, headers: Record<string, string> = {}) => {
+  const statusOf = async (id: string, headers: Record<string, string> = {}, leaves = true) => {
     const response = await exports.default.fetch(`http://p2pcf-ws.test/ws/room/${room}?clientId=${id}`, {
       headers: { Upgrade: 'websocket', ...headers },
     });
     response.webSocket?.accept();
-    response.webSocket?.close(1000);
+    if (leaves) response.webSocket?.close(1000);
     return { status: response.status, wait: response.headers.get('Retry-After') };
   };
 
@@ -424,6 +451,49 @@ describe('joins', () => {
     expect(answers.at(-1)).toEqual({ status: 429, wait: '1' });
     pass(1);
     expect(await statusOf('alice')).toMatchObject({ status: 101 });
+  });
+
+  test.each([
+    ['is here', 1000],
+    ['has lost its socket', 1006],
+  ])(
+    'strangers from everywhere use up the room’s joins: who %s comes back, and no stranger by that',
+    async (_where, code) => {
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+      const token = crypto.randomUUID();
+      const bob = await Client.connect(workerd, room, 'bob', { resume: token });
+      expect(await bob.next()).toMatchObject({ type: 'peers' });
+      await bob.signal('nobody', 'so that its place is held');
+      await bob.next();
+      if (code === 1006)
+        await runInDurableObject(stub(), (each, ctx) => {
+          for (const socket of ctx.getWebSockets('bob')) each.webSocketClose(socket, 1006, '');
+        });
+      for (let n = 0; (await statusOf(`m${n}`)).status === 101; n++);
+      expect(await statusOf('late')).toMatchObject({ status: 429 });
+      const comesBack = async (resume: string): Promise<number> => {
+        const url = `http://p2pcf-ws.test/ws/room/${room}?clientId=bob&resume=${resume}`;
+        const { status, webSocket } = await exports.default.fetch(url, { headers: { Upgrade: 'websocket' } });
+        webSocket?.accept();
+        return status;
+      };
+      for (const stranger of ['1', crypto.randomUUID()]) expect(await comesBack(stranger)).toBe(429);
+      for (let n = 0; n < 10; n++) expect(await comesBack(token)).toBe(101);
+      expect(await comesBack(token)).toBe(429);
+    },
+  );
+
+  test('newcomers with much metadata, whom nobody may read of, are told of as far as there is memory for that', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
+    const bob = await Client.connect(workerd, room, 'bob', { resume: '1' });
+    const { resumeToken } = Object(await bob.next());
+    for (let n = 0; n < 119; n++) expect(await statusOf(`m${n}`, {}, false)).toMatchObject({ status: 101 });
+    const metadata = encodeURIComponent(JSON.stringify('x'.repeat(2_500)));
+    let passed = 0;
+    while ((await statusOf(`m&metadata=${metadata}`)).status === 101) passed++;
+    expect(passed * 120 * 2_500).toBeGreaterThan(32 * 2 ** 20);
+    expect(passed * 120 * 2_500).toBeLessThan(40 * 2 ** 20);
+    expect(await statusOf(`bob&resume=${resumeToken}`)).toMatchObject({ status: 101 });
   });
 
   test('one address does not use up the room’s joins: the others join', async () => {

@@ -1,18 +1,14 @@
 /** What is logged while a room is used and abused, and what is not. */
 import { env } from 'cloudflare:workers';
-import { SignJWT } from 'jose';
 import { expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
+import { SECRET, signToken } from '../support/room-token.ts';
 import { workerdWith } from '../support/workerd-place.ts';
 
-const SECRET = 'a secret of at least thirty-two bytes';
 const place = workerdWith({ ...env, AUTH_SECRET: SECRET, LOG_KEY: SECRET });
 const ROOM = 'a-room-with-a-name';
 
-const makeToken = (claims: Record<string, unknown>): Promise<string> =>
-  new SignJWT({ aud: 'p2pcf-ws', exp: Math.floor(Date.now() / 1000) + 600, rooms: [ROOM], ...claims })
-    .setProtectedHeader({ alg: 'HS256', typ: 'p2pcf-ws+jwt' })
-    .sign(new TextEncoder().encode(SECRET));
+const makeToken = (claims: Record<string, unknown>): Promise<string> => signToken({ rooms: [ROOM], ...claims });
 
 test('refused, full, removed and flooding clients are logged, each in a line, without what they sent', async () => {
   const lines: string[] = [];

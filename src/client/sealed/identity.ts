@@ -3,14 +3,18 @@
 /** A year: the longest that Chromium makes (2026-11); the default is 30 days. In ms. */
 const LASTS_MS = 365 * 24 * 60 * 60 * 1000;
 
+/** A page stays open for so long, in ms, and makes no connection with a certificate that has expired meanwhile. */
+const RENEWED_BEFORE_MS = 24 * 60 * 60 * 1000;
+
 const DATABASE = 'p2pcf-ws';
 const STORE = 'identities';
 
 /**
- * The certificate of this name, made if there is none or if it has expired. Its private key cannot be read, not even
- * by the page. Rejects with Error where there is no IndexedDB or no certificates.
+ * The certificate of this name, made if there is none or if it expires within a day. Its private key cannot be read, not
+ * even by the page. Rejects with Error for what is no name, and where there is no IndexedDB or no certificates.
  */
 export async function identity(name: string): Promise<RTCCertificate> {
+  if (typeof name !== 'string') throw new Error(`P2PCF.identity takes a name, as a string, and got ${name}.`);
   if (!globalThis.indexedDB || !globalThis.RTCPeerConnection)
     throw new Error('P2PCF.identity needs a browser: there is no IndexedDB or no WebRTC here.');
   const opening = indexedDB.open(DATABASE, 1);
@@ -37,7 +41,7 @@ function stores(database: IDBDatabase, mode: IDBTransactionMode): IDBObjectStore
 }
 
 function isCurrent(stored: unknown): stored is RTCCertificate {
-  return stored instanceof RTCCertificate && stored.expires > Date.now();
+  return stored instanceof RTCCertificate && stored.expires > Date.now() + RENEWED_BEFORE_MS;
 }
 
 function result<Value>(request: IDBRequest<Value>): Promise<Value> {

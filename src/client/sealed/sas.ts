@@ -15,7 +15,10 @@ export interface Sas {
  */
 const ITERATIONS = 600_000;
 
+/** 20 bits, as many as ZRTP reads out (RFC 6189, section 5.1.6). */
 const DIGITS = 6;
+
+/** 42 bits: the Matrix specification has seven of 64, too ("Short Authentication String (SAS) verification", 2026-11). */
 const EMOJI_COUNT = 7;
 
 /** The same for both ends of a connection, whichever asks. `ownSdp` names our certificate. Rejects with Error without one. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type ClientMessage, MAX_OFFER_BYTES, type ServerMessage } from '../../protocol/messages.ts';
 import { randomKey } from '../random.ts';
 import type { Claimed, SealedOptions } from '../sealed-options.ts';
@@ -76,10 +76,28 @@ test('in whatever order a server brings what was said, each is taken once at mos
         if (opened?.type === 'signal') taken.push(Object(opened.signal).n);
       }
       expect(taken).toEqual([...new Set(taken)].sort((a, b) => a - b));
-      expect(taken.length + bob.refused.length).toBe(order.length);
+      // Each reason is told once, however often there is one.
+      expect(new Set(bob.refused).size).toBe(bob.refused.length);
+      expect(bob.refused.length > 0).toBe(taken.length < order.length);
     }),
     { numRuns: 20 },
   );
+});
+
+test('of what is not taken no more is opened than of any peer, and each reason is told once until the member has left', async () => {
+  const [bob] = await room(['bob']);
+  if (!bob) throw new Error('no members');
+  const decrypt = vi.spyOn(crypto.subtle, 'decrypt');
+  const eve = { type: 'signal', fromId: 'eve', signal: 'plain' } as const;
+  for (let n = 0; n < 1_000; n++) await bob.sealing.open(eve, bob.id, now);
+  expect(bob.refused).toEqual(['eve: It has no key: its message is not sealed.']);
+  const sealed = await said(bob, signal('bob', OFFER));
+  for (let n = 0; n < 1_000; n++) await bob.sealing.open({ ...Object(sealed), fromId: 'mallory' }, bob.id, now);
+  expect(decrypt.mock.calls.length).toBeLessThan(300);
+  decrypt.mockRestore();
+  await bob.sealing.open({ type: 'peer_leave', clientId: 'eve', timestamp: 1, reason: 'left' }, bob.id, now);
+  await bob.sealing.open({ type: 'signal', fromId: 'eve 2', signal: 'plain' }, bob.id, now);
+  expect(bob.refused.filter((each) => each.startsWith('eve'))).toHaveLength(2);
 });
 
 test('each thing a server may do to a signal has its own reason', async () => {
@@ -215,6 +233,66 @@ test('the app is asked whom it trusts, with a key and without, and told of whom 
   expect(asked).toEqual([{ id: 'alice', clientId: 'name', metadata: undefined, fingerprint }]);
   const reason = `It is not trusted. Its certificate is ${fingerprint}.`;
   expect(told).toEqual([`alice name: ${reason}`, `name: ${reason}`]);
+});
+
+test.each([
+  ['nothing', () => undefined],
+  ['what is no true', () => 1],
+  ['null', () => null],
+])('trust that answers %s trusts nobody', async (_what, trust) => {
+  const told: string[] = [];
+  const options = { onUntrusted: (_member: Claimed, reason: string) => told.push(reason) };
+  const sealing = new Sealing(undefined, Object({ ...options, trust }), () => undefined);
+  expect(await sealing.open({ type: 'signal', fromId: 'eve', signal: OFFER }, 'bob', now)).toBeUndefined();
+  expect(told).toEqual(['It is not trusted. Its certificate is sha-256 AB:CD.']);
+});
+
+test('where trust throws, or onUntrusted, that member is not trusted, and the others are met all the same', async () => {
+  const uncaught = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation(() => undefined);
+  const told: string[] = [];
+  const trust = ({ clientId }: Claimed): boolean => {
+    if (clientId === 'eve') throw new Error('no such name');
+    return true;
+  };
+  const onUntrusted = ({ clientId }: Claimed, reason: string): void => {
+    told.push(`${clientId}: ${reason}`);
+    throw new Error('no such field');
+  };
+  const sealing = new Sealing(undefined, { trust, onUntrusted }, () => undefined);
+  const peers: ServerMessage = {
+    type: 'peers',
+    peers: ['eve', 'alice'],
+    yourId: 'bob',
+    offers: { eve: OFFER, alice: OFFER },
+  };
+  expect(await sealing.open(peers, 'bob', now)).toMatchObject({ peers: ['eve', 'alice'], offers: { alice: OFFER } });
+  expect(told).toEqual(['eve: It is not trusted: the option trust failed: Error: no such name']);
+  expect(uncaught).toHaveBeenCalledOnce();
+  uncaught.mockRestore();
+});
+
+test('trust that answers later trusts nobody, and says why', async () => {
+  const told: string[] = [];
+  const options = { onUntrusted: (_member: Claimed, reason: string) => told.push(reason) };
+  const sealing = new Sealing(undefined, Object({ ...options, trust: async () => true }), () => undefined);
+  expect(await sealing.open({ type: 'signal', fromId: 'eve', signal: OFFER }, 'bob', now)).toBeUndefined();
+  expect(told).toEqual([expect.stringContaining('has to answer at once')]);
+});
+
+test('without a key, members that poll are told of as such', async () => {
+  const sealing = new Sealing(undefined, { trust: () => true }, () => undefined);
+  const peers: ServerMessage = { type: 'peers', peers: ['alice', 'polly'], yourId: 'bob', polling: ['polly'] };
+  expect(await sealing.open(peers, 'bob', now)).toMatchObject({ peers: ['alice', 'polly'], polling: ['polly'] });
+});
+
+test('members that have gone while we were away make room for others', async () => {
+  const refused: string[] = [];
+  const sealing = new Sealing(undefined, { trust: () => true }, (id) => refused.push(id));
+  for (let day = 0; day < 3; day++) {
+    const peers = Array.from({ length: 600 }, (_, n) => `member ${n} of day ${day}`);
+    expect(await sealing.open({ type: 'peers', peers, yourId: 'bob' }, 'bob', now)).toMatchObject({ peers });
+  }
+  expect(refused).toEqual([]);
 });
 
 test('metadata that is too long is refused with what would pass', async () => {

@@ -4,7 +4,8 @@ import { isObject } from '../../protocol/json.ts';
 import { BROADCAST_TARGET, type ClientMessage, type ServerMessage } from '../../protocol/messages.ts';
 import { parseSignal } from '../../protocol/signal.ts';
 import { utf8Length } from '../../protocol/utf8.ts';
-import { ENVELOPE_BYTES, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES } from '../limits.ts';
+import { attempt } from '../events.ts';
+import { type Allowance, ENVELOPE_BYTES, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES, newSignalAllowance } from '../limits.ts';
 import { fingerprintsOf } from '../negotiation.ts';
 import type { Claimed, SealedOptions } from '../sealed-options.ts';
 import { type Expected, HEADER_BYTES, open, seal, Untrusted } from './envelope.ts';
@@ -20,6 +21,9 @@ export class Sealing {
   readonly #heard = new Map<string, number>();
   /** What the members say of themselves. */
   readonly #members = new Map<string, Claimed>();
+  /** Why whoever is not taken was not, by id: told already. */
+  readonly #refused = new Map<string, Set<string>>();
+  readonly #allowances = new Map<string, Allowance>();
 
   /** Without keys it only asks the app whom it trusts. `onRefused` is told of whoever is not taken, and why. */
   constructor(keys: Keys | undefined, options: SealedOptions, onRefused: (id: string, reason: string) => void) {
@@ -86,6 +90,7 @@ export class Sealing {
         const meeting = peers.map((id) => this.#decrypt(metadata[id], { kind: 'metadata', from: id, to: '' }));
         const opening = peers.map((id) => this.#decrypt(offers[id], { kind: 'ahead', from: id, to: '' }));
         await turn;
+        this.#members.clear(); // some may have gone while we were away
         const brought = await this.#each(peers, (id, n) => this.#meet(id, meeting[n], pollers.has(id)));
         const offering = peers.filter((id) => id in brought && Object.hasOwn(offers, id));
         const opened = await this.#each(offering, (id) => this.#takeSignal(id, 'ahead', opening[peers.indexOf(id)]));
@@ -93,6 +98,7 @@ export class Sealing {
           ...rest,
           peers: peers.filter((id) => id in brought),
           metadata: brought,
+          ...(polling && { polling }),
           offers: opened,
           // Of an offer that we cannot read nothing comes, whoever has got our answer.
           ...(answered in opened && { answered }),
@@ -108,6 +114,7 @@ export class Sealing {
       }
       case 'signal': {
         const { fromId, signal } = message;
+        if (!this.#mayHear(fromId)) return undefined;
         const kind = Object(signal).kind === 'answer' ? 'answer' : 'signal';
         const opening = this.#decrypt(signal, { kind, from: fromId, to: kind === 'answer' ? '' : me });
         await turn;
@@ -116,6 +123,7 @@ export class Sealing {
       }
       case 'broadcast': {
         const { fromId, data } = message;
+        if (!this.#mayHear(fromId)) return undefined;
         const opening = this.#decrypt(data, { kind: 'broadcast', from: fromId, to: BROADCAST_TARGET });
         await turn;
         const opened = await this.#each([fromId], () => this.#take(fromId, 'broadcast', opening));
@@ -124,6 +132,7 @@ export class Sealing {
       case 'peer_leave':
         await turn;
         this.#members.delete(message.clientId);
+        this.#refused.delete(message.clientId);
         return message;
       case 'ice_servers': // what the server says for itself
         await turn;
@@ -137,9 +146,9 @@ export class Sealing {
   async #seal(content: unknown, header: Omit<Expected, 'n'>): Promise<unknown> {
     if (!this.#keys) return content;
     const n = ++this.#sealed;
-    const attempt = isObject(content) ? content['attempt'] : undefined;
-    if (typeof attempt !== 'string') return await seal(content, { ...header, n }, this.#keys);
-    return await seal({ ...Object(content), attempt: undefined }, { ...header, n, attempt }, this.#keys);
+    const named = isObject(content) ? content['attempt'] : undefined;
+    if (typeof named !== 'string') return await seal(content, { ...header, n }, this.#keys);
+    return await seal({ ...Object(content), attempt: undefined }, { ...header, n, attempt: named }, this.#keys);
   }
 
   /** Does it for each of these members, and tells of those of which nothing is taken. */
@@ -157,8 +166,13 @@ export class Sealing {
     return done;
   }
 
+  /** Says so once: whoever is not taken may go on and on. */
   #refuse(id: string, reason: string): void {
-    this.#options.onUntrusted?.(this.#claimed(id), reason);
+    const reasons = this.#refused.get(id) ?? new Set();
+    if (reasons.has(reason)) return;
+    if (this.#refused.size >= MAX_MEMBERS) this.#refused.clear();
+    this.#refused.set(id, reasons.add(reason));
+    attempt(() => this.#options.onUntrusted?.(this.#claimed(id), reason));
     this.#onRefused(id, reason);
   }
 
@@ -173,6 +187,15 @@ export class Sealing {
     return brought;
   }
 
+  /** As many messages as are taken of a peer's signals are opened of a member: to open one costs more than to send it. */
+  #mayHear(id: string): boolean {
+    const known = this.#allowances.get(id);
+    if (!known && this.#allowances.size >= MAX_MEMBERS) this.#allowances.clear();
+    const allowance = known ?? newSignalAllowance();
+    this.#allowances.set(id, allowance);
+    return allowance.take();
+  }
+
   #claimed(id: string): Claimed {
     return this.#members.get(id) ?? { id, clientId: id, metadata: undefined };
   }
@@ -184,8 +207,10 @@ export class Sealing {
     if (this.#keys && !this.#members.has(id)) throw new Untrusted('It has not said who it is.');
     const { trust } = this.#options;
     for (const fingerprint of fingerprintsOf(parseSignal(signal)?.description?.sdp ?? '')) {
-      if (trust?.({ ...this.#claimed(id), fingerprint }) === false)
-        throw new Untrusted(`It is not trusted. Its certificate is ${fingerprint}.`);
+      const verdict: unknown = trust ? ask(trust, { ...this.#claimed(id), fingerprint }) : true;
+      if (verdict instanceof Promise)
+        throw new Untrusted('It is not trusted: the option trust has to answer at once, and returned a promise.');
+      if (verdict !== true) throw new Untrusted(`It is not trusted. Its certificate is ${fingerprint}.`);
     }
     return signal;
   }
@@ -215,6 +240,15 @@ export class Sealing {
   #contentFor(maxBytes: number): number {
     if (!this.#keys) return maxBytes;
     return Math.floor((maxBytes - ENVELOPE_BYTES - HEADER_BYTES) * CONTENT_SHARE) + ENVELOPE_BYTES;
+  }
+}
+
+/** One member that the app cannot judge does not keep us from the others that the same message names. */
+function ask<Asked>(trust: (asked: Asked) => unknown, asked: Asked): unknown {
+  try {
+    return trust(asked);
+  } catch (error) {
+    throw new Untrusted(`It is not trusted: the option trust failed: ${error}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** The WebSocket of a sealed room: the real one, with Sealing in between. */
 import { ROOM_PATH } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage, type ServerMessage } from '../../protocol/messages.ts';
+import { attempt } from '../events.ts';
 import type { SealedOptions } from '../sealed-options.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { SocketFace } from './face.ts';
@@ -66,12 +67,12 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
         const data = opened && written(opened);
         if (data !== undefined) face.onmessage?.({ data });
       })
-      .catch((error: unknown) => {
-        // The app's `trust` or `onUntrusted` has thrown: it hears of it as of any uncaught error, and the next go on.
-        queueMicrotask(() => {
+      // What the app's functions throw does not come here (sealing.ts). Whatever does, the next messages are heard.
+      .catch((error: unknown) =>
+        attempt(() => {
           throw error;
-        });
-      });
+        }),
+      );
   };
   face.send = (text) => {
     if (text === PING) socket.send(text);

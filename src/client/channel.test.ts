@@ -1,0 +1,65 @@
+/** What cannot be had of a real channel for sure: one whose other end takes nothing. The rest is in test/browser. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Channel, toMessage } from './channel.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A channel that has taken all it can; `drained` is called every ten seconds and says how many bytes the other took. */
+function fullChannel(drained: () => number, isAlive: () => boolean): { channel: Channel; exceeded: string[] } {
+  const rtc = { readyState: 'open', bufferedAmount: 1_048_576, send: () => undefined };
+  setInterval(() => {
+    rtc.bufferedAmount -= drained();
+  }, 9_999);
+  const exceeded: string[] = [];
+  const nothing = (): void => undefined;
+  const channel = new Channel(Object(rtc), {
+    peerId: () => 'eve',
+    opened: nothing,
+    closed: nothing,
+    isAlive,
+    message: nothing,
+    progress: nothing,
+    signal: nothing,
+    exceeded: (reason) => {
+      exceeded.push(reason);
+      channel.release();
+    },
+  });
+  return { channel, exceeded };
+}
+
+test('a peer that takes nothing for 90 s while it is connected is told of, and what waits for it is rejected', async () => {
+  const { channel, exceeded } = fullChannel(
+    () => 0,
+    () => true,
+  );
+  const sent = channel.send(new Uint8Array(1000)).catch(String);
+  await vi.advanceTimersByTimeAsync(89_000);
+  expect(exceeded).toEqual([]);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(exceeded).toEqual(['It does not read what it is sent.']);
+  expect(await sent).toContain('not connected');
+});
+
+test.each<[string, drained: () => number, isAlive: () => boolean]>([
+  ['takes a byte now and then', () => 1, () => true],
+  ['cannot be reached', () => 0, () => false],
+  ['cannot be reached for a moment every minute', () => 0, () => performance.now() % 60_000 > 10_000],
+])('a peer that %s is waited for', async (_what, drained, isAlive) => {
+  const { channel, exceeded } = fullChannel(drained, isAlive);
+  const sent = channel.send(new Uint8Array(1_000_000)).catch(String);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(exceeded).toEqual([]);
+  channel.release();
+  expect(await sent).toContain('not connected');
+});
+
+test.each(['Blob', 'File'])('a %s of another frame, which has classes of its own, is sent as it is', (name) => {
+  const ofAnotherFrame = { [Symbol.toStringTag]: name };
+  expect(Reflect.apply(toMessage, undefined, [ofAnotherFrame])).toBe(ofAnotherFrame);
+});

@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Heartbeat } from './heartbeat.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** After how many ms of silence it was told, if the server answers at none of the pings. */
+function silenceAfter(ask: (heartbeat: Heartbeat) => void): number {
+  const began = performance.now();
+  let at = Number.POSITIVE_INFINITY;
+  const heartbeat = new Heartbeat(
+    () => undefined,
+    () => {
+      at = Math.min(at, performance.now() - began);
+    },
+  );
+  ask(heartbeat);
+  vi.advanceTimersByTime(60_000);
+  heartbeat.stop();
+  return at;
+}
+
+test.each<[string, (heartbeat: Heartbeat) => void, ms: number]>([
+  ['a ping', (heartbeat) => heartbeat.beat(), 10_000],
+  ['a ping in doubt', (heartbeat) => heartbeat.beat(1_500), 1_500],
+  [
+    'a ping in doubt, and one without before that has been answered',
+    (heartbeat) => {
+      heartbeat.beat(1_500);
+      vi.advanceTimersByTime(1_000);
+      heartbeat.beat();
+    },
+    1_500,
+  ],
+  [
+    'one doubt after another',
+    (heartbeat) => {
+      for (let n = 0; n < 3; n++) {
+        heartbeat.beat(1_500);
+        vi.advanceTimersByTime(400);
+      }
+    },
+    1_500,
+  ],
+  [
+    'a ping, and a doubt',
+    (heartbeat) => {
+      heartbeat.beat();
+      vi.advanceTimersByTime(1_000);
+      heartbeat.beat(1_500);
+    },
+    2_500,
+  ],
+])('%s that the server does not answer ends the wait', (_what, ask, ms) => {
+  expect(silenceAfter(ask)).toBe(ms);
+});
+
+test('whoever answers is asked again 25 s later', () => {
+  let pings = 0;
+  const silent = vi.fn();
+  const heartbeat: Heartbeat = new Heartbeat(() => {
+    pings++;
+    setTimeout(() => heartbeat.heard(), 50);
+  }, silent);
+  heartbeat.beat();
+  vi.advanceTimersByTime(100_000);
+  expect([pings, silent.mock.calls.length]).toEqual([5, 0]);
+  heartbeat.stop();
+  vi.advanceTimersByTime(100_000);
+  expect(pings).toBe(5);
+});
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN, -1, 0, 100, 2 ** 31])('%d ms between pings cannot work', (everyMs) => {
+  const nothing = (): void => undefined;
+  expect(() => new Heartbeat(nothing, nothing, everyMs)).toThrow(
+    `pingEveryMs is ${everyMs}: it must be from 500 to 2000000000.`,
+  );
+});

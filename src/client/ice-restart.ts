@@ -1,0 +1,33 @@
+/** Whether ICE is restarted, by whom, and how soon after the last time: decisions alone. */
+import type { Situation, stateOf } from './negotiation.ts';
+
+/**
+ * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
+ * (156), a restart right after another loses the connection now and then (seen 2026-11).
+ */
+const RESTART_EVERY_MS = 2_000;
+
+/** How long until ICE may be restarted, in ms; the last time was `restartedAt`, undefined for never. */
+export function restartDelay(restartedAt: number | undefined, now: number): number {
+  return restartedAt === undefined ? 0 : Math.max(0, restartedAt + RESTART_EVERY_MS - now);
+}
+
+/**
+ * Whether ICE is restarted as soon as the room can be heard again. Whoever has lost the room and the other at once has lost
+ * its network, and need not wait until ICE has given up.
+ */
+export function isRestartDue(state: ReturnType<typeof stateOf>, isConnected: boolean): boolean {
+  return state === 'failed' || (state === 'disconnected' && isConnected);
+}
+
+/** How to find a new way to the other, if the present one `hasFailed` or may still work. */
+export function stepForRestart(
+  ours: Pick<Situation, 'polls' | 'isOursFirefox' | 'isTheirsFirefox'>,
+  hasFailed: boolean,
+): 'restart ICE' | 'ask the other' | 'start over' | 'drop' {
+  // A peer that polls goes on with the ICE credentials of its first answer.
+  if (ours.polls) return hasFailed ? 'start over' : 'drop';
+  // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
+  // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
+  return ours.isTheirsFirefox && !ours.isOursFirefox ? 'ask the other' : 'restart ICE';
+}

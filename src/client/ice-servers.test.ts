@@ -1,0 +1,49 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import { OurIceServers } from './ice-servers.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const server = (user: string) => ({ urls: 'turn:a.example', username: user, credential: 'c' });
+const given = (user: string) => ({ iceServers: [server(user)], iceServersSeconds: 1000 });
+
+/** Ours, and at which seconds they changed or asked for others. */
+function ours(): { servers: OurIceServers; told: string[] } {
+  const told: string[] = [];
+  const note = (what: string) => () => told.push(`${what} at ${Date.now() / 1000}`);
+  vi.useFakeTimers({ now: 0 });
+  return { servers: new OurIceServers([], undefined, note('changed'), note('asked')), told };
+}
+
+test('servers that end are asked for at 80 % of their time, and again while none have come', () => {
+  const { servers, told } = ours();
+  servers.take(given('a'));
+  vi.advanceTimersByTime(870_000);
+  expect(told).toEqual(['changed at 0', 'asked at 800', 'asked at 860']);
+  servers.take(given('b'));
+  expect(servers.turn).toEqual([server('b')]);
+});
+
+test('what comes with a join of ours while they are good is used when they are about to end, and not asked for', () => {
+  const { servers, told } = ours();
+  servers.take(given('a'));
+  vi.advanceTimersByTime(500_000);
+  servers.take(given('b')); // the connection to the room was lost, and we are back
+  expect(servers.turn).toEqual([server('a')]);
+  vi.advanceTimersByTime(300_000);
+  expect(servers.turn).toEqual([server('b')]);
+  vi.advanceTimersByTime(500_000);
+  expect(told).toEqual(['changed at 0', 'changed at 800', 'asked at 1300']);
+});
+
+test('an app that sets its own keeps them, whatever waits', () => {
+  const { servers, told } = ours();
+  servers.take(given('a'));
+  servers.take(given('b'));
+  servers.turn = [server('own')];
+  vi.advanceTimersByTime(2_000_000);
+  servers.take(given('c'));
+  expect(servers.turn).toEqual([server('own')]);
+  expect(told).toEqual(['changed at 0', 'changed at 0']);
+});

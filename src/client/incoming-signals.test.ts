@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type ParsedSignal, parseSignal } from '../protocol/signal.ts';
+import { Incoming } from './incoming-signals.ts';
+
+// An allowance grows with the time that a busy machine takes.
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function offerOf(mLines: number): ParsedSignal {
+  const parsed = parseSignal({ type: 'offer', sdp: `v=0\r\n${'m=audio 9 RTP/AVP 0\r\n'.repeat(mLines)}` });
+  if (!parsed) throw new Error('an offer is a signal');
+  return parsed;
+}
+
+/** How many of these are taken before there is a fault, and which. */
+function takenOf(offer: ParsedSignal, how: 'roomFault' | 'fault'): [number, string | undefined] {
+  const incoming = new Incoming();
+  for (let taken = 0; taken < 10_000; taken++) {
+    const fault = incoming[how](offer);
+    if (fault) return [taken, fault];
+  }
+  return [10_000, undefined];
+}
+
+test.each([
+  ['roomFault', 1, 9, 'It sends too many signals.'],
+  ['roomFault', 20, 3, 'It sends too many signals.'],
+  ['roomFault', 95, 1, 'It sends too many signals.'],
+  ['fault', 3, 333, 'It describes its media too often.'],
+  ['fault', 95, 10, 'It describes its media too often.'],
+  ['fault', 101, 0, 'The description has 101 m-lines; 100 is the most.'],
+] as const)('%s: of descriptions with %i m-lines it takes %i at once', (how, mLines, most, reason) => {
+  expect(takenOf(offerOf(mLines), how)).toEqual([most, reason]);
+});
+
+test('a peer that adds forty tracks one by one, with an offer for each, is not told to describe them too often', () => {
+  const incoming = new Incoming();
+  const faults = Array.from({ length: 40 }, (_, n) => incoming.fault(offerOf(n + 1)));
+  expect(faults.filter(Boolean)).toEqual([]);
+});
+
+test('what makes no sense counts, too, and what is no description does not on the channel', () => {
+  const incoming = new Incoming();
+  for (let n = 0; n < 250; n++) expect(incoming.roomFault(undefined)).toBeUndefined();
+  expect(incoming.roomFault(undefined)).toBe('It sends too many signals.');
+  for (let n = 0; n < 2_000; n++) expect(incoming.fault(parseSignal({ renegotiate: true }))).toBeUndefined();
+});
+
+test('what is worked off waits for the gate, then for what came before, until it starts over', async () => {
+  const incoming = new Incoming();
+  const order: string[] = [];
+  let open: (() => void) | undefined;
+  incoming.hold(
+    new Promise<void>((resolve) => {
+      open = resolve;
+    }),
+  );
+  const stuck = incoming.inTurn(() => {
+    order.push('first');
+    return new Promise<void>(() => undefined);
+  });
+  void stuck;
+  await Promise.resolve();
+  expect(order).toEqual([]);
+  open?.();
+  void incoming.inTurn(() => void order.push('behind what never ends'));
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(order).toEqual(['first']);
+  incoming.startOver();
+  await incoming.inTurn(() => void order.push('after'));
+  expect(order).toEqual(['first', 'after']);
+});
+
+test('before the gate opens the last description is kept, and of what follows it as much as may belong to it', async () => {
+  const incoming = new Incoming();
+  let open: (() => void) | undefined;
+  incoming.hold(
+    new Promise<void>((resolve) => {
+      open = resolve;
+    }),
+  );
+  const order: string[] = [];
+  const say = (what: string, isDescription = false): void =>
+    void incoming.inTurn(() => void order.push(what), isDescription);
+  for (let n = 0; n < 1_000; n++) {
+    say(`offer ${n}`, true);
+    say(`candidate of ${n}`);
+  }
+  for (let n = 0; n < 1_000; n++) say('candidate');
+  open?.();
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(order).toEqual(['offer 999', 'candidate of 999', ...Array(99).fill('candidate')]);
+  say('offer', true);
+  say('candidate');
+  say('another', true);
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(order.slice(-3)).toEqual(['offer', 'candidate', 'another']);
+});

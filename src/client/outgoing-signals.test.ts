@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Signal } from '../protocol/signal.ts';
+import { Outgoing } from './outgoing-signals.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** To a peer that never connects, and what has been sent. */
+function newOutgoing(): { outgoing: Outgoing; sent: Signal[] } {
+  const sent: Signal[] = [];
+  const outgoing = new Outgoing({
+    canSend: () => true,
+    isConnected: () => false,
+    needsAllAtOnce: () => false,
+    needsRepeats: () => true,
+    hasFailed: () => false,
+    send: (signal) => sent.push(signal),
+  });
+  return { outgoing, sent };
+}
+
+test('an offer is repeated until it has led to a connection, an answer only to an offer that comes again', () => {
+  const { outgoing, sent } = newOutgoing();
+  outgoing.describe({ type: 'answer', sdp: 'v=0' });
+  outgoing.schedule();
+  outgoing.repeat();
+  vi.advanceTimersByTime(60_000);
+  expect(sent).toHaveLength(1);
+  outgoing.sendAgain('answer');
+  expect(sent).toHaveLength(2);
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(60_000);
+  expect(sent.length).toBeGreaterThan(4);
+  outgoing.stop();
+});
+
+test('a peer that was stopped while it waited sends, and repeats, when it goes on', () => {
+  const { outgoing, sent } = newOutgoing();
+  outgoing.schedule();
+  outgoing.repeat();
+  outgoing.stop();
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  outgoing.repeat(false);
+  vi.advanceTimersByTime(100);
+  expect(sent).toHaveLength(1);
+  vi.advanceTimersByTime(2_000);
+  expect(sent).toHaveLength(2);
+  outgoing.stop();
+  vi.advanceTimersByTime(60_000);
+  expect(sent).toHaveLength(2);
+});
+
+test('an offer does not wait behind the end of the candidates before it', () => {
+  const sent: Signal[] = [];
+  const outgoing = new Outgoing({
+    canSend: () => true,
+    isConnected: () => true,
+    needsAllAtOnce: () => false,
+    needsRepeats: () => false,
+    hasFailed: () => false,
+    send: (signal) => sent.push(signal),
+  });
+  outgoing.addCandidate(null);
+  vi.advanceTimersByTime(10);
+  expect(sent).toEqual([]);
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(10);
+  expect(sent).toEqual([{ type: 'offer', sdp: 'v=0', candidates: [] }]);
+});

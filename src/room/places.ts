@@ -1,0 +1,68 @@
+/** Places that are held for members which have lost their connection: for whom, how long, and whose they are. */
+import { farewell, hasSent, introductions, leave, sweep } from './presence.ts';
+import { type Effect, type Limits, type Member, type Newcomer, type Place, pollersAt, type Roster } from './room.ts';
+import { isSameSecret } from './secret.ts';
+
+/**
+ * The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. But not
+ * for a member that has sent nothing at all, unless it `saysSo` that it is coming back: that is a page which went away
+ * while its socket opened, and nobody will come back from it.
+ */
+export function drop<M extends Member>(
+  member: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+  saysSo = false,
+): Effect<M>[] {
+  const { id, token, metadata, metadataLength, claims, maxPeers, offers, lastSeen } = member;
+  const until = lastSeen + limits.graceSeconds * 1000;
+  if (token === undefined || until <= now || !(saysSo || hasSent(member)))
+    return leave(member, 'timeout', roster, limits, now);
+  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, claims, maxPeers, offers, until }, member }];
+}
+
+/** Time has passed: members that have not come back to their places are gone. */
+export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+  const { living, effects } = sweep(roster.others(), limits, now);
+  return [...effects, ...freeLapsedPlaces(roster, living, now)];
+}
+
+/**
+ * Frees the places whose time is over, and tells the others that their members have left. Not where the member is back, and
+ * only its row was left over because it could not be deleted; nor where a poller has come under the id meanwhile.
+ */
+export function freeLapsedPlaces<M extends Member>(roster: Roster<M>, living: readonly M[], now: number): Effect<M>[] {
+  const lapsed = roster.places().filter(({ until }) => until <= now);
+  if (lapsed.length === 0) return [];
+  const polling = new Set(introductions(pollersAt(roster, now)).map(({ id }) => id));
+  return lapsed.flatMap((place): Effect<M>[] => [
+    { do: 'freePlace', place },
+    ...(polling.has(place.id) || roster.find(place.id) ? [] : [farewell(place.id, 'timeout', living, now)]),
+  ]);
+}
+
+/** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
+export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
+  return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
+}
+
+/** The place held for this id at `now`. */
+export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
+  const place = roster.places().find((each) => each.id === id && each.until > now);
+  return place && !roster.find(id) ? place : undefined;
+}
+
+/** Whether somebody who comes has shown that the place under its id, filled or held, is its own. */
+export function ownsPlace<M extends Member>(
+  newcomer: Pick<Newcomer, 'id' | 'token'>,
+  roster: Roster<M>,
+  now: number,
+): boolean {
+  return isOwnerOf(newcomer, roster.find(newcomer.id) ?? heldPlace(newcomer.id, roster, now));
+}
+
+/** Whether it has the resume token of the place. */
+export function isOwnerOf({ token }: Pick<Newcomer, 'token'>, place: Pick<Newcomer, 'token'> | undefined): boolean {
+  return place?.token !== undefined && isSameSecret(place.token, token);
+}

@@ -19,7 +19,8 @@ export function drop<M extends Member>(
   const until = lastSeen + limits.graceSeconds * 1000;
   if (token === undefined || until <= now || !(saysSo || hasSent(member)))
     return leave(member, 'timeout', roster, limits, now);
-  return [{ do: 'holdPlace', place: { id, token, metadata, metadataLength, claims, maxPeers, offers, until }, member }];
+  const place: Place = { id, token, metadata, metadataLength, claims, maxPeers, offers, until };
+  return [...sweep(roster.others(member), limits, now).effects, { do: 'holdPlace', place, member }];
 }
 
 /** Time has passed: members that have not come back to their places are gone. */

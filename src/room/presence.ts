@@ -54,6 +54,11 @@ export function sweep<M extends Member>(
   return { living, effects };
 }
 
+/** Puts out the members whose tokens have expired. Looks at all only if there is one; what the room is asked is decided after. */
+export function expire<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
+  return roster.firstExpiry() <= now ? sweep(roster.others(), limits, now).effects : [];
+}
+
 /** The close frame for a member whose time is over: it is a ghost, or its token has expired. */
 export function endOf(member: Member, limits: Limits, now: number): Close | undefined {
   if (isGhost(member, limits, now)) return SILENT;

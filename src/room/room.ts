@@ -125,6 +125,8 @@ export interface Roster<M extends Member> {
   others(than?: M): readonly M[];
   /** How many members there are, give or take what has changed within this very event. */
   count(): number;
+  /** When the first token of a member expires, in ms since the epoch; Infinity if none does. */
+  firstExpiry(): number;
   /** The places held, also those that have lapsed since anybody looked. */
   places(): readonly Place[];
   /** What pollers have posted, also what has lapsed. Not asked for what concerns members alone. */

@@ -15,6 +15,7 @@ export class SocketRoster implements Roster<SocketMember> {
   /** The runtime hands out the same object for a socket as long as the room is awake (workerd, 2026-11). */
   readonly #members = new WeakMap<WebSocket, SocketMember>();
   #count: number | undefined;
+  #firstExpiry: number | undefined;
 
   constructor(ctx: DurableObjectState, rows: Rows) {
     this.#ctx = ctx;
@@ -69,9 +70,14 @@ export class SocketRoster implements Roster<SocketMember> {
     return this.#count;
   }
 
+  firstExpiry(): number {
+    this.#firstExpiry ??= Math.min(...this.others().map(({ claims }) => claims?.until ?? Number.POSITIVE_INFINITY));
+    return this.#firstExpiry;
+  }
+
   /** A member has come or gone. */
   changed(): void {
-    this.#count = undefined;
+    this.#count = this.#firstExpiry = undefined;
   }
 
   #present(socket: WebSocket): SocketMember | undefined {

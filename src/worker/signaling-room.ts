@@ -17,7 +17,7 @@ import {
   poll,
   type Requester,
 } from '../room/polling.ts';
-import { expel, leave } from '../room/presence.ts';
+import { expel, expire, leave } from '../room/presence.ts';
 import { receive } from '../room/relay.ts';
 import { type Effect, type Limits, lengthOf, type Newcomer, type Place, type Posting, send } from '../room/room.ts';
 import { Alarm } from './alarm.ts';
@@ -144,6 +144,9 @@ export class SignalingRoom extends DurableObject<Settings> {
     // Its readyState does not tell: where the client closes, too, the last messages before that come in a closing state.
     if (sender.left) return;
     const now = Date.now();
+    // Where the server wants tokens each member has one: else no look at all of them, after each sleep, for nothing.
+    if (sender.claims) this.#apply(expire(this.#roster, this.#limits, now));
+    if (sender.left) return;
     sender.sawMessage(now);
     this.#apply(receive(frame, sender, this.#roster, this.#limits, now, makeKey));
   }
@@ -188,6 +191,7 @@ export class SignalingRoom extends DurableObject<Settings> {
   /** A poll of P2PCF's protocol that the Worker has read and found good. */
   poll(request: PollRequest, requester: Requester): PollResponse {
     const now = Date.now();
+    this.#apply(expire(this.#roster, this.#limits, now));
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
     const makeKey = (): string => crypto.randomUUID();
     return this.#answer(poll(request, requester, this.#roster, this.#limits, this.#pollRate, makeKey, now));

@@ -8,7 +8,7 @@ import { join } from '../../src/room/joining.ts';
 import { drop, lapse } from '../../src/room/places.ts';
 import { PollRate } from '../../src/room/poll-rate.ts';
 import { leaveByPoll, type PollOutcome, type PollResponse, poll } from '../../src/room/polling.ts';
-import { leave } from '../../src/room/presence.ts';
+import { expire, leave } from '../../src/room/presence.ts';
 import { receive } from '../../src/room/relay.ts';
 import {
   type Effect,
@@ -133,6 +133,10 @@ export class World implements Roster<TestMember> {
     return this.removed;
   }
 
+  firstExpiry(): number {
+    return Math.min(...this.members.map(({ claims }) => claims?.until ?? Number.POSITIVE_INFINITY));
+  }
+
   count(): number {
     return this.members.length;
   }
@@ -180,6 +184,8 @@ export class World implements Roster<TestMember> {
   }
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
+    this.apply(expire(this, limits, this.now));
+    if (!this.members.includes(sender)) return;
     sender.lastSeen = this.now;
     sender.speaks = true;
     const frame = typeof message === 'string' ? message : JSON.stringify(message);
@@ -204,6 +210,7 @@ export class World implements Roster<TestMember> {
 
   answer(request: PollRequest, limits = LIMITS, claims?: Partial<Claims>, address?: string): PollResponse {
     const requester = { claims: claims && claimsOf(claims), address };
+    this.apply(expire(this, limits, this.now));
     return this.#outcome(poll(request, requester, this, limits, this.rate, () => `key ${++this.#keys}`, this.now));
   }
 

@@ -41,7 +41,10 @@ test('the subject of a token is told by the room, also after it has slept', asyn
   await alice.close();
 });
 
-test('whose token has expired is put out when the room wakes for another reason, a resumed one too', async () => {
+test.each([
+  ['a broadcast', { type: 'broadcast', data: 1 }],
+  ['what concerns two others', { type: 'signal', targetId: 'carol', signal: 1 }],
+])('whose token has expired is put out when the room wakes for %s, a resumed one too', async (_what, message) => {
   const room = newRoom();
   const soon = { exp: Math.floor(Date.now() / 1000) + 60 };
   const resume = '0123456789abcdef0123456789abcdef0123';
@@ -56,7 +59,7 @@ test('whose token has expired is put out when the room wakes for another reason,
   expect(await carol.next()).toMatchObject({ peers: ['alice', 'bob'] });
   await sleep(room);
   pass(80);
-  await carol.send({ type: 'broadcast', data: 1 });
+  await carol.send(message);
   const expired = { code: 4401, reason: 'The token has expired' };
   expect([await again.closed, await bob.closed]).toMatchObject([expired, expired]);
   expect([await carol.next(), await carol.next()]).toMatchObject(

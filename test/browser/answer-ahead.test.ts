@@ -7,6 +7,7 @@ import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { connected, enter, heard, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let pages: PageServer;
@@ -31,11 +32,10 @@ async function newPage(url: string): Promise<Page> {
 }
 
 /**
- * Enters as `name`. All that the room sends passes through `change`, a function from its text to another or, if it is to
- * be lost, to undefined.
+ * The page notes when it publishes an offer. All that the room sends it passes through `change`, a function from its text
+ * to another or, if it is to be lost, to undefined.
  */
-async function join(room: string, name: string, options: object = {}, change = '(text) => text'): Promise<Page> {
-  const page = await newPage(pages.url);
+async function watchSocket(page: Page, change = '(text) => text'): Promise<void> {
   await page.evaluate(`{
     const Real = WebSocket, change = ${change};
     globalThis.WebSocket = class extends Real {
@@ -51,6 +51,12 @@ async function join(room: string, name: string, options: object = {}, change = '
       }
     };
   }`);
+}
+
+/** Enters as `name`. */
+async function join(room: string, name: string, options: object = {}, change?: string): Promise<Page> {
+  const page = await newPage(pages.url);
+  await watchSocket(page, change);
   await enter(page, server.url, room, name, options);
   return page;
 }
@@ -101,7 +107,7 @@ test('both begin at once, and go on as any two: media from both, an ICE restart,
     });
   const before = await ufrag(alice);
   await bob.evaluate(() => window.dispatchEvent(new Event('online')));
-  await expect.poll(() => ufrag(alice), { timeout: 60_000 }).not.toBe(before);
+  await expect.poll(() => ufrag(alice), WAIT).not.toBe(before);
   await bob.evaluate(() => window.room.broadcast(new Uint8Array(200_000)));
   await until(alice, true, () => window.got.some(({ length }) => length === 200_000));
   await bob.evaluate(() => window.room.destroy());
@@ -209,6 +215,7 @@ test.each([
   for (const name of ['Alice', 'Bobby', 'Carol']) {
     const page = await newPage(pages.url);
     entered.push(page);
+    await watchSocket(page);
     await page.evaluate(
       ([isAsked, verdict]) => {
         const Real = P2PCF;
@@ -230,6 +237,7 @@ test.each([
       [name === asked, verdict] as const,
     );
     await enter(page, server.url, room, name);
+    if (name === 'Alice') await published(page); // else Bobby's join finds no offer to answer
     const [alice, bob] = entered;
     if (name === 'Bobby' && alice && bob && verdict) {
       await expectTalk(alice, bob);

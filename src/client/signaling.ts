@@ -324,8 +324,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   get #join(): Join {
     const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
-    // The id the server made up is ours from then on.
-    const id = this.clientId ?? clientId;
+    // The id the server made up is ours from then on; never another in place of our own.
+    const id = clientId || this.clientId;
     return {
       roomId,
       ...(id && { clientId: id }),

@@ -462,6 +462,26 @@ test('what was said before a connection was lost, or before a page was loaded ag
   expect(alice.met).toEqual(['Bobby', 'Bobby']);
 });
 
+test('a member that the server calls by the id of another comes back under its own, and seals as itself', async () => {
+  await using stage = await startRoom();
+  const { middleman, join } = stage;
+  const room = newRoom();
+  const options = { key: P2PCF.newKey(), offersAhead: false };
+  const alice = await join('Alice', room, options);
+  middleman.meddle = ({ message, from }) =>
+    from === 'server' && message.type === 'peers' ? [{ ...message, yourId: alice.room.sessionId }] : [message];
+  const bob = await join('Bobby', room, options);
+  await Promise.all([has(alice.met, 'Bobby'), has(bob.met, 'Alice')]);
+  middleman.seen.length = 0;
+  middleman.drop();
+  const ids = [alice, bob].map(({ room }) => room.sessionId);
+  const joined = (): string[] =>
+    middleman.seen.flatMap((each) => (each.startsWith('/ws/') ? [/clientId=([^&]+)/.exec(each)?.[1] ?? ''] : []));
+  await vi.waitFor(() => expect(joined().length).toBeGreaterThanOrEqual(2), WAIT);
+  expect(joined().sort()).toEqual(ids.sort());
+  await vi.waitFor(() => expect([alice, bob].map(({ room }) => room.state)).toEqual(['open', 'open']), WAIT);
+});
+
 test("what a member says of itself is no other member's, and nobody changes it", async () => {
   await using stage = await startRoom();
   const { middleman, join } = stage;

@@ -208,6 +208,16 @@ test('an answer that comes with a join goes with whichever offer the room gave o
   expect(await bob.sealing.open(peers, 'bob', now)).not.toHaveProperty('answered'); // its offer was heard before
 });
 
+test('an answer that comes with a join, and that the server holds back, is not heard after what was said later', async () => {
+  const [alice, bob] = await room(['alice', 'bob']);
+  if (!alice || !bob) throw new Error('no members');
+  const brought = JSON.parse((await alice.sealing.answer('alice', '{"type":"answer","sdp":"v=0"}')) ?? '');
+  expect(await bob.sealing.open(await said(alice, signal('bob', OFFER)), 'bob', now)).toBeDefined();
+  const late: ServerMessage = { type: 'signal', fromId: 'alice', signal: { ...brought, attempt: 'a1' } };
+  expect(await bob.sealing.open(late, 'bob', now)).toBeUndefined();
+  expect(bob.refused).toEqual(['alice: Its message comes after a later one.']);
+});
+
 test('the app is asked whom it trusts, with a key and without, and told of whom it does not', async () => {
   const asked: Claimed[] = [];
   const told: string[] = [];

@@ -17,7 +17,7 @@ export class Sealing {
   readonly #onRefused: (id: string, reason: string) => void;
   /** How many messages we have sealed. It never starts again, not even under another id: others remember it. */
   #sealed = 0;
-  /** The last that was taken of each kind and sender: what has been heard is never heard again. */
+  /** The last that was taken of each way and sender: what has been heard is never heard again. */
   readonly #heard = new Map<string, number>();
   /** What the members say of themselves. */
   readonly #members = new Map<string, Claimed>();
@@ -218,7 +218,8 @@ export class Sealing {
   /** Takes what has been opened, once. */
   async #take(id: string, kind: Kind, opening: Opening | undefined): Promise<unknown> {
     const { content, n, attempt } = (await opening) ?? {};
-    if (n !== undefined) this.#count(`${kind} ${id}`, n);
+    // An answer comes with the join, before all that the joiner signals.
+    if (n !== undefined) this.#count(`${kind === 'answer' ? 'signal' : kind} ${id}`, n);
     return attempt === undefined ? content : { ...Object(content), attempt };
   }
 

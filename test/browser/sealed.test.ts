@@ -203,6 +203,57 @@ test.each(Object.keys(OF_AN_ANSWER))(
   },
 );
 
+/** Bob's answer to Alice `isGiven` to Carol, as one to the offer that she has published, and `isKept` for Alice, too. */
+test.each([
+  ['gives it to a third', true, false],
+  ['gives it to a third as well', true, true],
+  ['says that a third has got it', false, true],
+])(
+  'a server that has an answer that came with a join, and %s, connects nobody to the wrong one, and only delays',
+  async (_name, isGiven, isKept) => {
+    const [room, key] = [newRoom(), 'AAECAwQFBgcICQoLDA0ODw'];
+    const names = ['Alice', 'Carol', 'Bobby'];
+    const all = [await newPage('Chromium'), await newPage('Chromium'), await newPage('Chromium')];
+    const [alice, carol, bob] = all;
+    if (!alice || !carol || !bob) throw new Error('three are here');
+    const idOf = (page: TestPage): Promise<unknown> => inPage(page, () => window.room.sessionId);
+    const aheads = (): Sealed[] =>
+      middleman.seen.filter((text) => text.startsWith('{"type":"ahead"')).map((text) => Object(parse(text)['offer']));
+    await enterTold(alice, room, 'Alice', key);
+    await expect.poll(aheads, WAIT).toHaveLength(1);
+    await enterTold(carol, room, 'Carol', key);
+    for (const page of [alice, carol]) await connected(page, 1);
+    await expect.poll(aheads, WAIT).toHaveLength(3); // Carol has taken the first
+    const [alices, carols] = [await idOf(alice), await idOf(carol)];
+    const { attempt } = aheads().findLast(({ from }) => from === carols) ?? {};
+    const strayed: object[] = [];
+    let tellCarol: ((message: object) => void) | undefined;
+    middleman.meddle = ({ message, from, victim }) => {
+      const answer: Sealed = Object(message['signal']);
+      if (from !== 'server') return [message];
+      if (message.type === 'peers') return [isGiven ? message : { ...message, answered: carols }];
+      if (victim.id === carols && message.type === 'peer_join') {
+        tellCarol = victim.tell;
+        return [message, ...(isGiven ? strayed : [])];
+      }
+      if (victim.id !== alices || answer['kind'] !== 'answer') return [message];
+      strayed.push({ ...message, signal: { ...answer, attempt } });
+      if (isGiven) for (const each of strayed) tellCarol?.(each);
+      return isKept ? [message] : [];
+    };
+    await bob.evaluate(AWAIT_ANSWER);
+    await enterTold(bob, room, 'Bobby', key);
+    for (const page of all) await connected(page, 2);
+    expect(strayed).toHaveLength(1);
+    for (const [n, page] of all.entries()) await say(page, `from ${names[n]}`);
+    for (const [n, page] of all.entries()) {
+      for (const name of names) if (name !== names[n]) await heard(page, `from ${name}`);
+      const got = await inPage(page, () => window.got.filter(({ from, text }) => text !== `from ${from}`));
+      expect([got, await inPage(page, () => window.log.filter((line) => line.includes(': ')))]).toEqual([[], []]);
+    }
+  },
+);
+
 test.each(['Chromium', 'Firefox'])(
   'a device is known again by its identity, in %s; others are not trusted',
   async (browser) => {

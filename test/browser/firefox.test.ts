@@ -42,23 +42,29 @@ describe.each([
   ['Chromium', 'Firefox'],
 ])('%s, joined by %s', (...browsers) => {
   /** Alice is in the room when Bobby joins; both are connected. */
-  async function meet(options: { metadata?: unknown; offersAhead?: boolean } = {}): Promise<[TestPage, TestPage]> {
+  async function meet(resident: { offersAhead?: boolean } = {}, joiner = resident): Promise<[TestPage, TestPage]> {
     const room = newRoom();
-    const join = async (browser: string | undefined, name: string): Promise<TestPage> => {
+    const join = async (browser: string | undefined, name: string, options: object): Promise<TestPage> => {
       const page: TestPage =
         browser === 'Firefox' ? await openInFirefox(firefox, pages.url) : await openPage(chromium, pages.url);
       open.push(page);
       await enter(page, server.url, room, name, { metadata: { name }, ...options });
       return page;
     };
-    const alice = await join(browsers[0], 'Alice');
-    const bob = await join(browsers[1], 'Bobby');
+    const alice = await join(browsers[0], 'Alice', resident);
+    const bob = await join(browsers[1], 'Bobby', joiner);
     for (const page of [alice, bob]) await connected(page, 1);
     return [alice, bob];
   }
 
-  test.each([true, false])('two pages meet and talk, offers ahead: %s', async (offersAhead) => {
-    const [alice, bob] = await meet({ offersAhead });
+  test.each([
+    [true, true],
+    [true, false],
+    [false, true],
+    [false, false],
+  ])('two pages meet and talk, offers ahead: %s, of the joiner: %s', async (...offersAhead) => {
+    const [ofResident, ofJoiner] = offersAhead;
+    const [alice, bob] = await meet({ offersAhead: ofResident }, { offersAhead: ofJoiner });
     await say(alice, 'from Alice');
     await say(bob, 'from Bobby');
     await heard(alice, 'from Bobby');

@@ -35,10 +35,16 @@ describe.each([
     return page;
   }
 
-  test.each([true, false])('two pages of one name meet and talk, offers ahead: %s', async (offersAhead) => {
+  test.each([
+    [true, true],
+    [true, false],
+    [false, true],
+    [false, false],
+  ])('two pages of one name meet and talk, offers ahead: %s, of the joiner: %s', async (...offersAhead) => {
+    const [ofResident, ofJoiner] = offersAhead;
     const room = newRoom();
-    const alice = await join(room, 'MyUsername', { offersAhead, metadata: { color: 'red' } });
-    const bob = await join(room, 'MyUsername', { offersAhead, metadata: ['ö'] });
+    const alice = await join(room, 'MyUsername', { offersAhead: ofResident, metadata: { color: 'red' } });
+    const bob = await join(room, 'MyUsername', { offersAhead: ofJoiner, metadata: ['ö'] });
     for (const page of [alice, bob]) await connected(page, 1);
     await say(alice, 'from Alice');
     await say(bob, 'from Bob');

@@ -168,6 +168,17 @@ test('members without the key, or that poll, are not met; the others are', async
   ]);
 });
 
+test('nobody meets itself, though its server says so and reflects what it sealed', async () => {
+  const [alice] = await room(['alice']);
+  if (!alice) throw new Error('no member');
+  const itself = Object(await alice.join());
+  expect(await alice.sealing.open(itself, 'alice', now)).toBeUndefined();
+  const peers: ServerMessage = { type: 'peers', peers: ['alice'], yourId: '', metadata: { alice: itself.metadata } };
+  expect(await alice.sealing.open(peers, 'alice', now)).toMatchObject({ peers: [] });
+  expect(await alice.sealing.open(await said(alice, signal('alice', OFFER)), 'alice', now)).toBeUndefined();
+  expect(alice.refused).toEqual(['alice: It goes by our own id.', 'alice: It has not said who it is.']);
+});
+
 test('an offer ahead is for whoever joins, and nothing else is', async () => {
   const [alice, bob] = await room(['alice', 'bob']);
   if (!alice || !bob) throw new Error('no members');

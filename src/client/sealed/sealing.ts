@@ -91,7 +91,7 @@ export class Sealing {
         const opening = peers.map((id) => this.#decrypt(offers[id], { kind: 'ahead', from: id, to: '' }));
         await turn;
         this.#members.clear(); // some may have gone while we were away
-        const brought = await this.#each(peers, (id, n) => this.#meet(id, meeting[n], pollers.has(id)));
+        const brought = await this.#each(peers, (id, n) => this.#meet(id, me, meeting[n], pollers.has(id)));
         const offering = peers.filter((id) => id in brought && Object.hasOwn(offers, id));
         const opened = await this.#each(offering, (id) => this.#takeSignal(id, 'ahead', opening[peers.indexOf(id)]));
         return {
@@ -109,7 +109,7 @@ export class Sealing {
         const { clientId, polling } = message;
         const meeting = this.#decrypt(message.metadata, { kind: 'metadata', from: clientId, to: '' });
         await turn;
-        const brought = await this.#each([clientId], () => this.#meet(clientId, meeting, polling));
+        const brought = await this.#each([clientId], () => this.#meet(clientId, me, meeting, polling));
         return clientId in brought ? { ...message, metadata: brought[clientId] } : undefined;
       }
       case 'signal': {
@@ -177,7 +177,8 @@ export class Sealing {
   }
 
   /** Takes note of a member. Resolves to what it brought. */
-  async #meet(id: string, opening: Opening | undefined, polls = false): Promise<unknown> {
+  async #meet(id: string, me: string, opening: Opening | undefined, polls = false): Promise<unknown> {
+    if (id === me) throw new Untrusted('It goes by our own id.'); // what we have sealed would open
     if (polls && this.#keys) throw new Untrusted('It has no key: it polls.');
     const brought = (await opening)?.content;
     if (this.#members.size >= MAX_MEMBERS && !this.#members.has(id))

@@ -83,8 +83,9 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /** Calls the listeners in the order they were added. */
   override emit<Name extends keyof PeerEvents>(name: Name, ...args: PeerEvents[Name]): void {
+    const { destroyed } = this;
     this.#follower[name]?.(...args);
-    super.emit(name, ...args);
+    if (this.destroyed === destroyed) super.emit(name, ...args); // else it has been told that it is closed
   }
 
   /** The same as `client_id`. */

@@ -225,6 +225,8 @@ describe('a signal of ours', () => {
   const polling = { polls: true };
   test.each<[name: string, signaling: Signaling, way: ReturnType<typeof wayFor>]>([
     ['while we are connected', up, 'channel'],
+    ['while an offer of Firefox’s is out', { ...up, state: 'connecting' }, 'channel'],
+    ['while a restart of Firefox’s is out', { ...up, ...restarted, state: 'connecting' }, 'room'],
     ['before the channel is open', { ...up, ...unconnected }, 'room'],
     ['while ICE restarts', { ...up, ...restarted }, 'room'],
     ['when ICE is disconnected', { ...up, ...disconnected }, 'room'],

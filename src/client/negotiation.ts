@@ -81,8 +81,7 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
     if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
     // The answer does not fit: one of us has started over, and the other does not know it yet. So our connection is of no
     // use either, unless it lives. Or the answer comes twice: a client that is not the library answers an offer that is repeated once more, in other words.
-    const before = ours.theirSdp !== undefined ? { sdp: ours.theirSdp } : null;
-    const isRepeated = !isNew && before !== null && !restartsIce(before, { sdp });
+    const isRepeated = !isNew && ours.theirSdp !== undefined && !restartsIce({ sdp: ours.theirSdp }, { sdp });
     return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
@@ -120,8 +119,8 @@ function givesWay(ours: Situation): boolean {
  * `none` if it does not fit there.
  */
 export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Signaling): 'channel' | 'room' | 'none' {
-  // What is too large for the room has no other way, whether or not we have been told by now that ICE is connected.
-  const isChannelGood = fitsRoom ? !hasRestarted && state === 'connected' : state !== 'failed';
+  // Firefox (153) is `connecting` while an offer of its own is out. And what is too large for the room has no other way.
+  const isChannelGood = state !== 'failed' && !(fitsRoom && (hasRestarted || state === 'disconnected'));
   if (isConnected && (isChannelGood || polls)) return 'channel';
   return fitsRoom ? 'room' : 'none';
 }

@@ -417,7 +417,8 @@ export class Negotiator {
       message: (bytes) => peer.emit('data', bytes),
       progress: (...bytes) => peer.emit('progress', ...bytes),
       signal: (signal) => {
-        connection.hasRestarted = false; // the other finds the channel good enough
+        // The other finds the channel good enough. We do not while a restart of ours is out.
+        if (stateOf(connection.pc) === 'connected') connection.hasRestarted = false;
         const parsed = parseSignal(signal);
         const fault = this.#incoming.fault(parsed);
         if (fault) this.#exceed(fault);

@@ -146,8 +146,7 @@ export class SupervisedPeer extends Peer {
   }
 
   #followConnection(state: ReturnType<typeof stateOf>): void {
-    if (state === 'connected' && this.connected) this.#setState('connected');
-    if (state === 'disconnected' && this.connected) this.#setState('disconnected');
+    if (this.connected && (state === 'connected' || state === 'disconnected')) this.#setState(state);
     if (state !== 'failed') return;
     this.#setState('failed', this.negotiator.failureReason);
     this.negotiator.repair();

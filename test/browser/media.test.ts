@@ -299,6 +299,52 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(heard).toEqual(['track', 'close']);
   });
 
+  test('who leaves as a peer connects hears from it that it is closed, and nothing after that', async () => {
+    const heard = await inPage(page, async () => {
+      const { media } = window;
+      const heard: string[] = [];
+      await media.enter('Alice');
+      await media.enter('Bobby', (client) => {
+        client.on('peerstate', (_peer, state) => state === 'connected' && client.destroy());
+        client.on('peerjoin', (peer) =>
+          peer
+            .on('state', (state) => heard.push(state))
+            .on('connect', () => heard.push('connect'))
+            .on('close', () => heard.push('close')),
+        );
+      });
+      await media.until(() => heard.includes('close'));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return heard;
+    });
+    expect(heard).toEqual(['closed', 'close']);
+  });
+
+  test('what is shown and stopped once the two are connected costs the server nothing', async () => {
+    const byRoom = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      await media.until(() => [a, b].every(({ _pc }) => _pc.connectionState === 'connected'));
+      const byRoom: string[] = [];
+      const { send } = WebSocket.prototype;
+      WebSocket.prototype.send = function (data) {
+        if (String(data).startsWith('{"type":"signal"')) byRoom.push(String(data));
+        Reflect.apply(send, this, [data]);
+      };
+      for (let round = 1; round <= 3; round++) {
+        const streams = [media.stream('s', 'video'), media.stream('t', 'audio')] as const;
+        a.addStream(streams[0]);
+        await media.told('stream s', round);
+        a.addStream(streams[1]);
+        await media.told('stream t', round);
+        for (const stream of streams) a.removeStream(stream);
+        await media.until(() => media.receives(b) === 0 && a._pc.signalingState === 'stable');
+      }
+      return byRoom;
+    });
+    expect(byRoom).toEqual([]);
+  });
+
   test('what is not sent is removed without a word, and replaced with an error that says why', async () => {
     const errors = await inPage(page, async () => {
       const { a } = await window.media.meet();

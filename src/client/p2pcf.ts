@@ -142,13 +142,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#page.watch();
     clearTimeout(this.#returnTimer);
     this.#isWanted = true;
-    const started = this.#signaling.start();
+    const started = this.#signaling.start().then(() => this.#certificate.pending);
+    started.catch(() => undefined); // whoever waits for start() hears of it there
     if (!this.#settings.answersAhead)
-      this.#certificate.use(() => this.state !== 'closed' && this.#mesh.spare.prepare());
-    if (!this.#certificate.pending) return started;
-    const ready = started.then(() => this.#certificate.pending);
-    ready.catch(() => undefined); // whoever waits for start() hears of it there
-    return ready;
+      this.#certificate.use(() => this.state === 'connecting' && this.#mesh.spare.prepare());
+    return started;
   }
 
   /** Leaves the room and closes all connections. `start` may be called again. */

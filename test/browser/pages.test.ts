@@ -295,6 +295,22 @@ describe.each([
     expect(await bob.evaluate(() => window.log)).toEqual(['connect Alice']);
   });
 
+  test('to start a room that is open makes no connection', async () => {
+    const alice = await join(newRoom(), 'Alice', { offersAhead: false });
+    const made = await alice.evaluate(async () => {
+      let made = 0;
+      const { createOffer } = RTCPeerConnection.prototype;
+      RTCPeerConnection.prototype.createOffer = function () {
+        made++;
+        return Reflect.apply(createOffer, this, []);
+      };
+      await window.room.start();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return made;
+    });
+    expect(made).toBe(0);
+  });
+
   test('start and destroy, over and over, leave no connection, socket or timer', async () => {
     const page = await newPage(pages.url);
     await page.evaluate(() => {

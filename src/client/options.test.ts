@@ -84,6 +84,7 @@ describe('says which option cannot work, what was given, and how it should look'
     ],
     [{ rtcPeerConnectionOptions: { iceTransportPolicy: null } }, 'rtcPeerConnectionOptions.iceTransportPolicy is null'],
     [{ rtcPeerConnectionOptions: { iceCandidatePoolSize: 999 } }, 'iceCandidatePoolSize is 999: it must be a whole'],
+    [{ rtcPeerConnectionOptions: { iceServers: null } }, 'rtcPeerConnectionOptions.iceServers is null: it must be an'],
     [{ rtcPeerConnectionOptions: null }, 'rtcPeerConnectionOptions is null: it must be an object, or left out'],
     [{ rtcPeerConnectionOptions: 'relay' }, 'rtcPeerConnectionOptions is "relay"'],
     [{ wrtc: null }, 'wrtc is null: it must be an object, or left out'],

@@ -141,18 +141,14 @@ export function settingsOf(
   }
   checkIceServers('stunIceServers', stunIceServers);
   checkIceServers('turnIceServers', turnIceServers);
-  checkIceServers('rtcPeerConnectionOptions.iceServers', rtcPeerConnectionOptions.iceServers ?? []);
+  const { iceServers: ownIceServers = [], iceCandidatePoolSize } = rtcPeerConnectionOptions;
+  checkIceServers('rtcPeerConnectionOptions.iceServers', ownIceServers);
   for (const [policy, values] of Object.entries(POLICIES)) {
     const given = Reflect.get(rtcPeerConnectionOptions, policy);
     if (given !== undefined && !values.includes(given))
       throw fault(`rtcPeerConnectionOptions.${policy}`, given, values.join(' or '));
   }
-  checkWhole(
-    'rtcPeerConnectionOptions.iceCandidatePoolSize',
-    rtcPeerConnectionOptions.iceCandidatePoolSize ?? 0,
-    0,
-    255,
-  );
+  checkWhole('rtcPeerConnectionOptions.iceCandidatePoolSize', iceCandidatePoolSize ?? 0, 0, 255);
   checkWhole('maxConnections', maxConnections, offersAhead ? 2 : 1, 500); // with the spare connection
   if (identity !== undefined && !(identity && typeof identity === 'object' && 'expires' in identity))
     throw fault('identity', identity, 'what P2PCF.identity() resolves to');
@@ -185,10 +181,10 @@ export function settingsOf(
       roomId,
       metadata: { client_id: clientId, metadata },
       ahead: offersAhead,
-      ...(maxPeers !== undefined && { maxPeers }),
-      ...(options.WebSocket && { WebSocket: options.WebSocket }),
-      ...(options.token && { token: options.token }),
-      ...(options.pingEveryMs !== undefined && { pingEveryMs: options.pingEveryMs }),
+      maxPeers,
+      WebSocket: options.WebSocket,
+      token: options.token,
+      pingEveryMs: options.pingEveryMs,
     },
     offersAhead,
     answersAhead: offersAhead && !options.wrtc && !options.sdpTransform && !isRelayOnly,

@@ -164,6 +164,7 @@ test.each([
   [{ key: 'secret' }, /must be one of P2PCF\.newKey/],
   [{ key: '' }, /must be one of P2PCF\.newKey/],
   [{ password: '' }, /password is empty/],
+  [Object({ password: 1234 }), /password must be a string/],
   [{ key: randomKey(), password: 'both' }, /not both/],
 ])('%j cannot be a secret', async (secret, reason) => {
   await expect(Keys.of(secret, 'room')).rejects.toThrow(reason);

@@ -50,6 +50,7 @@ export class Keys {
         'The key must be one of P2PCF.newKey(). For words that people know there is the option password.',
       );
     if (key === undefined && !password) throw new Error('The password is empty.');
+    if (key === undefined && typeof password !== 'string') throw new Error('The password must be a string.');
     const secret = key === undefined ? await stretched(password ?? '', roomId) : fromBase64Url(key);
     const root = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits', 'deriveKey']);
     const bits = async (length: number, ...info: string[]): Promise<string> =>

@@ -133,7 +133,7 @@ export function settingsOf(
     wrtc = globalThis,
     identity,
   }: Partial<P2PCFOptions> = options ?? {};
-  joinUrl(workerUrl ?? '', { roomId, ...(maxPeers !== undefined && { maxPeers }) });
+  joinUrl(workerUrl ?? '', { roomId, maxPeers });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   if (metadata !== undefined) {
     if (!isJson(metadata)) throw fault('metadata', metadata, 'what JSON can say');

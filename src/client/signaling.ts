@@ -34,7 +34,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   state: SignalingState = 'closed';
   /**
    * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; or that we are
-   * `reconnecting` because the room has filled up meanwhile, or the option token fails.
+   * `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long.
    */
   reason: string | undefined;
   /** Our id in the room, once the room has answered. */
@@ -156,7 +156,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // server, nor of the app.
     await undefined;
     if (this.#entry !== entry) return;
-    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
+    const late = (reason: string): unknown => this.#entry === entry && this.#warn(reason);
+    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token, late)]);
     if (this.#entry !== entry || this.#socket) return;
     if (token instanceof Error) return this.#lost({ code: UNAVAILABLE, reason: '' }, token.message);
     try {
@@ -168,11 +169,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   #connect(token: string | undefined, answer: unknown): void {
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
-    const join = {
-      ...this.#join,
-      ...(token && { token }),
-      ...(answer !== undefined && { answer: JSON.stringify(answer) }),
-    };
+    const join = { ...this.#join, token, answer: JSON.stringify(answer) };
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
@@ -324,13 +321,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   get #join(): Join {
     const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
-    // The id the server made up is ours from then on; never another in place of our own.
-    const id = clientId || this.clientId;
     return {
       roomId,
-      ...(id && { clientId: id }),
-      ...(metadata !== undefined && { metadata: JSON.stringify(metadata) }),
-      ...(maxPeers !== undefined && { maxPeers }),
+      // The id the server made up is ours from then on; never another in place of our own.
+      clientId: clientId || this.clientId,
+      metadata: JSON.stringify(metadata),
+      maxPeers,
       resume: this.#resumeToken,
       // Whoever returns has its connections.
       ahead: ahead && this.state !== 'reconnecting',

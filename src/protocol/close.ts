@@ -84,11 +84,11 @@ export const TOO_LARGE: Close = { code: 1009, reason: 'Message too large' };
 /** The room cannot keep what it has to know of a member (RFC 6455 section 7.4.1). It may come back. */
 export const UNKEPT: Close = { code: 1011, reason: 'The room could not keep your state' };
 
+const FINAL = [DUPLICATE.code, FULL.code, TAKEN.code, UNAUTHORIZED, FORBIDDEN];
+
 /** Whether a client should stay away after this, because coming back could not help. */
 export function isFinal(close: Close): boolean {
-  const { code } = close;
-  if (code === UNAUTHORIZED || code === FORBIDDEN) return true;
-  return code === DUPLICATE.code || code === FULL.code || (code === TAKEN.code && heldFor(close) === undefined);
+  return FINAL.includes(close.code) && heldFor(close) === undefined;
 }
 
 /** Whether only a room, or this server in front of one, closes like that: other servers have other codes, or none. */

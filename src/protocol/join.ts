@@ -41,19 +41,19 @@ export const SUBPROTOCOL = 'p2pcf-ws';
 export interface Join {
   roomId: string;
   /** Our id, unique in the room. Without one the server makes it up. */
-  clientId?: string;
+  clientId?: string | undefined;
   /** What the others are told of us, as JSON. */
-  metadata?: string;
+  metadata?: string | undefined;
   /** RESUME_NEXT_TIME, or the token of the place we want back. */
   resume?: string;
   /** The app's word that we may come in: a room token (PROTOCOL.md). */
-  token?: string;
+  token?: string | undefined;
   /** Most peers that the room is to have, if we are the one to open it. */
-  maxPeers?: number;
+  maxPeers?: number | undefined;
   /** Hand me the offers that others have published ahead. */
   ahead?: boolean;
   /** An answer, as JSON, to whichever offer published ahead the room gives it. */
-  answer?: string;
+  answer?: string | undefined;
 }
 
 /** The description and the candidates that are known by then; or all of it sealed, for members with the key. */
@@ -113,13 +113,10 @@ export function joinUrl(workerUrl: string, { roomId, clientId, metadata = '', re
 
 /** The subprotocols to connect with: what of a join does not belong into a URL, or might not come through in one. */
 export function joinSubprotocols({ clientId, metadata, resume, token, answer }: Join): string[] {
+  const said = { clientId: clientId && PLAIN_ID.test(clientId) ? '' : clientId, metadata, resume, token, answer };
   return [
     SUBPROTOCOL,
-    ...(!clientId || PLAIN_ID.test(clientId) ? [] : [`${SUBPROTOCOL}.clientId.${toBase64Url(clientId)}`]),
-    ...(metadata === undefined ? [] : [`${SUBPROTOCOL}.metadata.${toBase64Url(metadata)}`]),
-    ...(resume === undefined ? [] : [`${SUBPROTOCOL}.resume.${toBase64Url(resume)}`]),
-    ...(token === undefined ? [] : [`${SUBPROTOCOL}.token.${toBase64Url(token)}`]),
-    ...(answer === undefined ? [] : [`${SUBPROTOCOL}.answer.${toBase64Url(answer)}`]),
+    ...Object.entries(said).flatMap(([name, value]) => (value ? [`${SUBPROTOCOL}.${name}.${toBase64Url(value)}`] : [])),
   ];
 }
 

@@ -149,3 +149,36 @@ test('a function that fails is named, once, and asked again', async () => {
   expect(warn.mock.calls).toEqual([[`P2PCF-WS: ${reason}`]]);
   warn.mockRestore();
 });
+
+test('a function that takes long is named, and waited for; not one of a start that was undone', async () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const roomId = newRoom();
+  const asked: ((token: string) => void)[] = [];
+  const token = (): Promise<string> => new Promise((resolve) => asked.push(resolve));
+  const [undone, late] = [1, 2].map(() => new SignalingClient({ workerUrl: server.url, roomId, token }));
+  if (!undone || !late) throw new Error('there are two');
+  const told: unknown[] = [];
+  for (const client of [undone, late]) client.on('state', (state, reason) => told.push([state, reason]));
+  const stopped = undone.start();
+  await vi.waitUntil(() => asked.length === 1, WAIT);
+  undone.stop();
+  await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+  const entered = undone.start();
+  await vi.waitUntil(() => asked.length === 2, WAIT);
+  asked[1]?.(await makeToken(roomId));
+  await entered;
+  told.length = 0;
+  const started = late.start();
+  const reason = 'The option token has not answered yet.';
+  await vi.waitUntil(() => late.reason === reason, WAIT);
+  asked[2]?.(await makeToken(roomId));
+  await started;
+  expect(told).toEqual([
+    ['connecting', undefined],
+    ['connecting', reason],
+    ['open', undefined],
+  ]);
+  expect([asked.length, undone.reason, warn.mock.calls]).toEqual([3, undefined, [[`P2PCF-WS: ${reason}`]]]);
+  for (const client of [undone, late]) client.stop();
+  warn.mockRestore();
+});

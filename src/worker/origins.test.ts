@@ -47,6 +47,8 @@ test.each([
   'https://',
   'https://*',
   'https://*.com',
+  'https://*.com.',
+  'https://*.192.0.2.1',
   'https://a.*.com',
   'https://*.*.com',
   'https://a.com/path',

@@ -9,6 +9,9 @@ type AllowedOrigin = { origin: string } | { scheme: string; below: string; port:
 
 const ORIGIN = /^(https?:)\/\/(\*\.)?([^/?#*@\\;]+)$/i;
 
+/** A name of two labels at least: neither `com`, be it written `com.`, nor an IPv4 address. */
+const HAS_SUBDOMAINS = /[^.]\.[^.\d]/;
+
 /**
  * The origins in ALLOWED_ORIGINS, apart by spaces or commas; undefined where there are none: then pages of any origin
  * may come. Throws SettingsError for what is no origin.
@@ -37,7 +40,7 @@ export function isAllowed(origin: string | null, allowed: readonly AllowedOrigin
 function parseAllowed(text: string): AllowedOrigin {
   const [, scheme, star, host] = ORIGIN.exec(text) ?? [];
   const url = host === undefined ? null : URL.parse(`${scheme}//${host}`);
-  if (!url || (star !== undefined && !url.hostname.includes('.'))) throw fault(text);
+  if (!url || (star !== undefined && !HAS_SUBDOMAINS.test(url.hostname))) throw fault(text);
   return star === undefined
     ? { origin: url.origin }
     : { scheme: url.protocol, below: `.${url.hostname}`, port: url.port };

@@ -3,9 +3,6 @@ import type { Limits } from '../room/room.ts';
 /** Least bytes of a secret: as many as HMAC with SHA-256 puts out (RFC 7518 section 3.2). */
 const MIN_SECRET_BYTES = 32;
 
-/** What documents have in the place of a secret: known to everybody, so it is refused. */
-const SAMPLE_SECRET = 'replace-me-with-the-output-of-openssl-rand-base64-32';
-
 /** What wrangler.toml sets under [vars]: `unknown`, because anyone may write anything there. */
 export interface Settings {
   MAX_PEERS_PER_ROOM?: unknown;
@@ -71,11 +68,17 @@ export function wholeNumber(settings: Settings, name: keyof Settings, least: num
 export function readSecret(name: string, secret: unknown): Uint8Array | undefined {
   if (isUnset(secret)) return undefined;
   const key = new TextEncoder().encode(typeof secret === 'string' ? secret : '');
-  if (key.length < MIN_SECRET_BYTES || secret === SAMPLE_SECRET)
+  const isKnown = isSample(secret);
+  if (key.length < MIN_SECRET_BYTES || isKnown)
     throw new SettingsError(
-      `The secret ${name} is ${secret === SAMPLE_SECRET ? 'the sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
+      `The secret ${name} is ${isKnown ? 'a sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
     );
   return key;
+}
+
+/** Whether it is what documents have in the place of a secret: known to everybody, so it is refused. */
+export function isSample(value: unknown): boolean {
+  return typeof value === 'string' && value.startsWith('replace-me');
 }
 
 export function isUnset(value: unknown): boolean {

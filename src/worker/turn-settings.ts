@@ -1,7 +1,7 @@
 /** Where ICE servers come from: the settings for it, checked. */
 import { type IceServer, isIceServers, isStun, isTurn, MAX_ICE_URLS } from '../protocol/ice-servers.ts';
 import { readOrigins } from './origins.ts';
-import { isUnset, type Settings, SettingsError, wholeNumber } from './settings.ts';
+import { isSample, isUnset, type Settings, SettingsError, wholeNumber } from './settings.ts';
 import { readTokenSettings } from './tokens.ts';
 
 export interface TurnSettings {
@@ -109,6 +109,6 @@ function text(settings: Settings, name: keyof Settings): string {
 }
 
 function refuseSample(name: keyof Settings, value: unknown): void {
-  if (typeof value === 'string' && value.startsWith('replace-me'))
+  if (isSample(value))
     throw new SettingsError(`The setting ${name} is a sample, which everybody knows. Set your own, or leave it empty.`);
 }

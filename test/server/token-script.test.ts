@@ -48,7 +48,7 @@ test('npm run token', async () => {
 test.each([
   [[], SECRET, /Name a room/],
   [['--room', 'lobby'], 'short', /The secret AUTH_SECRET is too short/],
-  [['--room', 'lobby'], 'replace-me-with-the-output-of-openssl-rand-base64-32', /is the sample/],
+  [['--room', 'lobby'], 'replace-me-with-the-output-of-openssl-rand-base64-32', /is a sample/],
   [['--room', 'lobby', '--ttl', '100000'], SECRET, /expires too far ahead/],
   [['--room', 'lobby', '--ttl', 'long'], SECRET, /--ttl is long/],
   [['--room', 'lobby', '--ttl', ''], SECRET, /--ttl is : it must/],

@@ -11,6 +11,7 @@ import { startFaultyProxy } from '../support/faults.ts';
 import { launchFirefox, openInFirefox } from '../support/firefox.ts';
 import { placeOf } from '../support/place.ts';
 import { inPage, type RoomPage } from '../support/room-page.ts';
+import { SECRET, signToken } from '../support/room-token.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
 
@@ -579,5 +580,25 @@ test.concurrent('where P2PCF cannot connect ours do, and hear why it does not', 
     expect(await old.evaluate(() => window.log.filter((entry) => entry.startsWith('connect')))).toEqual([]);
   } finally {
     await strict.close();
+  }
+});
+
+test.concurrent('where the server wants room tokens P2PCF has its own in its workerUrl', async ({ expect, open }) => {
+  const guarded = await startWorkerd({ vars: { AUTH_SECRET: SECRET } });
+  try {
+    const tokenOf = (sub: string): Promise<string> => signToken({ rooms: ['guarded'], sub });
+    const [alice, old, stranger] = [await open(), await open(), await open()];
+    await enter(alice, 'ours', 'guarded', 'Alice', { workerUrl: guarded.url, token: await tokenOf('alice') });
+    await enter(stranger, 'p2pcf', 'guarded', 'stranger', { workerUrl: guarded.url }).catch(() => undefined);
+    await enter(old, 'p2pcf', 'guarded', 'old name', { workerUrl: `${guarded.url}/?token=${await tokenOf('bob')}` });
+    await Promise.all([logged(alice, 'connect old name'), logged(old, 'connect Alice')]);
+    const verified = (): unknown[] => {
+      const { client } = window;
+      return client instanceof clients.ours ? Array.from(client.peers.values(), (peer) => peer.verified) : [];
+    };
+    expect(await alice.evaluate(verified)).toEqual([{ sub: 'bob' }]);
+    expect(await stranger.evaluate(() => window.log)).toEqual([]);
+  } finally {
+    await guarded.stop();
   }
 });

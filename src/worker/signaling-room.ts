@@ -199,7 +199,9 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /** A poller leaves. */
   leaveByPoll(request: LeaveRequest, requester: Requester): PollResponse {
-    return this.#answer(leaveByPoll(request, requester, this.#roster, this.#limits, this.#pollRate, Date.now()));
+    const now = Date.now();
+    this.#apply(expire(this.#roster, this.#limits, now));
+    return this.#answer(leaveByPoll(request, requester, this.#roster, this.#limits, this.#pollRate, now));
   }
 
   /** What is posted comes first: where it cannot be, the others hear nothing of it, and the poller does. */

@@ -216,6 +216,7 @@ export class World implements Roster<TestMember> {
 
   leaveByPoll(request: LeaveRequest, address?: string): PollResponse {
     const requester = { claims: undefined, address };
+    this.apply(expire(this, LIMITS, this.now));
     return this.#outcome(leaveByPoll(request, requester, this, LIMITS, this.rate, this.now));
   }
 

@@ -4,6 +4,7 @@ import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
+import { JSON_TYPE } from '../support/poller.ts';
 import { SECRET, signToken } from '../support/room-token.ts';
 import { pass } from '../support/within-room.ts';
 import { workerdWith } from '../support/workerd-place.ts';
@@ -19,6 +20,15 @@ const join = async (room: string, id: string, claims: Record<string, unknown> = 
 
 const sleep = (room: string): Promise<void> =>
   evictDurableObject(env.SIGNALING_ROOM.getByName(room), { webSockets: 'hibernate' });
+
+async function leaveByPoll(_client: Client, room: string): Promise<void> {
+  const { status } = await place.fetch(`/?token=${await makeToken()}`, {
+    method: 'POST',
+    headers: { ...JSON_TYPE, 'X-Worker-Method': 'DELETE' },
+    body: JSON.stringify({ r: room, k: 'a context', dk: 'a key' }),
+  });
+  expect(status).toBe(404);
+}
 
 test('the subject of a token is told by the room, also after it has slept', async () => {
   const room = newRoom();
@@ -41,10 +51,11 @@ test('the subject of a token is told by the room, also after it has slept', asyn
   await alice.close();
 });
 
-test.each([
-  ['a broadcast', { type: 'broadcast', data: 1 }],
-  ['what concerns two others', { type: 'signal', targetId: 'carol', signal: 1 }],
-])('whose token has expired is put out when the room wakes for %s, a resumed one too', async (_what, message) => {
+test.each<[string, wake: (carol: Client, room: string) => Promise<unknown>]>([
+  ['a broadcast', (carol) => carol.send({ type: 'broadcast', data: 1 })],
+  ['what concerns two others', (carol) => carol.send({ type: 'signal', targetId: 'carol', signal: 1 })],
+  ['a poller that leaves, and was not there', leaveByPoll],
+])('whose token has expired is put out when the room wakes for %s, a resumed one too', async (_what, wake) => {
   const room = newRoom();
   const soon = { exp: Math.floor(Date.now() / 1000) + 60 };
   const resume = '0123456789abcdef0123456789abcdef0123';
@@ -59,7 +70,7 @@ test.each([
   expect(await carol.next()).toMatchObject({ peers: ['alice', 'bob'] });
   await sleep(room);
   pass(80);
-  await carol.send(message);
+  await wake(carol, room);
   const expired = { code: 4401, reason: 'The token has expired' };
   expect([await again.closed, await bob.closed]).toMatchObject([expired, expired]);
   expect([await carol.next(), await carol.next()]).toMatchObject(

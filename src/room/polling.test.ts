@@ -290,6 +290,26 @@ test('a few that post as much as they can for somebody do not keep what others p
   expect(room.listen('bob', 'bob').pk).toContainEqual(JSON.parse(offer.json));
 });
 
+test('what others have posted for a poller is measured once, and no more of it than it is brought', () => {
+  const room = new Pollers();
+  room.limits = { ...room.limits, maxPeers: 128 };
+  for (let n = 0; n < 30; n++) room.post(`m${n}`, `m${n}`, { packages: [packed('bob', `m${n}`, 'x'.repeat(63_000))] });
+  let measured = 0;
+  const text: { charCodeAt: (this: string, at: number) => number } = String.prototype;
+  const { charCodeAt } = text;
+  text.charCodeAt = function (at) {
+    measured++;
+    return charCodeAt.call(this, at);
+  };
+  try {
+    expect(room.listen('bob', 'bob').pk).toHaveLength(8);
+  } finally {
+    text.charCodeAt = charCodeAt;
+  }
+  expect(measured).toBeGreaterThan(8 * 63_000);
+  expect(measured).toBeLessThan(10 * 64_000);
+});
+
 test('a few that post as much as they can keep nobody out that posts its share', () => {
   const room = new Pollers();
   room.limits = { ...room.limits, maxPeers: 128 };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type ParsedSignal, parseSignal } from '../protocol/signal.ts';
 import { Incoming } from './incoming-signals.ts';
+import { newStrangersAllowance } from './limits.ts';
 
 // An allowance grows with the time that a busy machine takes.
 beforeEach(() => {
@@ -17,24 +18,33 @@ function offerOf(mLines: number): ParsedSignal {
 }
 
 /** How many of these are taken before there is a fault, and which. */
-function takenOf(offer: ParsedSignal, how: 'roomFault' | 'fault'): [number, string | undefined] {
+function takenOf(offer: ParsedSignal, isByRoom: boolean): [number, string | undefined] {
   const incoming = new Incoming();
   for (let taken = 0; taken < 10_000; taken++) {
-    const fault = incoming[how](offer);
+    const fault = incoming.fault(offer, isByRoom);
     if (fault) return [taken, fault];
   }
   return [10_000, undefined];
 }
 
 test.each([
-  ['roomFault', 1, 9, 'It sends too many signals.'],
-  ['roomFault', 20, 3, 'It sends too many signals.'],
-  ['roomFault', 95, 1, 'It sends too many signals.'],
-  ['fault', 3, 333, 'It describes its media too often.'],
-  ['fault', 95, 10, 'It describes its media too often.'],
-  ['fault', 101, 0, 'The description has 101 m-lines; 100 is the most.'],
-] as const)('%s: of descriptions with %i m-lines it takes %i at once', (how, mLines, most, reason) => {
-  expect(takenOf(offerOf(mLines), how)).toEqual([most, reason]);
+  ['room', 1, 9, 'It sends too many signals.'],
+  ['room', 20, 3, 'It sends too many signals.'],
+  ['room', 95, 1, 'It sends too many signals.'],
+  ['channel', 3, 333, 'Too much media is described.'],
+  ['channel', 95, 10, 'Too much media is described.'],
+  ['channel', 101, 0, 'The description has 101 m-lines; 100 is the most.'],
+] as const)('by the %s, of descriptions with %i m-lines it takes %i at once', (way, mLines, most, reason) => {
+  expect(takenOf(offerOf(mLines), way === 'room')).toEqual([most, reason]);
+});
+
+test('sixty strangers together describe four hundred m-lines, and whoever has a camera and a microphone goes on', () => {
+  const strangers = newStrangersAllowance();
+  const faults = Array.from({ length: 60 }, () => new Incoming().fault(offerOf(95), true, strangers));
+  expect(faults.filter((fault) => fault === undefined)).toHaveLength(4);
+  expect(new Set(faults.slice(4))).toEqual(new Set(['Too much media is described.']));
+  expect(new Incoming().fault(offerOf(3), true, strangers)).toBeUndefined();
+  expect(new Incoming().fault(offerOf(40), true)).toBeUndefined(); // of one that is connected
 });
 
 test('a peer that adds forty tracks one by one, with an offer for each, is not told to describe them too often', () => {
@@ -45,8 +55,8 @@ test('a peer that adds forty tracks one by one, with an offer for each, is not t
 
 test('what makes no sense counts, too, and what is no description does not on the channel', () => {
   const incoming = new Incoming();
-  for (let n = 0; n < 250; n++) expect(incoming.roomFault(undefined)).toBeUndefined();
-  expect(incoming.roomFault(undefined)).toBe('It sends too many signals.');
+  for (let n = 0; n < 250; n++) expect(incoming.fault(undefined, true)).toBeUndefined();
+  expect(incoming.fault(undefined, true)).toBe('It sends too many signals.');
   for (let n = 0; n < 2_000; n++) expect(incoming.fault(parseSignal({ renegotiate: true }))).toBeUndefined();
 });
 

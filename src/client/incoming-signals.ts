@@ -1,7 +1,9 @@
 /** The other's signals on their way to us: how many, how large, and in which order. */
 import type { ParsedSignal } from '../protocol/signal.ts';
 import {
+  type Allowance,
   attemptFault,
+  FREE_M_LINES,
   MAX_CANDIDATES,
   mLinesIn,
   newMLineAllowance,
@@ -35,21 +37,18 @@ export class Incoming {
     gate.then(release, release);
   }
 
-  /** What is wrong with a signal that came by the room, as a sentence. One that makes no sense counts, too. */
-  roomFault(signal: ParsedSignal | undefined): string | undefined {
-    const fault = shapeFault(signal);
-    const mLines = fault ? 0 : mLinesOf(signal);
-    const count = signal?.description && !fault ? signalsOfDescription(mLines) : 1;
-    return this.#allowance.take(count) ? (fault ?? this.#workFault(mLines)) : 'It sends too many signals.';
-  }
-
-  /** What is wrong with a signal that came by the channel, which counts what comes. */
-  fault(signal: ParsedSignal | undefined): string | undefined {
-    return shapeFault(signal) ?? this.#workFault(mLinesOf(signal));
-  }
-
-  #workFault(mLines: number): string | undefined {
-    return this.#mLineAllowance.take(mLines) ? undefined : 'It describes its media too often.';
+  /**
+   * What is wrong with a signal, as a sentence. The channel counts by itself what comes; what comes by the room counts here,
+   * even if it makes no sense. `strangers`: the m-lines of all who are not connected, if the other is one of them.
+   */
+  fault(signal: ParsedSignal | undefined, isByRoom = false, strangers?: Allowance): string | undefined {
+    const { description, attempt } = signal ?? {};
+    const fault = attemptFault(attempt) ?? (description && sizeFault(description.sdp));
+    const mLines = description && !fault ? mLinesIn(description.sdp) : 0;
+    const count = description && !fault ? signalsOfDescription(mLines) : 1;
+    if (isByRoom && !this.#allowance.take(count)) return 'It sends too many signals.';
+    const mayDescribe = strangers?.take(Math.max(0, mLines - FREE_M_LINES)) ?? this.#mLineAllowance.take(mLines);
+    return fault ?? (mayDescribe ? undefined : 'Too much media is described.');
   }
 
   /**
@@ -72,12 +71,4 @@ export class Incoming {
   startOver(): void {
     this.#last = Promise.resolve();
   }
-}
-
-function shapeFault(signal: ParsedSignal | undefined): string | undefined {
-  return attemptFault(signal?.attempt) ?? (signal?.description && sizeFault(signal.description.sdp));
-}
-
-function mLinesOf(signal: ParsedSignal | undefined): number {
-  return signal?.description ? mLinesIn(signal.description.sdp) : 0;
 }

@@ -56,7 +56,7 @@ test.each(['a= msid:s t', 'a=\tmsid:s t', 'a=:msid:s t', 'a=MSID:s t', 'A=msid:s
 
 test('a description has no line that is longer than any of a browser', () => {
   expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_300)}\r\n`)).toBeUndefined();
-  expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_400)}\r\n`)).toBe('The description has too long a line.');
+  expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_400)}\r\n`)).toContain('no browser writes');
 });
 
 test('twenty cameras and more are no fault, and count for little more than their m-lines', () => {
@@ -67,7 +67,7 @@ test('twenty cameras and more are no fault, and count for little more than their
 
 test('what is repeated in each answer is no longer than browsers and the library have it', () => {
   expect(sizeFault(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=mid:${'m'.repeat(64)}\r\n`)).toBeUndefined();
-  expect(sizeFault(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=mid:${'m'.repeat(66)}\r\n`)).toContain('too long a name');
+  expect(sizeFault(`v=0\r\nm=audio 9 RTP/AVP 0\r\na=mid:${'m'.repeat(66)}\r\n`)).toContain('no browser writes');
   expect([attemptFault(undefined), attemptFault('a'.repeat(128))]).toEqual([undefined, undefined]);
   expect(attemptFault('a'.repeat(129))).toContain('too long');
 });

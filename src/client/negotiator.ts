@@ -200,9 +200,10 @@ export class Negotiator {
   receive(signal: unknown): void {
     if (this.#isWaiting) return;
     const parsed = parseSignal(signal);
-    const fault = this.#incoming.roomFault(parsed);
+    const strangers = this.#peer.connected ? undefined : this.#settings.strangers;
+    const fault = this.#incoming.fault(parsed, true, strangers);
     if (!fault) this.#receive(parsed, signal);
-    else if (!this.#peer.connected) this.#listener.failed(fault);
+    else if (strangers) this.#listener.failed(fault);
   }
 
   /** The room can be heard again, and what was sent meanwhile is lost: sends it again if there is no connection. */

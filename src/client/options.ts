@@ -3,7 +3,7 @@ import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { Admit } from './admission.ts';
 import type { OurIceServers } from './ice-servers.ts';
-import { newRoomAllowance } from './limits.ts';
+import { newRoomAllowance, newStrangersAllowance } from './limits.ts';
 import { checkIceServers, fault } from './option-faults.ts';
 import type { ConnectionSettings, WebRTC } from './peer-connection.ts';
 import type { RoomToken } from './room-token.ts';
@@ -175,6 +175,7 @@ export function settingsOf(
       RTCPeerConnection,
       sdpTransform,
       allowance: newRoomAllowance(maxConnections),
+      strangers: newStrangersAllowance(),
     },
     signaling: {
       workerUrl: workerUrl ?? '',

@@ -37,6 +37,8 @@ export interface ConnectionSettings extends WebRTC {
   sdpTransform: (sdp: string) => string;
   /** How many may be made. */
   allowance: Allowance;
+  /** How many m-lines those may describe that are not connected. */
+  strangers: Allowance;
 }
 
 /** What a connection tells of itself, until it is closed. */

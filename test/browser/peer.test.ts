@@ -7,9 +7,9 @@ let pages: PageServer;
 let browser: Browser;
 let page: Page;
 beforeAll(async () => {
-  const globals = `import { newConnectionAllowance, newRoomAllowance } from './src/client/limits.ts';
+  const globals = `import { newConnectionAllowance, newRoomAllowance, newStrangersAllowance } from './src/client/limits.ts';
     import { SupervisedPeer } from './src/client/supervised-peer.ts';
-    Object.assign(globalThis, { newConnectionAllowance, newRoomAllowance, SupervisedPeer });`;
+    Object.assign(globalThis, { newConnectionAllowance, newRoomAllowance, newStrangersAllowance, SupervisedPeer });`;
   [pages, browser] = await Promise.all([servePage(globals), launchChromium()]);
 });
 afterAll(async () => {
@@ -25,6 +25,7 @@ beforeEach(async () => {
         proprietaryConstraints: undefined,
         sdpTransform: (sdp) => sdp,
         allowance: newRoomAllowance(100),
+        strangers: newStrangersAllowance(),
         ...settings,
       });
       peer.introduce({
@@ -57,6 +58,7 @@ async function introduce(isPolite: boolean): Promise<void> {
         proprietaryConstraints: undefined,
         sdpTransform: (sdp: string) => sdp,
         allowance: newRoomAllowance(100),
+        strangers: newStrangersAllowance(),
       });
     const pair: Pair = { a: make('a'), b: make('b'), make, signals: 0, lost: '', introduce: () => undefined };
     pair.introduce = (peer, id, other, isPolite) =>

@@ -4,6 +4,7 @@ declare const P2PCF: typeof import('../../src/client/index.ts').P2PCF;
 declare const SignalingClient: typeof import('../../src/client/signaling.ts').SignalingClient;
 declare const SupervisedPeer: typeof import('../../src/client/supervised-peer.ts').SupervisedPeer;
 declare const newRoomAllowance: typeof import('../../src/client/limits.ts').newRoomAllowance;
+declare const newStrangersAllowance: typeof import('../../src/client/limits.ts').newStrangersAllowance;
 declare const newConnectionAllowance: typeof import('../../src/client/limits.ts').newConnectionAllowance;
 /** Two peers of one page, in peer.test.ts. */
 interface Pair {

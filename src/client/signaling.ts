@@ -24,6 +24,9 @@ const GOOD_AFTER_MS = 10_000;
 /** Our own name for an attempt without a token: try again later (as in RFC 6455's registry of close codes). */
 const UNAVAILABLE = 1013;
 
+/** A token that has not come by then, in ms, is told of: the app may have forgotten to give it, or waits for its user. */
+const TOKEN_LATE_AFTER_MS = 5_000;
+
 /** Most messages that wait for a connection, as many as the server takes at once; the oldest go first when there are more. */
 const MAX_WAITING = 500;
 
@@ -57,6 +60,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   #openedAt = 0;
   #lostAt = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #tokenTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Throws Error for an address, room id, client id, number of peers or metadata that cannot work. */
   constructor(options: SignalingOptions) {
@@ -148,6 +152,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   async #enter(prepare?: SignalingOptions['prepare']): Promise<void> {
+    clearTimeout(this.#tokenTimer);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     const entry = {};
@@ -156,9 +161,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // server, nor of the app.
     await undefined;
     if (this.#entry !== entry) return;
-    const late = (reason: string): unknown => this.#entry === entry && this.#warn(reason);
-    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token, late)]);
+    if (typeof this.#options.token === 'function')
+      this.#tokenTimer = setTimeout(() => this.#warn('The option token has not answered yet.'), TOKEN_LATE_AFTER_MS);
+    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
+    clearTimeout(this.#tokenTimer);
     if (token instanceof Error) return this.#lost({ code: UNAVAILABLE, reason: '' }, token.message);
     try {
       this.#connect(token, answer);
@@ -298,6 +305,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#entry = undefined;
     this.#leaveSocket();
     this.#listen('removeEventListener');
+    clearTimeout(this.#tokenTimer);
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#waiting = [];

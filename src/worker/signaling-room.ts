@@ -82,10 +82,7 @@ export class SignalingRoom extends DurableObject<Settings> {
     const countOpen = (): number => (address === undefined ? 0 : this.#roster.countFrom(address));
     const place = ownsPlace({ id: clientId, token }, this.#roster, now) ? clientId : undefined;
     const waitMs = this.#joinRate.join(address, countOpen, place, now);
-    if (waitMs > 0) {
-      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
-      return tooManyJoins(waitMs);
-    }
+    if (waitMs > 0) return this.#refuseJoin(waitMs, now);
     const newcomer: Newcomer = {
       id: clientId,
       token,
@@ -104,10 +101,7 @@ export class SignalingRoom extends DurableObject<Settings> {
     const welcome = send<SocketMember>({ ...admission.welcome, ...given });
     const isBack = admission.welcome.resumed === true;
     const toldWaitMs = this.#joinRate.told(welcome.text.length + lengthOf(admission.effects), isBack, now);
-    if (toldWaitMs > 0) {
-      this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
-      return tooManyJoins(toldWaitMs);
-    }
+    if (toldWaitMs > 0) return this.#refuseJoin(toldWaitMs, now);
     this.#log(joinEntry(Math.random()));
     const { 0: client, 1: server } = new WebSocketPair();
     // The id as a tag makes a signal's target one look-up. Tags are fixed here, 256 bytes each at most (2026-11).
@@ -117,6 +111,13 @@ export class SignalingRoom extends DurableObject<Settings> {
     if (joiner.introduce(brought, isBack, now)) this.#welcome(joiner, admission, { ...welcome, to: [joiner] }, given);
     else this.#close(joiner, UNKEPT);
     return accepted(request, client);
+  }
+
+  #refuseJoin(waitMs: number, now: number): Response {
+    this.#apply(expire(this.#roster, this.#limits, now));
+    this.#log({ event: 'flood', code: 429, reason: 'Too many joins' });
+    const seconds = Math.ceil(waitMs / 1000);
+    return sentence(429, `Too many joins: come back in ${seconds} s.`, { 'Retry-After': String(seconds) });
   }
 
   /** Whatever goes wrong, the joiner is in the room and the others know it, or it is not and they hear that it left. */
@@ -327,11 +328,6 @@ export class SignalingRoom extends DurableObject<Settings> {
 /** Whether the first, which is stored, is of the poller that posts the second, and of nobody who was there before it. */
 function isOfSamePoller({ contextId, entry, isName }: Posting, posting: Posting): boolean {
   return !isName && contextId === posting.contextId && entry.sessionId === posting.entry.sessionId;
-}
-
-function tooManyJoins(waitMs: number): Response {
-  const seconds = Math.ceil(waitMs / 1000);
-  return sentence(429, `Too many joins: come back in ${seconds} s.`, { 'Retry-After': String(seconds) });
 }
 
 /** 122 random bits. */

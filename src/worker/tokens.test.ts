@@ -61,6 +61,7 @@ test.each([
   [{ rooms: [], prefix: 'team-' }, 'my-team-10', false],
   [{ rooms: [], prefix: 'team-*' }, 'team-10', false],
   [{ rooms: [], prefix: '' }, 'lobby', false],
+  [{ rooms: [], prefix: '\ud83d' }, '\u{1f600}', false], // half of it
   [{ rooms: [], prefix: ['l'] }, 'lobby', false],
 ])('with %j the room %s is open: %s', async (claims, room, isOpen) => {
   expect(await verify(await make({ claims }), room)).toEqual(

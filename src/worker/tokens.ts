@@ -124,7 +124,7 @@ async function verdictOn(payload: JWTPayload, roomId: string, latest: number, to
   const { exp = 0, sub, rooms, prefix, max, host } = payload;
   if (exp > latest) return { refusal: unauthorized('The token expires too far ahead') };
   const isListed = Array.isArray(rooms) && rooms.includes(roomId);
-  const isBelow = typeof prefix === 'string' && prefix !== '' && roomId.startsWith(prefix);
+  const isBelow = typeof prefix === 'string' && prefix !== '' && prefix.isWellFormed() && roomId.startsWith(prefix);
   if (!isListed && !isBelow) return { refusal: forbidden('The token is not for this room') };
   if (sub !== undefined && !isSubject(sub)) return { refusal: unauthorized('The token is not good: its sub') };
   if (max !== undefined && !(typeof max === 'number' && Number.isInteger(max) && max > 0))

@@ -1,4 +1,4 @@
-/** Who may import whom in src/, types included: CONTRIBUTING.md, "Where things go". */
+/** Who may import whom in src/, types included: CONTRIBUTING.md, "Which file decides what". */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -68,7 +68,7 @@ export const MAX_MEMBERS = 1_000;
 export const newMemberAllowance = (): Allowance => new Allowance(MAX_MEMBERS, 50);
 
 /** Longest metadata of a member that is kept, in characters of JSON: four times what a server takes, grown as 1e20 does. */
-export const MAX_METADATA_LENGTH = 16_384;
+export const MAX_MEMBER_METADATA_LENGTH = 16_384;
 
 /** Lists of ICE servers from the room: all connections are told of each. */
 export const newIceServersAllowance = (): Allowance => new Allowance(5, 10_000);

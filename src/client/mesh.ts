@@ -3,7 +3,7 @@ import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
-import { ENVELOPE_BYTES, MAX_MEMBERS, MAX_METADATA_LENGTH, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { ENVELOPE_BYTES, MAX_MEMBER_METADATA_LENGTH, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
 import { type Member, Members, meetingDelay } from './members.ts';
 import type { RoomSettings } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
@@ -343,7 +343,7 @@ function isLive(peer: Peer | undefined): boolean {
 /** What a member has brought, unless that is too long to be kept, or nested too deeply to be written. */
 function keepable(metadata: unknown): unknown {
   try {
-    return (JSON.stringify(metadata)?.length ?? 0) <= MAX_METADATA_LENGTH ? metadata : undefined;
+    return (JSON.stringify(metadata)?.length ?? 0) <= MAX_MEMBER_METADATA_LENGTH ? metadata : undefined;
   } catch {
     return undefined; // a RangeError
   }

@@ -2,7 +2,7 @@
 import { serverUrl } from '../protocol/join.ts';
 
 /** How long the server may take to answer, in ms. */
-const ANSWER_WITHIN_MS = 10_000;
+const PROBE_ANSWERED_WITHIN_MS = 10_000;
 
 /** Longest sentence of the server's that is quoted, in UTF-16 units. */
 const MAX_QUOTED = 300;
@@ -35,7 +35,7 @@ async function ask(
   options: RequestInit,
 ): Promise<{ status: number; isRedirected: boolean; at: string; text: string }> {
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), ANSWER_WITHIN_MS);
+  const timer = setTimeout(() => controller.abort(), PROBE_ANSWERED_WITHIN_MS);
   try {
     const response = await fetch(url, { ...options, signal: controller.signal });
     const { status, redirected: isRedirected, url: at } = response;

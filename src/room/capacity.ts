@@ -8,7 +8,7 @@ import type { Bearer } from './token-claims.ts';
  * Most metadata in one room, in characters of JSON in ASCII: every joiner is sent all of it, and every member holds it.
  * 128 peers with the 2,048 bytes that the library promises an app fit in.
  */
-const MAX_METADATA_LENGTH = 256 * 1024;
+const MAX_ROOM_METADATA_LENGTH = 256 * 1024;
 
 /** How long after its join a member that has neither pinged nor sent anything may be put out of a full room, in ms. */
 const MUTE_AFTER_MS = 60_000;
@@ -47,7 +47,7 @@ export function makeWay<M extends Member>(
   let metadataLength = [...others, ...away].reduce((sum, each) => sum + each.metadataLength, newcomer.metadataLength);
   const fullness = (): Close | undefined => {
     if (peers >= capacity) return fullAt(capacity);
-    return metadataLength > MAX_METADATA_LENGTH ? FULL : undefined;
+    return metadataLength > MAX_ROOM_METADATA_LENGTH ? FULL : undefined;
   };
   const mutes: M[] = [];
   for (const mute of others.filter((member) => isMute(member, now))) {

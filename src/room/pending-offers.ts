@@ -31,10 +31,10 @@ import {
 const HOLD_BACK_MS = 1_000;
 
 /** Most candidates of one offer that are passed on; a browser with many networks has some thirty. */
-const MAX_CANDIDATES = 64;
+const MAX_KEPT_CANDIDATES = 64;
 
 /** Longest that they may be together, in characters: they are kept in the attachment of their socket. */
-const MAX_CANDIDATES_LENGTH = 4096;
+const MAX_KEPT_CANDIDATES_LENGTH = 4096;
 
 /** Most offers to pollers that are kept for one socket, the latest. */
 const MAX_OFFERS = 32;
@@ -175,9 +175,9 @@ function extended(pending: PendingOffer, added: readonly IceCandidate[]): Readin
   for (const { candidate } of added) {
     if (!isCandidate(candidate) || lines.has(candidate)) continue;
     length += candidate.length;
-    if (length <= MAX_CANDIDATES_LENGTH) lines.add(candidate);
+    if (length <= MAX_KEPT_CANDIDATES_LENGTH) lines.add(candidate);
   }
-  const candidates = [...lines].slice(0, MAX_CANDIDATES);
+  const candidates = [...lines].slice(0, MAX_KEPT_CANDIDATES);
   // An empty candidate is the end of them; null, which some send for that, parseSignal does not take for it.
   const isComplete = pending.isComplete || added.some(({ candidate }) => candidate === '');
   const isUnchanged = candidates.length === pending.candidates.length && isComplete === pending.isComplete;

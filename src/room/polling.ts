@@ -173,19 +173,12 @@ export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits
   const due = postings.filter(({ expiresAt }) => expiresAt <= now);
   if (due.length === 0) return [];
   const lapsed = due.filter(({ isName }) => !isName);
-  const names = [
-    ...postings.filter(({ isName, expiresAt }) => isName && expiresAt > now),
-    ...lapsed.map(nameOf),
-  ].filter(({ expiresAt }) => expiresAt > now);
+  const names = lapsed.map(nameOf).filter(({ expiresAt }) => expiresAt > now);
   const kept = new Set(names.map(({ contextId }) => contextId));
   const pollers = pollersAt(roster, now);
   return [
-    ...names
-      .filter((name) => kept.has(name.contextId) && !postings.includes(name))
-      .map((posting) => ({ do: 'keepPosting', posting }) as const),
-    ...postings
-      .filter((posting) => !pollers.includes(posting) && !kept.has(posting.contextId))
-      .map((posting) => ({ do: 'dropPosting', posting }) as const),
+    ...names.map((posting) => ({ do: 'keepPosting', posting }) as const),
+    ...due.filter(({ contextId }) => !kept.has(contextId)).map((posting) => ({ do: 'dropPosting', posting }) as const),
     ...announce([...pollers, ...lapsed], pollers, 'timeout', roster.others(), limits, now),
   ];
 }

@@ -11,7 +11,7 @@ import { endOf, expel, sweep } from './presence.ts';
 import { type Effect, type Limits, type Member, type Roster, send } from './room.ts';
 
 /** By how much a delivery may be longer than the most that the server takes, in UTF-8 bytes: it names its sender. */
-const ENVELOPE_BYTES = 1024;
+const DELIVERY_ENVELOPE_BYTES = 1024;
 
 /**
  * `sender` sent `frame`. Bad input is answered with an `error` message; only our own bugs are thrown. `makeKey` makes
@@ -139,7 +139,7 @@ function delivery<M extends Member>(
   { maxMessageBytes }: Limits,
 ): Extract<Effect<M>, { do: 'send' }> {
   const effect = send(message, ...to);
-  if (isTooLarge(effect.text, maxMessageBytes + ENVELOPE_BYTES))
+  if (isTooLarge(effect.text, maxMessageBytes + DELIVERY_ENVELOPE_BYTES))
     throw new ProtocolError('bad_message', `Written out, the message has over ${maxMessageBytes} bytes. Send less.`);
   return effect;
 }

@@ -27,7 +27,7 @@ import type { SocketMember } from './member.ts';
 import { addressTag, SocketRoster } from './roster.ts';
 import { Rows } from './rows.ts';
 import { readLimits, type Settings } from './settings.ts';
-import { allIceServers, RENEW_AFTER, RETRY_AFTER } from './turn.ts';
+import { allIceServers, MAY_RENEW_AFTER, RETRY_AFTER } from './turn.ts';
 import { readTurn } from './turn-settings.ts';
 import { accepted, joinOf, refusal } from './upgrade.ts';
 
@@ -186,7 +186,8 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   #expectRenewal(member: SocketMember, { iceServersSeconds }: IceServers): void {
-    if (iceServersSeconds !== undefined) member.setIceServersDue(Date.now() + iceServersSeconds * 1000 * RENEW_AFTER);
+    if (iceServersSeconds !== undefined)
+      member.setIceServersDue(Date.now() + iceServersSeconds * 1000 * MAY_RENEW_AFTER);
   }
 
   /** A poll of P2PCF's protocol that the Worker has read and found good. */

@@ -4,7 +4,7 @@ import { isObject } from '../protocol/json.ts';
 import type { TurnSettings } from './turn-settings.ts';
 
 /** What Cloudflare is waited for, in ms. */
-const ANSWER_WITHIN_MS = 5_000;
+const PROVIDER_ANSWERS_WITHIN_MS = 5_000;
 
 /** A provider that fails is complained of this often, in ms. */
 const COMPLAIN_EVERY_MS = 60_000;
@@ -12,7 +12,7 @@ const COMPLAIN_EVERY_MS = 60_000;
 let complainedAt = Number.NEGATIVE_INFINITY;
 
 /** New credentials are given for the asking from this part of the lifetime of the old on; the library asks at 80 %. */
-export const RENEW_AFTER = 0.75;
+export const MAY_RENEW_AFTER = 0.75;
 
 /** A provider that has failed is asked again for the same client after this part of that time. */
 export const RETRY_AFTER = 0.05;
@@ -67,7 +67,7 @@ async function cloudflareServers(
       method: 'POST',
       headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
       body: JSON.stringify({ ttl, customIdentifier: nameOf(clientId) }),
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      signal: AbortSignal.timeout(PROVIDER_ANSWERS_WITHIN_MS),
     });
   let response = await ask().catch(() => undefined);
   if (!response || response.status >= 500) response = await ask();

@@ -2,6 +2,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
+import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { connected, enter, heard, inPage, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
@@ -21,11 +22,10 @@ afterAll(async () => {
   await Promise.all([browser.close(), pages.stop(), server.stop()]);
 });
 
-let rooms = 0;
 let room = '';
 const newPage = pagesOfEachTest(() => browser);
 beforeEach(() => {
-  room = `limits ${++rooms}`;
+  room = newRoom();
 });
 /** A page that has joined; its peers' states, errors and sockets are counted in the page. */
 async function join(name: string, options: object = {}): Promise<Page> {

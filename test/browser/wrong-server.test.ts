@@ -11,7 +11,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
-import { freePort } from '../support/listen.ts';
+import { freePort, listen } from '../support/listen.ts';
 import { startWorkerd, type Workerd } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
@@ -30,11 +30,9 @@ afterAll(async () => {
 });
 
 async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  const server = createServer(listener);
   servers.push(server);
-  const { port }: AddressInfo = Object(server.address());
-  return `http://127.0.0.1:${port}`;
+  return `http://127.0.0.1:${await listen(server)}`;
 }
 
 /** What the page is told about a server, by event and by warning. */
@@ -110,10 +108,9 @@ test('http for https, and https for http', async () => {
   const secure = createSecureServer({ key: await readFile(key), cert: await readFile(cert) }, (_, response) =>
     response.writeHead(200, { 'Access-Control-Allow-Origin': '*' }).end('OK'),
   );
-  servers.push(secure.listen(0, '127.0.0.1'));
-  await once(secure, 'listening');
+  servers.push(secure);
+  const port = await listen(secure);
   await rm(folder, { recursive: true });
-  const { port }: AddressInfo = Object(secure.address());
   for (const url of [`http://127.0.0.1:${port}`, workerd.url.replace('http', 'https')])
     expect((await told(url)).reason).toMatch(`Nothing answers at ${url}/health. Check workerUrl (http or https?)`);
 });

@@ -2,15 +2,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Client, type Place } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
 import { Poller, type Reply, send } from '../support/poller.ts';
 import { pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
-let rooms = 0;
 let sockets: Client[] = [];
 beforeEach(() => {
-  room = `mixed-${++rooms}`;
+  room = newRoom();
 });
 afterEach(async () => {
   for (const socket of sockets) await socket.close(1000);

@@ -5,15 +5,15 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { idFault } from '../../src/protocol/ids.ts';
 import { Client } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
 import { JSON_TYPE, Poller, send } from '../support/poller.ts';
 import { meter, pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
-let rooms = 0;
 let clients: Client[] = [];
 beforeEach(() => {
-  room = `hostile-${++rooms}`;
+  room = newRoom();
 });
 afterEach(async () => {
   vi.useRealTimers();

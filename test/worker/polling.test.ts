@@ -3,14 +3,14 @@ import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { Client } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
 import { JSON_TYPE, Poller, type Reply, send } from '../support/poller.ts';
 import { meter, pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
-let rooms = 0;
 beforeEach(() => {
-  room = `polled-${++rooms}`;
+  room = newRoom();
 });
 afterEach(() => {
   vi.useRealTimers();

@@ -3,15 +3,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
+import { newRoom } from '../support/new-room.ts';
 import { Poller } from '../support/poller.ts';
 import { pass } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
-let rooms = 0;
 let clients: Client[] = [];
 beforeEach(() => {
-  room = `failing-${++rooms}`;
+  room = newRoom();
 });
 afterEach(async () => {
   vi.useRealTimers();

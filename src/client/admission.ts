@@ -4,7 +4,9 @@ import type { Peer } from './peer.ts';
 /** Whether a member may be connected to: asked with its `id`, `client_id`, `metadata` and `verified`, and nothing more. */
 export type Admit = (peer: Peer) => boolean | Promise<boolean>;
 
-/** Most session ids of those that were refused. When there are more, all are forgotten, and the app is asked again. */
+/**
+ * Most session ids of refused peers that are kept. When there are more, all are forgotten, and the app is asked again.
+ */
 const MAX_REFUSED = 10_000;
 
 export class Admission {
@@ -15,7 +17,7 @@ export class Admission {
     this.#admit = admit;
   }
 
-  /** Whether it has been refused, be it that it has left and is back since. */
+  /** Whether it has been refused, also if it has left and is back since. */
   refuses(id: string): boolean {
     return this.#refused.has(id);
   }

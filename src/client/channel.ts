@@ -16,7 +16,7 @@ export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 /** The bytes of a message, or what they are read from in its turn. */
 export type Message = Uint8Array | Blob;
 
-/** Told after each part of a message that has gone into the channel, in bytes. */
+/** Called after each part of a message that has gone into the channel, in bytes. */
 export type Progress = (sentBytes: number, totalBytes: number) => void;
 
 /** What a channel tells of itself. */
@@ -79,7 +79,7 @@ export class Channel {
       );
     this.#waitingBytes += length;
     const isFirst = this.#sendsUnderWay++ === 0;
-    // What cannot go into the channel now is copied: the app may use its buffer again. A Blob never changes.
+    // What cannot go into the channel now is copied: the app may reuse its buffer. A Blob never changes.
     const own = isFirst && this.#hasRoom(length) ? message : message.slice();
     if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
     else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));

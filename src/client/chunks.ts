@@ -22,7 +22,7 @@ const MAX_SIGNAL_BYTES = 2 * MAX_SDP_LENGTH;
 
 /** Yields what to send for `message`, in order. `messageId` is 0 to 65,535 and not that of a message under way. */
 export function* toFrames(message: Uint8Array, messageId: number): Generator<Uint8Array<ArrayBuffer>> {
-  // One that begins like a header, or like a signal, would be taken for it.
+  // A message that begins like a header, or like a signal, would be taken for one.
   if (message.length <= MAX_FRAME_BYTES && firstWord(message) !== MAGIC && !isSignal(message)) {
     yield new Uint8Array(message);
     return;
@@ -48,7 +48,7 @@ export interface Whole {
   wasFramed: boolean;
 }
 
-/** A peer that is in the midst of a message and says nothing for this long, in ms, may never end it. */
+/** A peer that stops in the middle of a message for this long, in ms, may never end it. */
 const SILENT_AFTER_MS = 30_000;
 
 /** All on this page that hold parts of messages, and how many bytes of them. */
@@ -64,8 +64,8 @@ export class Reassembly {
   #heardAt = 0;
 
   /**
-   * `onExcess` is told of a message that is too long, or of too much that is not whole. It may be another that is told.
-   * `onProgress` is told after each frame of an app's message.
+   * `onExcess` is told of a message that is too long, or that too much is not whole: that goes to the peer that has to
+   * go, which may be another peer. `onProgress` is told after each frame of an app's message.
    */
   constructor(
     onExcess: (reason: string) => void = () => undefined,
@@ -134,7 +134,10 @@ export class Reassembly {
     return undefined;
   }
 
-  /** All peers together make us hold too much: the one that does most of it has to go, of those that are silent if any is. */
+  /**
+   * All peers together make us hold too much: the peer that we hold most for has to go, and a silent peer before any
+   * other.
+   */
   static #dropLargest(): void {
     const now = performance.now();
     const silent = [...holders].filter((each) => now - each.#heardAt > SILENT_AFTER_MS);
@@ -178,7 +181,7 @@ export function unmarkSignal(whole: Whole): unknown {
   try {
     return JSON.parse(decodeURIComponent(escaped.join('')).replace(/\0$/, ''));
   } catch {
-    return undefined; // not UTF-8 or not JSON: the app's, though no app of ours can have sent it unframed
+    return undefined; // not UTF-8 or not JSON: the app's, though no app with this library can have sent it unframed
   }
 }
 

@@ -1,9 +1,9 @@
 /** Whether the server still answers: a ping every now and then, and a limit on how long its answer may take. */
 
-/** How often to ping, in ms: half of what the most impatient of proxies wait. */
+/** How often to ping, in ms: half as long as the least patient proxies wait. */
 const PING_EVERY_MS = 25_000;
 
-/** The least of it with which an answer has the time to come, and about the most that a timer holds, in ms. */
+/** The shortest such time in which an answer can come, and about the longest that a timer takes, in ms. */
 const LEAST_MS = 500;
 const MOST_MS = 2e9;
 
@@ -40,8 +40,8 @@ export class Heartbeat {
   }
 
   /**
-   * A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on, if not for
-   * one that is due sooner.
+   * A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on, unless
+   * an answer is due sooner.
    */
   expect(mostMs = Number.POSITIVE_INFINITY): void {
     const withinMs = Math.min(this.#everyMs * ANSWER_WITHIN, mostMs);

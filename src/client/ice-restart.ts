@@ -13,8 +13,8 @@ export function restartDelay(restartedAt: number | undefined, now: number): numb
 }
 
 /**
- * Whether ICE is restarted as soon as the room can be heard again. Whoever has lost the room and the other at once has lost
- * its network, and need not wait until ICE has given up.
+ * Whether ICE is restarted as soon as the room can be heard again. A client that has lost the room and the other at
+ * once has lost its network, and need not wait until ICE has given up.
  */
 export function isRestartDue(state: ReturnType<typeof stateOf>, isConnected: boolean): boolean {
   return state === 'failed' || (state === 'disconnected' && isConnected);

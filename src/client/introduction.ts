@@ -22,6 +22,9 @@ export interface Introduction {
   maxSignalBytes: () => number;
   /** How many new connections it may have on the other's demand. */
   connections: Allowance;
-  /** Told of a description by which another, with another certificate, goes by the id now. The peer does not take it. */
+  /**
+   * Called with a description that shows another client, with another certificate, under the id. The peer does not take
+   * it.
+   */
   onStranger: (signal: unknown) => void;
 }

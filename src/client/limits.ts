@@ -1,6 +1,6 @@
 /**
- * What a peer, or the server, may make of a page. A peer that goes beyond it on its own channel is closed with an error that says so;
- * what comes by the room, where anybody may have sent it, is dropped.
+ * What a peer, or the server, may make of a page. A peer that goes beyond these limits on its own channel is closed
+ * with an error that says so; what comes by the room, where anybody may have sent it, is dropped.
  */
 
 /** Longest message, either way, in bytes: the page holds it whole. */
@@ -51,7 +51,7 @@ const WORK_OF_M_LINE = 1_000;
 const FREE_LINES = 300;
 
 /**
- * A line that no browser writes. An odd attribute: Firefox (153) takes `a= MSID` for the one that is counted above. More than
+ * A line that no browser writes. An odd attribute: Firefox (153) takes `a= MSID` for `a=msid`, which is counted above. More than
  * some hundreds of characters: with 20,000 names in a group Chromium (156) takes a second. A name of an m-line, which is
  * repeated in each answer, of more than three digits or so.
  */
@@ -126,7 +126,7 @@ export class Allowance {
     this.#everyMs = everyMs;
   }
 
-  /** Whether one more, or one that counts for several, may pass. */
+  /** Whether one more may pass, or one that counts for `count`. */
   take(count = 1, now = performance.now()): boolean {
     const ms = Math.floor(now);
     const fullAt = Math.max(ms, this.#fullAt) + count * this.#everyMs;
@@ -145,8 +145,9 @@ export class Allowance {
 export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
 
 /**
- * For how many signals a description by way of the room counts: we answer it there, where all that a few members have us
- * send would be more than the room takes from us. Each m-line counts beside: strangers may come and go with ever more.
+ * For how many signals a description that comes by the room counts. We answer it by the room, too, and a few members
+ * could have us send more than the room takes from us. Each m-line counts as well: strangers may come and go, with more
+ * of them each time.
  */
 export const signalsOfDescription = (mLines: number): number => 25 + 2 * mLines;
 
@@ -160,15 +161,16 @@ export const newMLineAllowance = (): Allowance => new Allowance(1_000, 50);
 export const newStrangersAllowance = (): Allowance => new Allowance(400, 20);
 export const FREE_M_LINES = 3;
 
-/** For how many signals one on the channel counts: it takes far longer to be read than to be sent. */
+/** For how many signals a signal on the channel counts: it takes far longer to be read than to be sent. */
 export const signalsIn = (bytes: number): number => Math.max(1, Math.ceil(bytes / 4_096));
 
-/** New connections on the demand of one peer: more is no network that comes and goes. */
+/** New connections on the demand of one peer: a network that comes and goes needs no more. */
 export const newConnectionAllowance = (): Allowance => new Allowance(12, 5_000);
 
 /**
- * Connections of a room, made on whoever's demand: strangers may come and go under ever new ids. Chromium (156) has 500 for
- * a page, and counts those that are closed until it has collected them; an app that allows more has its reasons.
+ * Connections of a room, whoever demands them: strangers may come and go, each time under a new id. Chromium (156) has
+ * 500 for a page, and counts those that are closed until it has collected them; an app that allows more has its
+ * reasons.
  */
 export const newRoomAllowance = (maxConnections: number): Allowance =>
   new Allowance(Math.max(250, 2 * maxConnections), 250);

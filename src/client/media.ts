@@ -1,6 +1,6 @@
 /** The tracks we send to a peer, each as part of a stream: added, muted, replaced, removed, and moved to a new connection. */
 
-/** Something the other is to get: a track, or what takes the place of one that is muted. */
+/** Something the other is to get: a track, or the place that is kept for a muted track. */
 interface Sending {
   readonly kind: string;
   /** As part of which streams it is sent. */
@@ -34,7 +34,7 @@ export class Media {
   #sendings: Sending[] = [];
   /** Transceivers whose track was removed. They are used again: what has an m-line has one in every later description. */
   readonly #free = new WeakSet<RTCRtpTransceiver>();
-  /** Those that were used again. */
+  /** Transceivers of removed tracks that were used again. */
   readonly #reused = new WeakSet<RTCRtpTransceiver>();
   /** The m-lines on which the other, by its last offer, sends and takes nothing. */
   #oneWay = new Set<string | undefined>();
@@ -105,7 +105,9 @@ export class Media {
     this.#drop(this.#sendings.filter((each) => each.stream === stream));
   }
 
-  /** Sends another track in the place of one. Null mutes, and stands for one that is muted. */
+  /**
+   * Sends a new track in place of an old one. Null as the new one mutes; null as the old one stands for a muted track.
+   */
   replace(
     oldTrack: MediaStreamTrack | null,
     newTrack: MediaStreamTrack | null,
@@ -161,14 +163,14 @@ export class Media {
     }
   }
 
-  /** Those that a track names: that send it, or else that have sent it. */
+  /** What a track stands for: the places that send it, or else that have sent it. */
   #named(track: MediaStreamTrack, stream: MediaStream | undefined): Sending[] {
     const named = this.#sendings.filter((each) => each.names.has(track) && (!stream || each.stream === stream));
     const present = named.filter((each) => trackOf(each) === track);
     return present.length > 0 ? present : named;
   }
 
-  /** The first that is muted. */
+  /** The first muted place. */
   #muted(kind: string | undefined, stream: MediaStream | undefined): Sending[] {
     const isMuted = (each: Sending): boolean => each.names.size > 0 && trackOf(each) === null;
     const isMeant = (each: Sending): boolean => each.kind === kind && (!stream || each.stream === stream);
@@ -188,12 +190,12 @@ export class Media {
       if (!transceiver || isStopped(transceiver)) continue;
       const { sender, direction, currentDirection } = transceiver;
       if (sender.track) this.#pc()?.removeTrack(sender);
-      // Of a sender that is muted removeTrack takes no notice.
+      // removeTrack ignores a muted sender.
       else transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
       // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on it.
       if (canChangeStreams(sender)) {
         this.#free.add(transceiver);
-        void encode(sender, [{ active: true }]); // what the app has set was for what is removed
+        void encode(sender, [{ active: true }]); // what the app had set was for the removed track
       } else if (currentDirection === 'sendonly') transceiver.stop();
     }
   }
@@ -241,9 +243,10 @@ export function oneWayIn(sdp = ''): Set<string | undefined> {
 }
 
 /**
- * Whether a transceiver that has sent may do so again, and the other is told of a new track. It is not if it has not
- * learned that the old one was removed; it need not where no description has had it. To stop that one does not do:
- * Chromium (156) then negotiates for ever. Firefox has setStreams since 113; without, the other would be told the old stream.
+ * Whether a transceiver that has sent may send again, so that the other is told of a new track. The other is not told
+ * if it has not learned that the old track was removed; it need not learn that if no description has named the old
+ * track. Stopping the transceiver is no way out: Chromium (156) then negotiates without end. Firefox has setStreams
+ * since 113; without it, the other would be told the old stream.
  */
 export function canSendAgain(
   {

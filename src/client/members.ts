@@ -11,7 +11,7 @@ const MEET_AGAIN_AFTER_MS = 1_000;
 const POLITE_AFTER_MS = 4_000;
 
 export interface Member {
-  /** What it brought when it joined: it may come back without being announced. */
+  /** What it brought when it joined: it may come back without a `peer_join`. */
   brought: unknown;
   /** What the server has verified of it. */
   verified: Verified | undefined;
@@ -63,7 +63,7 @@ export class Members extends Map<string, Member> {
     return member;
   }
 
-  /** Whoever is forgotten is not met again. */
+  /** A member that is forgotten is not met again. */
   override delete(id: string): boolean {
     const member = this.get(id);
     clearTimeout(member?.meetTimer);

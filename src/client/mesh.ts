@@ -177,7 +177,7 @@ export class Mesh {
   #meet(id: string, polls: boolean): void {
     if (this.#admission?.refuses(id)) return;
     const peer = this.#peer(id, polls);
-    if (!polls && peer.state !== 'waiting') void peer.negotiator.initiate(); // one that polls has its offer
+    if (!polls && peer.state !== 'waiting') void peer.negotiator.initiate(); // a peer that polls has our offer already
   }
 
   /** The connection to a member has ended, whoever ended it, and the room still lists it. */
@@ -213,7 +213,7 @@ export class Mesh {
     this.#room.emit('peerstate', peer, 'failed', reason);
   }
 
-  /** The room has refused a message: one to this member, or one that was larger than this many bytes. */
+  /** The room has refused a message: a message to this member, or a message of more than this many bytes. */
   takeError({ code, targetId, maxBytes }: ErrorMessage): void {
     if (code === 'not_host')
       console.warn('P2PCF-WS: Only a host may remove a peer: a member whose room token says "host": true.');
@@ -234,7 +234,7 @@ export class Mesh {
     this.#publishSpare(true);
   }
 
-  /** Closes all connections, and forgets everybody. */
+  /** Closes all connections, and forgets all members. */
   leave(): void {
     clearTimeout(this.#graceTimer);
     this.#graceTimer = undefined;
@@ -263,7 +263,7 @@ export class Mesh {
       state: (state, reason) => {
         if (state === 'waiting') this.#line.add(peer, announce);
         this.#room.emit('peerstate', peer, state, reason);
-        // It may be our own network that has changed, of which nobody tells where a router has another address.
+        // Our own network may have changed: nobody tells us when a router gets another address.
         if (state === 'disconnected') this.#room.doubt();
         // Neither ICE nor the room has a way to it.
         const { isListed = false, rejoined } = this.#members.get(id) ?? {};

@@ -79,8 +79,9 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   if (type === 'answer') {
     if (sdp === ours.theirSdp) return 'drop'; // sent again meanwhile: no answer to the offer that is out now
     if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
-    // The answer does not fit: one of us has started over, and the other does not know it yet. So our connection is of no
-    // use either, unless it lives. Or the answer comes twice: a client that is not the library answers an offer that is repeated once more, in other words.
+    // The answer does not fit: one of us has started over, and the other does not know it yet. So our connection is of
+    // no use either, unless it lives. Or it is a second answer: our offer was sent twice, and a client without the
+    // library has answered it twice, with another SDP.
     const isRepeated = !isNew && ours.theirSdp !== undefined && !restartsIce({ sdp: ours.theirSdp }, { sdp });
     return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
@@ -106,9 +107,9 @@ export function stepForNeededOffer(ours: Situation): 'offer' | 'offer later' | '
 }
 
 /**
- * Whether ours is the offer that gives way to the other's. Once each knows the other's browser, Firefox gives way to any
- * other: a media offer that Chromium (156) has made binds the ids of its header extensions, even where it is rolled back,
- * and Firefox (153) names others.
+ * Whether our offer gives way to the other's. Once each knows the other's browser, Firefox gives way to any other: a
+ * media offer that Chromium (156) has made binds the ids of its header extensions, even where it is rolled back, and
+ * Firefox (153) names others.
  */
 function givesWay(ours: Situation): boolean {
   return ours.isConnected && ours.isOursFirefox !== ours.isTheirsFirefox ? ours.isOursFirefox : ours.isPolite;

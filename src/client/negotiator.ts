@@ -1,4 +1,6 @@
-/** What we and the other tell each other, on one connection after the other. What to do about it says negotiation.ts. */
+/**
+ * What we and the other tell each other, on one connection after the other. negotiation.ts says what to do about it.
+ */
 import { type Description, type ParsedSignal, parseSignal, type Signal } from '../protocol/signal.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import { Channel } from './channel.ts';
@@ -32,7 +34,7 @@ const MEDIA_AFTER_FAULT_MS = 2_000;
 
 /** What a negotiator tells of itself. */
 export interface NegotiatorListener {
-  /** From now on a connection is to come about. */
+  /** The connection is being made. */
   begun(): void;
   /** The present connection has been given up, and another takes its place. */
   renewed(): void;
@@ -69,7 +71,7 @@ export class Negotiator {
   /** Runs while our media waits for the other's. */
   #mediaTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** What is negotiated is `peer`'s. */
+  /** Negotiates what `peer` sends and gets. */
   constructor(settings: ConnectionSettings, peer: Peer, listener: NegotiatorListener) {
     this.#settings = settings;
     this.#peer = peer;
@@ -196,7 +198,7 @@ export class Negotiator {
     this.#restartTimer = this.#mediaTimer = undefined;
   }
 
-  /** Takes a signal that came by the room. One that makes no sense, or too many, are dropped. */
+  /** Takes a signal that came by the room. A signal that makes no sense is dropped, and so are too many. */
   receive(signal: unknown): void {
     if (this.#isWaiting) return;
     const parsed = parseSignal(signal);
@@ -237,7 +239,7 @@ export class Negotiator {
 
   /** The connection has failed: looks for another way, for as long as it takes. */
   repair(): void {
-    // A peer that polls reads our offer only once, and that was in vain. The connect timer is going to start over.
+    // A peer that polls reads our offer only once, and that did not help. The connect timer is going to start over.
     if (this.#isIdle || (this.#polls && !this.#peer.connected)) return;
     this.restart();
     this.#outgoing.repeat();
@@ -356,7 +358,7 @@ export class Negotiator {
       if (unused.length >= MAX_UNUSED_TRANSCEIVERS) this.#exceed('It asks for too many transceivers.');
       else pc.addTransceiver(kind); // and negotiationneeded follows
     } else if (pc.signalingState === 'stable' && !this.#situation.isMakingOffer) this.#guard(connection.offer());
-    // Else our last offer is one that it has yet to answer.
+    // Else it has yet to answer our last offer.
   }
 
   #restart(): void {
@@ -453,7 +455,7 @@ export class Negotiator {
     if (isOfferDue && !peer.destroyed) this.#guard(connection.offer());
   }
 
-  /** The other does what no honest one does, on its own channel. */
+  /** On its own channel the other does what no honest peer does. */
   #exceed(reason: string): void {
     this.#peer.destroy(new Error(`The peer ${this.#peer.id} is closed. ${reason}`));
   }

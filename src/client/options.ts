@@ -1,4 +1,4 @@
-/** The options of a room: what they are, what they are if the app does not say, and which cannot work. */
+/** The options of a room: what they are, their defaults, and which cannot work. */
 import { joinUrl } from '../protocol/join.ts';
 import { utf8Length } from '../protocol/utf8.ts';
 import type { Admit } from './admission.ts';
@@ -29,25 +29,29 @@ export interface P2PCFOptions extends SealedOptions {
   offersAhead?: boolean | undefined;
   /** Most connections at a time, to be used by members in turn if there are more; default 100. Browsers allow 500. */
   maxConnections?: number | undefined;
-  /** Most peers in the room, if we are the first in it; the default is the server's limit. Later ones hear `full`. */
+  /**
+   * Most peers in the room, if we are the first in it; the default is the server's limit. Clients that find it full get
+   * `full`.
+   */
   maxPeers?: number | undefined;
   /**
    * How often the server is pinged, in ms, 500 or more; default 25,000. A lost connection to it is noticed within 1.4 times
    * that.
    */
   pingEveryMs?: number | undefined;
-  /** The room token that the server wants, or a function that gets one; see `AUTH_SECRET` in the README. */
+  /** The room token that the server wants, or a function that returns one; see `AUTH_SECRET` in the README. */
   token?: RoomToken | undefined;
   /**
-   * Whether to connect to a peer: asked with its `id`, `client_id`, `metadata` and `verified`, before anything of it is
-   * used. One that is refused is closed, and not met again under its id. An error refuses, too: `peerstate` tells.
+   * Whether to connect to a peer: called with its `id`, `client_id`, `metadata` and `verified`, before anything from it
+   * is used. A refused peer is closed, and not met again under its id. If the function throws, the peer is refused,
+   * too: `peerstate` says so.
    */
   admit?: Admit | undefined;
   /** WebRTC, for places that have none of their own: Node with `node-datachannel/polyfill`, React Native. */
   wrtc?: WebRTC | undefined;
   /** Our certificate, from `P2PCF.identity()`, by which others know us again; the default is a new one each time. */
   identity?: RTCCertificate | undefined;
-  /** Accepted and without use here, as all that P2PCF has for polling: a socket needs none of it. */
+  /** Accepted without effect, like all of P2PCF's options for polling: nothing polls here. */
   networkChangePollIntervalMs?: number | undefined;
   stateExpirationIntervalMs?: number | undefined;
   stateHeartbeatWindowMs?: number | undefined;

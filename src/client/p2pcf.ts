@@ -114,7 +114,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#certificate = new SharedCertificate(this.#settings.connection);
   }
 
-  /** STUN servers. Others, set at any time, are used at once: by new connections, and by those there are from the next gathering on. */
+  /**
+   * STUN servers. They may be set at any time: new connections use the new ones, present connections from the next
+   * gathering on.
+   */
   get stunIceServers(): RTCIceServer[] {
     return this.#iceServers.stun;
   }
@@ -123,7 +126,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#iceServers.stun = servers;
   }
 
-  /** TURN servers, the app's or those the room gives. Others, set at any time, are used at once, as above; connections by a TURN server go over to them. */
+  /**
+   * TURN servers, the app's or the room's. They may be set at any time, as above; connections that go by a TURN server
+   * move to a new one.
+   */
   get turnIceServers(): RTCIceServer[] {
     return this.#iceServers.turn;
   }
@@ -181,8 +187,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /**
-   * Has a peer put out of the room, and not let in again until its room token expires. For those whose own token says
-   * `host`: others are told on the console that they may not.
+   * Removes a peer from the room until its room token expires. Our own token has to say `host`: else the console says
+   * that we may not.
    */
   remove(peer: Peer): void {
     this.#signaling.remove(peer.id);

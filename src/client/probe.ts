@@ -19,7 +19,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     if (isRedirected) return `${url} answers at ${at}. Pass that address, without /health, as workerUrl.`;
     return `The server answers at ${url}, but its WebSocket does not open: a proxy in between may not let it through.`;
   } catch {
-    // A network error, no answer in time, or one that this page may not read.
+    // A network error, no answer in time, or an answer that this page may not read.
   }
   try {
     await ask(url, { mode: 'no-cors' });

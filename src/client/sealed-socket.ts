@@ -6,7 +6,7 @@ import type { WebSocketClass } from './signaling-options.ts';
 /** A chunk of its own. */
 export const loadSealed = (): Promise<typeof import('./sealed/index.ts')> => import('./sealed/index.ts');
 
-/** Whether anything is asked for that the server has no part in. An empty key is one that cannot be, and no missing one. */
+/** Whether an option needs sealed messages. An empty key is not a missing one: it is refused, not ignored. */
 export function needsSealing({ key, password, hideRoom, trust }: SealedOptions): boolean {
   return [key, password, trust].some((given) => given !== undefined) || Boolean(hideRoom);
 }

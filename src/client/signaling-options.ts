@@ -44,7 +44,7 @@ export interface SignalingOptions {
 }
 
 export interface SignalingEvents {
-  /** The state has changed; or, while it is `connecting` or `reconnecting`, it has come out for what `reason` that goes on. */
+  /** The state has changed; or, while it is `connecting` or `reconnecting`, the `reason` why that goes on is known. */
   state: [state: SignalingState, reason: string | undefined];
   /** We are in: who is here, after the first connection and after each later one. */
   peers: [message: Peers];
@@ -54,7 +54,7 @@ export interface SignalingEvents {
   leave: [message: PeerLeave];
   signal: [fromId: string, signal: unknown];
   broadcast: [fromId: string, data: unknown];
-  /** ICE servers for us, in place of those we were given before. Those that are at hand come with `peers`. */
+  /** ICE servers for us, in place of earlier ones. Servers that are at hand come with `peers`. */
   iceservers: [given: IceServers];
   /** The server refused a message. */
   error: [message: ErrorMessage];

@@ -81,8 +81,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /**
    * Connects, and reconnects whenever the connection is lost. Resolves when the room has answered for the first time;
-   * rejects with Error only if it refuses for good (4000, 4003, 4009, 4401, 4403), which is then the error's `code`, or if `stop` is
-   * called before it answers.
+   * rejects with Error only if the room refuses for good (4000, 4003, 4009, 4401, 4403), which is then the error's
+   * `code`, or if `stop` is called before it answers.
    */
   start(): Promise<void> {
     this.#started ??= newDeferred();
@@ -115,12 +115,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#send({ type: 'broadcast', data });
   }
 
-  /** Has one peer put out of the room: for those whose room token says `host`. Waits while reconnecting. */
+  /** Removes a peer from the room: our own room token has to say `host`. Waits while reconnecting. */
   remove(targetId: string): void {
     this.#send({ type: 'remove', targetId });
   }
 
-  /** Publishes an offer ahead, for one who joins. Worth nothing on another connection, so it does not wait. */
+  /** Publishes an offer ahead, for a client that joins. Worth nothing on another connection, so it does not wait. */
   publish(offer: unknown): void {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
   }

@@ -48,7 +48,7 @@ export class Silence {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isSilent = false;
 
-  /** `begun` is told when all of `peers` are silent, and one was not. Those that answer nothing are restarted. */
+  /** `begun` is called when all of `peers` have become silent. ICE is restarted with each peer that answers nothing. */
   constructor(peers: ReadonlyMap<string, Heard>, begun: () => void) {
     this.#peers = peers;
     this.#begun = begun;

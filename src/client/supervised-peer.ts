@@ -159,7 +159,7 @@ export class SupervisedPeer extends Peer {
     const { polls = false, isPolite = true } = this.#other ?? {};
     if (polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
     this.#expectConnection();
-    if (!isPolite) this.negotiator.startOver(); // by rule one of the two, so that they do not collide
+    if (!isPolite) this.negotiator.startOver(); // only one of the two, so that their offers do not collide
   }
 
   #expectConnection(): void {

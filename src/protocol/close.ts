@@ -30,13 +30,16 @@ export const SILENT: Close = { code: 4006, reason: 'No sign of life' };
 /** The client went on sending after rate_limited. It may come back, more slowly. */
 export const FLOOD: Close = { code: 4008, reason: 'Too many messages' };
 
-/** The id belongs to another, who is connected and has a token for it, or polls or did lately. Final. */
+/** The id belongs to another client: it is connected and has a token for it, or it polls, or polled lately. Final. */
 export const TAKEN: Close = { code: 4009, reason: 'Id is taken' };
 
 /** The id is an owned one, and this is not its token. Final. */
 export const NOT_OWNER: Close = { code: TAKEN.code, reason: 'Id belongs to another token' };
 
-/** The id belongs to another, who dropped and may come back for so many seconds. Then the id is free. */
+/**
+ * The id belongs to another client, which has lost its connection and may come back for so many seconds. Then the id is
+ * free.
+ */
 export function heldBy(seconds: number): Close {
   return { code: TAKEN.code, reason: `Id is held for ${seconds} s` };
 }
@@ -44,12 +47,12 @@ export function heldBy(seconds: number): Close {
 export const UNAUTHORIZED = 4401;
 export const FORBIDDEN = 4403;
 
-/** No token of the app's, or one that is not good, or no longer: the client may come back with another. */
+/** There is no room token, or it is not good, or no longer: the client may come back with another. */
 export function unauthorized(reason: string): Close {
   return { code: UNAUTHORIZED, reason };
 }
 
-/** The token of the app's was good, and is no longer. */
+/** The room token was good, and is no longer. */
 export const EXPIRED: Close = { code: UNAUTHORIZED, reason: 'The token has expired' };
 
 /** Not from this page, or not into this room. Final. */
@@ -69,12 +72,12 @@ export function heldFor({ code, reason }: Close): number | undefined {
   return seconds === undefined ? undefined : Number(seconds);
 }
 
-/** A client's own: it closes a connection that went silent, and is coming back on another. */
+/** A client uses it to close a connection that went silent, and is coming back on another. */
 export const COMING_BACK = 4010;
 
 /**
- * The client has come back on another connection. Not final: the one that the room took for the newer may be one that
- * the client had given up, and that arrived late.
+ * The client has come back on another connection. Not final: what the room took for the newer connection may be one
+ * that the client had given up and that arrived late.
  */
 export const RESUMED: Close = { code: COMING_BACK, reason: 'Back on another connection' };
 

@@ -32,8 +32,8 @@ const MAX_PEERS_RANGE = 'a whole number from 1 to 32,000';
 export const RESUME_NEXT_TIME = '1';
 
 /**
- * The subprotocol that the server agrees to. What had better not stand in a URL, which servers and proxies log, travels
- * beside it: `p2pcf-ws.<parameter>.<its value as base64url>`.
+ * The subprotocol that the server agrees to. What should not stand in a URL, because servers and proxies log URLs,
+ * travels beside it: `p2pcf-ws.<parameter>.<its value as base64url>`.
  */
 export const SUBPROTOCOL = 'p2pcf-ws';
 
@@ -90,7 +90,7 @@ export function serverUrl(workerUrl: string, scheme: 'http' | 'ws', path: string
   return `${scheme}${secure?.toLowerCase()}://${host}${base}${path}${search && `?${search}`}`;
 }
 
-/** The address to connect to. Throws Error with a sentence for a workerUrl, or anything else of a join, that cannot work. */
+/** The address to connect to. Throws Error with a sentence if the workerUrl or anything else cannot work. */
 export function joinUrl(workerUrl: string, { roomId, clientId, metadata = '', resume, maxPeers, ahead }: Join): string {
   const roomFault = idFault(roomId);
   if (roomFault) throw new Error(`The option roomId ${roomFault}. Pass the name of the room.`);
@@ -127,7 +127,7 @@ interface ParsedUrl {
   readonly searchParams: { get(name: string): string | null };
 }
 
-/** Whether an address is a room's, be the room's id a good one or not. */
+/** Whether an address is a room's, whether or not the room's id is a good one. */
 export function isRoomPath(pathname: string): boolean {
   return [ROOM_PATH, ENCODED_ROOM_PATH].some(
     (path) => pathname.startsWith(path) && !pathname.slice(path.length).includes('/'),
@@ -163,7 +163,7 @@ export function parseJoin(
   const max = parameter('max');
   if (max !== null && !isMaxPeers(max)) throw fault(`The parameter max must be ${MAX_PEERS_RANGE}.`);
   const token = resume === RESUME_NEXT_TIME ? makeToken() : resume;
-  // Whoever has a token and names no id gets the one that nobody else can have.
+  // A client that has a token and names no id gets the id that its token owns.
   const clientId = parameter('clientId') || (token === null ? makeToken() : ownedId(token));
   const clientFault = idFault(clientId);
   if (clientFault) throw fault(`The client id ${clientFault}.`);
@@ -179,9 +179,9 @@ export function parseJoin(
 }
 
 /**
- * The token of a join or a poll by which the app's backend lets it in; undefined for none. It is no part of the join: the
- * Worker reads it, and the room is not told. A subprotocol that is no base64url is taken as it is: a page is told only by
- * what becomes of the token.
+ * The token of a join or a poll by which the app's backend lets it in; undefined for none. It is no part of the join:
+ * the Worker reads it, and the room is not told. A subprotocol that is no base64url is taken as it is, and refused as a
+ * token: only that refusal can tell the page why.
  */
 export function roomTokenOf({ searchParams }: ParsedUrl, subprotocols: string | null): string | undefined {
   const text = subprotocol('token', subprotocols);
@@ -220,8 +220,8 @@ function listed(subprotocols: string | null): string[] {
 }
 
 /**
- * Whether a token has the length and the digits of one that was made at random. Of 36 random hexadecimal digits, or of a
- * UUID, fewer than seven are different once in about a thousand million times.
+ * Whether a token has the length and the digits of a random one. Of 36 random hexadecimal digits, or of a UUID, fewer
+ * than seven are different once in about a thousand million times.
  */
 function isRandomToken(token: string): boolean {
   const digits = token.replaceAll('-', '');

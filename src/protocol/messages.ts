@@ -39,7 +39,7 @@ export interface AheadRequest {
   offer: unknown;
 }
 
-/** Put `targetId` out of the room, until its token expires. For those whose own token says `host`. */
+/** Put `targetId` out of the room, until its token expires. Only a client whose own token says `host` may. */
 export interface RemoveRequest {
   type: 'remove';
   targetId: string;
@@ -76,7 +76,10 @@ export interface Peers extends Partial<IceServers> {
   answered?: string;
   /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
   polling?: string[];
-  /** Whoever comes back with it (`?resume=<token>`) gets the place that it left. Only with `?resume=…`, as the three below. */
+  /**
+   * A client that comes back with it (`?resume=<token>`) gets its place again. Only with `?resume=…`, as the three
+   * below.
+   */
   resumeToken?: string;
   /** Whether this was the return to a place that was held: then nobody else has heard of the absence. */
   resumed?: boolean;
@@ -86,7 +89,9 @@ export interface Peers extends Partial<IceServers> {
   maxMessageBytes?: number;
 }
 
-/** To the others: `clientId` is here, or is here anew if they knew it already. `timestamp` in ms since the epoch. */
+/**
+ * To the others: `clientId` is here, or has joined again if they knew it already. `timestamp` in ms since the epoch.
+ */
 export interface PeerJoin {
   type: 'peer_join';
   clientId: string;

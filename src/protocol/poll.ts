@@ -1,6 +1,6 @@
 /**
  * P2PCF's HTTP poll, as the npm packages `p2pcf` 1.3.14 and `p2pcf.rn` 0.7.0 speak it: its one-letter fields and
- * positional arrays get their names here and nowhere else. PROTOCOL.md tells the same as a conversation.
+ * positional arrays get their names here and nowhere else. docs/polling.md tells the same as a conversation.
  */
 import { ProtocolError } from './error.ts';
 import { idFault } from './ids.ts';
@@ -17,7 +17,10 @@ const MAX_PACKAGES = 64;
 /** Most addresses of one poller; a STUN server sees one of each family, a second where there are two networks. */
 const MAX_IPS = 16;
 
-/** Shortest a posting is kept, in ms: each that lapses costs a run of the room's alarm. P2PCF asks for 60 s and more. */
+/**
+ * Shortest a posting is kept, in ms: each posting that lapses costs a run of the room's alarm. P2PCF asks for 60 s and
+ * more.
+ */
 const MIN_KEPT_MS = 30_000;
 
 /** Longest a posting is kept without being posted anew, in ms, however long the poller asked for. */
@@ -111,7 +114,7 @@ export interface PollReply {
 /**
  * Reads the body of a poll that arrives at `now`, e.g. `{"r":"lobby","k":"a context"}`, or when it posts, with
  * `"d":[…],"t":1790000000000,"x":120000,"p":[]`. Throws ProtocolError `bad_json` or `bad_message`; of several faults it
- * names the one that P2PCF's own worker names.
+ * names the same as P2PCF's own worker.
  */
 export function parsePoll(text: string, now: number): PollRequest {
   return readPoll(parseBody(text), now);
@@ -241,7 +244,7 @@ function hasLineBreak(json: string): boolean {
   return /(?<!\\)(?:\\\\)*\\[rn]/.test(json);
 }
 
-/** What P2PCF's worker calls the fault, for whoever looks for that, and a sentence. */
+/** The name that P2PCF's worker gives the fault, so that it can be searched for, and a sentence. */
 function fault(name: string, sentence: string): ProtocolError {
   return new ProtocolError('bad_message', `${name}: ${sentence}`);
 }

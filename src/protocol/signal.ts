@@ -10,7 +10,7 @@ export type Signal = ((Description & { candidates?: IceCandidate[] }) | { candid
   attempt?: string;
 };
 
-/** Goes into `signal` too: asks the other to restart ICE, for a browser that had better not offer that itself. */
+/** Goes into `signal` too: asks the other to restart ICE, for a browser that should not offer that itself. */
 export interface RestartRequest {
   restart: true;
 }
@@ -38,8 +38,8 @@ export interface IceCandidate {
 }
 
 /**
- * What a peer asks of the other: to restart ICE, or to expect a new connection; or, from a P2PCF client, which leaves every offer to the other side,
- * to offer again, with one more transceiver of that kind if one is named.
+ * What a peer asks of the other: to restart ICE, or to expect a new connection. A P2PCF client leaves every offer to
+ * the other side, and asks it to offer again: with one more transceiver of a kind, if it names one.
  */
 export type PeerRequest = { type: 'restart' } | { type: 'renew' } | { type: 'renegotiate'; kind?: 'audio' | 'video' };
 

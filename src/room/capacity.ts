@@ -19,8 +19,9 @@ interface Opened extends Bearer {
 }
 
 /**
- * The limit of the room, as whoever opened it has fixed it: all that came after have kept it. `present` is anybody that is
- * there, on a socket or by a place that is held; where nobody is, the newcomer opens the room. Undefined for none.
+ * The limit of the room, fixed by the client that opened it and kept by all that came later. `present` is any peer that
+ * is there, on a socket or by a place that is held; if there is none, the newcomer opens the room. Undefined for no
+ * limit.
  */
 export function fixedLimit(newcomer: Opened, present: Opened | undefined): number | undefined {
   return present ? present.maxPeers : (newcomer.claims?.max ?? newcomer.maxPeers);
@@ -32,8 +33,8 @@ export function capacityFor({ claims }: Bearer, fixed: number | undefined, { max
 }
 
 /**
- * Who is put out so that the newcomer fits in: members that are mute, the longest there first. Or the close frame for the
- * newcomer, where that would not do. `away` and `pollers` count, and are not put out.
+ * Who is put out so that the newcomer fits in: mute members, the longest there first. Or the close frame for the
+ * newcomer, if that would not be enough. `away` and `pollers` count, and are not put out.
  */
 export function makeWay<M extends Member>(
   newcomer: Pick<Newcomer, 'metadataLength'>,

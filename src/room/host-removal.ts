@@ -7,7 +7,7 @@ import { farewell, introductions, sweep } from './presence.ts';
 import { type Effect, type Limits, type Member, pollersAt, type Removal, type Roster } from './room.ts';
 import { type Bearer, bearerOf } from './token-claims.ts';
 
-/** Most of them kept in one room, each a row; when there are more, the one that would end first is forgotten. */
+/** Most removals kept in one room, a row each; when there are more, the removal that would end first is forgotten. */
 const MAX_REMOVALS = 256;
 
 /**
@@ -24,7 +24,8 @@ export function remove<M extends Member>(
 ): Effect<M>[] | undefined {
   if (!sender.claims?.isHost)
     throw new ProtocolError('not_host', 'Only a host may remove others: a member whose room token says "host": true.');
-  // Those who are silent, or whose tokens have expired, too: else one would stay who is silent whenever it is to go.
+  // Silent members, and members whose tokens have expired, too: else a member could stay by being silent when it is to
+  // go.
   const present = roster.others();
   const places = heldPlaces(roster, now);
   const pollers = pollersAt(roster, now);
@@ -35,7 +36,8 @@ export function remove<M extends Member>(
   const { claims } = target;
   const isMeant = (each: Bearer): boolean =>
     each === target || (claims?.sub !== undefined && each.claims?.sub === claims.sub);
-  // A token without a subject is refused from then on: a host would shut itself out with a page that has the same one.
+  // A token without a subject is refused from then on: a host that removes a page with its own token would shut itself
+  // out.
   if (isMeant(sender) || (claims && bearerOf(claims) === bearerOf(sender.claims)))
     throw new ProtocolError('bad_message', 'This targetId is your own, or of your own subject or token.');
 
@@ -59,7 +61,7 @@ export function remove<M extends Member>(
   return effects;
 }
 
-/** Time has passed: those whose tokens have expired would not be let in for that. */
+/** Time has passed: a removal ends with its token, which lets nobody in from then on. */
 export function lapseRemovals<M extends Member>(roster: Roster<M>, now: number): Effect<M>[] {
   const due = roster.removals().filter(({ until }) => until <= now);
   return due.map((removal) => ({ do: 'dropRemoval', removal }));

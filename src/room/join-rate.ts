@@ -13,7 +13,7 @@ const PER_OWNER: Budget = { burst: 10, rate: 0.2 };
  */
 const TOLD_OF_NEWCOMERS: Budget = { burst: 40 * 1024 * 1024, rate: 1024 * 1024 };
 
-/** What it tells those that come back to their places: strangers do not use that up. */
+/** What it tells of clients that come back to their places: strangers do not use this up. */
 const TOLD_TO_RETURNERS: Budget = { burst: 32 * 1024 * 1024, rate: 1024 * 1024 };
 
 /** For so many peers, and fewer. The others are told as often as there are others, so a larger room has as much more. */
@@ -42,9 +42,9 @@ export class JoinRate {
   }
 
   /**
-   * Counts a join from `address`, undefined where that is not known. `countOpen` tells how many sockets it has in the room.
-   * `place` is the id of a place that the client has shown to be its own: strangers do not use up its way back. Returns 0, or
-   * in how many ms there may be one.
+   * Counts a join from `address`, undefined if that is not known. `countOpen` tells how many sockets it has in the
+   * room. `place` is the id of a place that the client has shown to be its own: strangers do not use up its way back.
+   * Returns 0, or in how many ms there may be one.
    */
   join(address: string | undefined, countOpen: () => number, place: string | undefined, now: number): number {
     const waitMs = address === undefined ? 0 : take(this.#of(address, countOpen, now), 1, PER_ADDRESS, now);

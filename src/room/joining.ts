@@ -46,9 +46,9 @@ export interface Refused<M> {
 }
 
 /**
- * `newcomer` has come; nothing is accepted yet. If it is let in, the others hear of it, then it hears who they are, and if
- * it `wantsOffers` gets those that were published ahead, the first of which gets the `answer` that it brought. A newcomer
- * that is back with the token of its place goes on as if it had never been away.
+ * `newcomer` has come; nothing is accepted yet. If it is let in, the others hear of it; then it hears who they are. If
+ * it `wantsOffers`, it gets the offers published ahead, and the `answer` that it brought goes to the first of them. A
+ * newcomer that is back with the token of its place goes on as if it had never been away.
  */
 export function join<M extends Member>(
   newcomer: Newcomer,
@@ -73,7 +73,7 @@ export function join<M extends Member>(
   const isOwner = isOwnerOf(newcomer, owner);
   if ((owner?.token !== undefined && !isOwner) || !mayTakeOver(owner, newcomer))
     return refuse(owner === twin || !place ? TAKEN : heldBy(Math.ceil((place.until - now) / 1000)));
-  // Of one that has changed its subject the others have to hear.
+  // If its subject has changed, the others have to hear of it.
   const resumed = isOwner && owner && mayTakeOver(newcomer, owner) ? owner : undefined;
   const pollers = pollersAt(roster, now);
   const names = [newcomer.id, toSessionId(newcomer.id)];

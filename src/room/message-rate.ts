@@ -19,7 +19,7 @@ const TOKEN_LENGTH = 4096;
 /** Most tokens for one recipient: what each peer adds to a burst, so that a broadcast of any size passes at last. */
 const MAX_TOKENS = BURST_PER_PEER;
 
-/** What a message costs its sender, for each that it is sent to. */
+/** What a message costs its sender, for each receiver. */
 export function tokensFor(frame: string | ArrayBuffer): number {
   const length = typeof frame === 'string' ? frame.length : frame.byteLength;
   return Math.min(Math.ceil(length / TOKEN_LENGTH) || 1, MAX_TOKENS);

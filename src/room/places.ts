@@ -43,7 +43,7 @@ export function freeLapsedPlaces<M extends Member>(roster: Roster<M>, living: re
   ]);
 }
 
-/** The places held at `now`: those that have lapsed are not, nor those whose rows outlived the return of their member. */
+/** The places held at `now`: without places that have lapsed, and without rows left over from a member that is back. */
 export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
   return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
 }
@@ -54,7 +54,7 @@ export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: 
   return place && !roster.find(id) ? place : undefined;
 }
 
-/** Whether somebody who comes has shown that the place under its id, filled or held, is its own. */
+/** Whether a newcomer has shown that the place under its id, taken or held, is its own. */
 export function ownsPlace<M extends Member>(
   newcomer: Pick<Newcomer, 'id' | 'token'>,
   roster: Roster<M>,

@@ -39,15 +39,15 @@ import { isSameSecret } from './secret.ts';
 import { type Bearer, type Claims, mayTakeOver, verifiedOf } from './token-claims.ts';
 
 /**
- * Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. A posting of
- * no more than its share of it always has room, so that a few large ones keep nobody else out; so the bound of all is
- * twice this, and once more for the names of those that have lapsed.
+ * Most that pollers may have posted in one room, in UTF-8 bytes: it is all in memory while the room is awake. A posting
+ * of no more than its share of it always has room, so that a few large ones keep nobody else out; so the bound of all
+ * is twice this, and once more for the names of pollers that have lapsed.
  */
 const MAX_POSTINGS_BYTES = 2 * 1024 * 1024;
 
 /**
- * Most that one reply brings in packages, in UTF-8 bytes. What there is no room for is left out, and that is what those have
- * who have most for this session: so nobody keeps others' packages from it.
+ * Most that one reply brings in packages, in UTF-8 bytes. If there is more, the packages of the pollers that have most
+ * for this session are left out: so nobody keeps others' packages from it.
  */
 const MAX_REPLY_BYTES = 512 * 1024;
 
@@ -130,8 +130,8 @@ export function poll<M extends Member>(
 }
 
 /**
- * Who is put out so that one more poller fits in beside `others`: as for a socket, ghosts do not count, and the mute go. Or
- * the `capacity` that the room has already.
+ * Who is put out so that one more poller fits in beside `others`: as for a socket, ghosts do not count, and mute
+ * members go. Or, if it does not fit in, the `capacity` of the room.
  */
 function wayFor<M extends Member>(
   newcomer: Bearer,

@@ -1,4 +1,4 @@
-/** Who is there: members that leave or are put out, ghosts, and who hears of it. Those that come are in joining.ts. */
+/** Who is there: members that leave or are put out, ghosts, and who hears of it. Newcomers are in joining.ts. */
 import { type Close, EXPIRED, SILENT } from '../protocol/close.ts';
 import type { LeaveReason } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
@@ -54,7 +54,10 @@ export function sweep<M extends Member>(
   return { living, effects };
 }
 
-/** Puts out the members whose tokens have expired. Looks at all only if there is one; what the room is asked is decided after. */
+/**
+ * Puts out the members whose tokens have expired, before the room decides anything else. Looks at all only if there is
+ * one.
+ */
 export function expire<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
   return roster.firstExpiry() <= now ? sweep(roster.others(), limits, now).effects : [];
 }

@@ -107,7 +107,7 @@ export interface PendingOffer {
   readonly isTaken: boolean;
 }
 
-/** Somebody who is not let in again before a certain time. */
+/** A removed client, which is not let in again before a certain time. */
 export interface Removal {
   /** As `bearerOf` names it. */
   readonly bearer: string;
@@ -127,11 +127,11 @@ export interface Roster<M extends Member> {
   count(): number;
   /** When the first token of a member expires, in ms since the epoch; Infinity if none does. */
   firstExpiry(): number;
-  /** The places held, also those that have lapsed since anybody looked. */
+  /** The places held, and places that have lapsed but were not looked at since. */
   places(): readonly Place[];
-  /** What pollers have posted, also what has lapsed. Not asked for what concerns members alone. */
+  /** What pollers have posted, also what has lapsed. Not called for what concerns members alone. */
   postings(): readonly Posting[];
-  /** Who has been removed, also where the time for that is over. */
+  /** Who has been removed, also if the time for that is over. */
   removals(): readonly Removal[];
 }
 

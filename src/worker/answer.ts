@@ -10,7 +10,7 @@ export function answer(body: string | null, { status = 200, headers = {} }: Answ
   return new Response(body, { status, headers: { 'X-Content-Type-Options': 'nosniff', ...headers } });
 }
 
-/** A sentence for people, as all that is not a success has. */
+/** A sentence for people: every answer but a success is one. */
 export function sentence(status: number, text: string, headers: Record<string, string> = {}): Response {
   return answer(`${text}\n`, { status, headers: { 'Content-Type': 'text/plain; charset=utf-8', ...headers } });
 }

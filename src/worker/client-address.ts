@@ -1,8 +1,8 @@
-/** Which network a request comes from, as far as the room has to know: who joins and polls how often. */
+/** Which network a request comes from, so that the room knows how often it joins and polls. */
 import { shortHash } from './hash.ts';
 import { type Settings, SettingsError } from './settings.ts';
 
-/** Where Cloudflare says who asks. It overwrites what a client writes there; elsewhere nobody does. */
+/** Where Cloudflare puts the client's address. It overwrites what a client writes there; elsewhere nobody does. */
 const CLOUDFLARE_HEADER = 'CF-Connecting-IP';
 
 /** Longest address that is read, in characters: an IPv6 one with a port, and some. */
@@ -13,7 +13,7 @@ export function readAddressHeader({ TRUSTED_ADDRESS_HEADER: name }: Settings): s
   if (name === undefined || name === '') return CLOUDFLARE_HEADER;
   if (typeof name === 'string' && /^[\w-]+$/.test(name)) return name;
   throw new SettingsError(
-    `The setting TRUSTED_ADDRESS_HEADER is ${JSON.stringify(name)}; it must be the name of the header in which your proxy says who asks, such as X-Forwarded-For.`,
+    `The setting TRUSTED_ADDRESS_HEADER is ${JSON.stringify(name)}; it must be the name of the header in which your proxy puts the client's address, such as X-Forwarded-For.`,
   );
 }
 

@@ -50,7 +50,7 @@ async function letIn(
   const own = await ownIceServers(turn, clientId, now);
   const answer = await room.fetch(withJoin(request, join, bearer, address, own)).catch((error: unknown) => error);
   if (!(answer instanceof Response)) {
-    // The room is overloaded or has failed. Thrown, it would be a line in the log for each that knocks.
+    // The room is overloaded or has failed. If this were thrown, each request would be a line in the log.
     await log({ event: 'failed', code: 503, reason: String(answer) }, roomId, env);
     return sentence(503, 'The room does not answer. Try again.', { 'Retry-After': '10' });
   }

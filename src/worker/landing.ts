@@ -1,4 +1,4 @@
-/** `GET /` for a browser: what runs here, and how an app uses it. For everything else it is JSON (src/index.ts). */
+/** `GET /` for a browser: what runs here, and how an app uses it. Everything else gets JSON (routes.ts). */
 import { version } from '../../package.json';
 import { answer } from './answer.ts';
 

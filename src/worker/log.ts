@@ -11,7 +11,9 @@ import { toHex } from './hash.ts';
 import { readSecret, type Settings } from './settings.ts';
 
 export interface LogEntry {
-  /** `closed` is a member that the room has put out; `refused`, `full` and mostly `flood` somebody who was not let in. */
+  /**
+   * `closed` is a member that the room has put out; `refused`, `full` and mostly `flood` a client that was not let in.
+   */
   readonly event: 'joined' | 'refused' | 'full' | 'flood' | 'removed' | 'closed' | 'failed';
   /** Of a close frame, or the HTTP status. */
   readonly code?: number;
@@ -41,7 +43,7 @@ export function joinEntry(random: number): LogEntry | undefined {
   return random * JOINS_PER_LINE < 1 ? { event: 'joined', sampled: JOINS_PER_LINE } : undefined;
 }
 
-/** The line of a poll's answer, for one that is not as the poller wants it. */
+/** The line for a poll that was refused. */
 export function pollEntry({ status, body }: Pick<PollResponse, 'status' | 'body'>): LogEntry | undefined {
   const events = { 200: undefined, 403: 'refused', 404: undefined, 409: 'refused', 429: 'flood', 503: 'full' } as const;
   const event = events[status];

@@ -175,7 +175,7 @@ export class SocketMember implements Member {
       this.#socket.send(text);
       return true;
     } catch {
-      return false; // closed under our hands, by us or by the runtime
+      return false; // closed meanwhile, by us or by the runtime
     }
   }
 
@@ -213,7 +213,7 @@ export class SocketMember implements Member {
 }
 
 /**
- * The id that a socket was accepted under; undefined for one that was refused. The runtime may tell of the end of a socket
+ * The id that a socket was accepted under; undefined for a refused socket. The runtime may tell of the end of a socket
  * that it has forgotten by then, and throws when it is asked for its tags (workerd, 2026-11).
  */
 function idOf(ctx: DurableObjectState, socket: WebSocket): string | undefined {

@@ -8,7 +8,7 @@ interface RateLimiter {
   limit(options: { key: string }): Promise<{ success: boolean }>;
 }
 
-/** Seconds until somebody who was refused should come again: the shorter of the two periods that there are (2026-11). */
+/** Seconds until a refused client should come again: the shorter of the two periods that there are (2026-11). */
 export const COME_AGAIN_SECONDS = 10;
 
 /** Whether `address` may go on. It may where there is no such binding, or it fails, or the address is not known. */

@@ -46,7 +46,7 @@ export class SocketRoster implements Roster<SocketMember> {
     // A replaced socket stays listed under its id until its close handshake ends.
     for (const socket of this.#ctx.getWebSockets(id)) {
       const member = this.#present(socket);
-      if (member?.id === id) return member; // and not one that has it for the tag of its address
+      if (member?.id === id) return member; // and not a socket whose address has that tag
     }
     return undefined;
   }
@@ -81,7 +81,7 @@ export class SocketRoster implements Roster<SocketMember> {
   }
 
   #present(socket: WebSocket): SocketMember | undefined {
-    // The runtime still lists a socket that is closing, and inside webSocketClose the one that has closed.
+    // The runtime still lists a socket that is closing, and inside webSocketClose the socket that has closed.
     if (socket.readyState !== WebSocket.OPEN) return undefined;
     const member = this.member(socket);
     return member.left ? undefined : member;

@@ -64,7 +64,10 @@ export function wholeNumber(settings: Settings, name: keyof Settings, least: num
   );
 }
 
-/** The bytes of a secret; undefined for none. Throws SettingsError, without its value, for one that could be guessed. */
+/**
+ * The bytes of a secret; undefined for none. Throws SettingsError, without its value, for a secret that could be
+ * guessed.
+ */
 export function readSecret(name: string, secret: unknown): Uint8Array | undefined {
   if (isUnset(secret)) return undefined;
   const key = new TextEncoder().encode(typeof secret === 'string' ? secret : '');

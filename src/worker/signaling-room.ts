@@ -308,8 +308,8 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /**
-   * Past the day's free writes nobody new comes in by polling: the room would forget it as it sleeps, and those who had heard
-   * of it would never hear that it has gone. Of one that is there the row will lapse.
+   * When the day's free writes are used up, no new poller comes in: the room would forget it as it sleeps, and members
+   * that had heard of it would never hear that it has gone. The row of a poller that is there already will lapse.
    */
   #post(posting: Posting): void {
     const { postings } = this.#rows;
@@ -326,7 +326,10 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 }
 
-/** Whether the first, which is stored, is of the poller that posts the second, and of nobody who was there before it. */
+/**
+ * Whether the first posting, which is stored, is by the same poller as the second, and not by one that was there
+ * before.
+ */
 function isOfSamePoller({ contextId, entry, isName }: Posting, posting: Posting): boolean {
   return !isName && contextId === posting.contextId && entry.sessionId === posting.entry.sessionId;
 }

@@ -17,7 +17,7 @@ export const MAY_RENEW_AFTER = 0.75;
 /** A provider that has failed is asked again for the same client after this part of that time. */
 export const RETRY_AFTER = 0.05;
 
-/** Those that need nobody else: at once. Undefined if there are none. */
+/** The servers that are at hand, without asking a provider. Undefined if there are none. */
 export async function ownIceServers(
   turn: TurnSettings,
   clientId: string,
@@ -44,7 +44,7 @@ export async function allIceServers(
   try {
     const theirs = await cloudflareServers(turn.cloudflare, turn.seconds, clientId);
     const iceServers = [...((await own)?.iceServers ?? []), ...theirs];
-    if (!isIceServers(iceServers)) throw new Error('its servers and those that are set are too many together');
+    if (!isIceServers(iceServers)) throw new Error('its servers and the ones in the settings are too many together');
     return { iceServers, iceServersSeconds: turn.seconds };
   } catch (error) {
     if (now - complainedAt >= COMPLAIN_EVERY_MS) {
@@ -75,7 +75,7 @@ async function cloudflareServers(
   const answer: unknown = await response.json();
   if (!isObject(answer) || !isIceServers(answer['iceServers'])) throw new Error('an answer that makes no sense');
   const servers = answer['iceServers'].map(withoutPort53).filter(({ urls }) => urls.length > 0);
-  // A client would give up for an empty list those that it has, which may be good for hours yet.
+  // For an empty list a client would give up the servers that it has, which may be good for hours yet.
   if (servers.length === 0) throw new Error('an answer without a server that a browser can use');
   return servers;
 }

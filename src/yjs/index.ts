@@ -47,13 +47,16 @@ const MAX_AWARENESS = 2 ** 16;
 /** How long a peer waits for another answer, and we before we ask it again, in ms: each looks at the whole document. */
 const PAUSE_MS = 1000;
 
-/** Most messages that wait for a peer. One that takes no more, for whatever reason, is greeted anew when it has those. */
+/**
+ * Most messages that wait for a peer. A peer that takes no more, for whatever reason, is greeted again when it has
+ * those.
+ */
 const MAX_UNDER_WAY = 256;
 
 export interface YjsOptions {
   /** Tells documents of one room apart. */
   name?: string | undefined;
-  /** One that the app has already. */
+  /** An Awareness that the app has already. */
   awareness?: Awareness | undefined;
 }
 
@@ -151,7 +154,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
     return [...this.room.peers.values()].filter(({ connected }) => connected);
   }
 
-  /** One of the two greets; a provider that is made later greets those who are there. */
+  /** One of the two greets; a provider that is made later greets the peers that are there. */
   readonly #meet = (peer: Peer): void => {
     if (this.room.sessionId < peer.id) this.#greet(peer);
   };

@@ -13,7 +13,7 @@ const PASSWORD_ITERATIONS = 600_000;
 /** AES-256: the longest that AES-GCM has (NIST SP 800-38D); the secret itself has 128 bits. */
 const AES_BITS = 256;
 
-/** As much as the key has: a name that nobody guesses who has not the key. */
+/** As much as the key has: a name that nobody without the key can guess. */
 const ROOM_BITS = 128;
 
 /** It only tells one key from another for the sake of a good message; two are the same once in 2^48. */
@@ -30,7 +30,7 @@ export interface Secret {
 export class Keys {
   /** Names the secret, so that a wrong key is told from a message that was changed. */
   readonly id: string;
-  /** Names the room to those who have not the secret. */
+  /** Names the room to everybody without the secret. */
   readonly room: string;
   readonly #root: CryptoKey;
 

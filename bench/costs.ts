@@ -111,7 +111,7 @@ async function microsecondsOf(scene: Scene): Promise<number> {
   }
 }
 
-/** So many members, of whom each has published as long an offer as it may if `ahead`, and heard of all that came later. */
+/** So many members. Each has heard of all that came later and, if `ahead`, published the longest offer that it may. */
 async function fill(server: Server, size: number, ahead = false): Promise<[Client, ...Client[]]> {
   const members: Client[] = [];
   for (let n = 0; n < size; n++) {

@@ -34,7 +34,7 @@ try {
     const bare: Sample[] = [];
     for (let round = 0; round < Number(rounds); round++) {
       ours.push(await measure(`${fault} ${round}`, fault, startOurs));
-      // One that never pings does not notice a half-open connection at all.
+      // A client that never pings does not notice a half-open connection at all.
       if (fault !== 'halfOpen') bare.push(await measure(`${fault} ${round}, bare`, fault, startBare));
     }
     table.push([fault, 'P2PCF-WS', ...columns(ours)]);

@@ -161,7 +161,7 @@ async function measureLatency({ contender, two }: Stage): Promise<void> {
   figures.latency99[contender].push(quantile(latencies, 0.99));
 }
 
-/** Those still starting too; one that could not start is not there to be stopped. */
+/** Servers that are still starting, too; a server that could not start is not there to be stopped. */
 async function stopServers(): Promise<void> {
   await Promise.allSettled(servers.splice(0).map(async (server) => (await server).stop()));
 }

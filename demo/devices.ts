@@ -1,7 +1,7 @@
 /** Our camera, microphone and screen. */
 import { type DeviceKind, deviceLost, deviceTrouble, type Trouble } from './trouble.ts';
 
-/** What becomes of our tracks, for those who are to get them. */
+/** What becomes of our tracks: for the code that sends them. */
 export interface TracksListener {
   added(track: MediaStreamTrack, stream: MediaStream): void;
   removed(track: MediaStreamTrack, stream: MediaStream): void;

@@ -35,7 +35,7 @@ export function setIcon(element: Element, name: string): void {
 /** How long an announcement stands, in ms, before the next takes its place. */
 const ANNOUNCE_EVERY_MS = 1_000;
 
-/** What is said at a time of all that waits: a stranger may say any number of things, and the last are the newest. */
+/** Most of what waits that is said at a time: a stranger may say any number of things, and the last are the newest. */
 const MAX_ANNOUNCED = 3;
 const MAX_ANNOUNCED_LENGTH = 500;
 

@@ -14,7 +14,7 @@ const MAX_REFUSALS = 100;
 type Part<Type extends Message['type']> = Extract<Message, { type: Type }>;
 
 interface Sending {
-  /** Those who still want it, and how many bytes each has got. */
+  /** The people who still want it, and how many bytes each has got. */
   sent: Map<Peer, number>;
   isWithdrawn: boolean;
 }
@@ -92,7 +92,7 @@ export function forget(peer: Peer): void {
 function begin(peer: Peer, from: string, { id, name, size, kind }: Part<'file'>): void {
   end(peer, id, 'Cancelled by the sender');
   if (intake.isBusy(peer)) {
-    tellRefusal(peer, id); // and nobody else: a card for each would be in the way of all that is said
+    tellRefusal(peer, id); // and nobody else: a card for each would be in the way of the chat
     return;
   }
   const cancel = (): void => refuse(peer, id, 'Cancelled');

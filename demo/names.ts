@@ -10,12 +10,12 @@ const FILE_NAME_END = 50;
 /** What we are called among messages and files. */
 export const YOU = 'You';
 
-/** What is said after the name of somebody who could be taken for us. */
+/** What is put after a name that could be taken for ours. */
 const NOT_US = ' (someone else)';
 
 /**
- * The name that a peer goes by: the demo's own has one in its metadata, any other app a client id. Names are anybody's to
- * choose: one that looks like ours, `own`, or like what we are called here, is told apart.
+ * The name that a peer goes by: the demo's own has one in its metadata, any other app a client id. Names are anybody's
+ * to choose: a name that looks like ours, `own`, or like what we are called here, is marked.
  */
 export function nameOf({ client_id, metadata }: { client_id: string; metadata: unknown }, own = ''): string {
   const { name } = Object(metadata);

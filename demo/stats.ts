@@ -11,7 +11,7 @@ export interface Reading {
   addresses: [own: string, other: string];
   /** ms. */
   roundTrip: number | undefined;
-  /** Since the reading before, 0 to 1: of the packets that the other sent us, those that were lost. */
+  /** Since the reading before: the share, 0 to 1, of the other's packets that were lost. */
   loss: number | undefined;
   /** Since the reading before, both ways together, in bits per second. */
   bitrate: number | undefined;

@@ -4,7 +4,7 @@ import type { Steps } from './stopwatch.ts';
 /** When each step was done, as performance.now(). What came before the start was made ahead. */
 export interface Times extends Steps {
   start: number;
-  /** Of one who joins: it opens its WebSocket first. */
+  /** For a client that joins: it opens its WebSocket first. */
   socket?: number;
   peers?: number;
   channel?: number;

@@ -23,7 +23,7 @@ test('to show no screen after all is no trouble', () => {
 const refused = (code: number): Error => Object.assign(new Error('As the server says.'), { code });
 const attempt = { room: 'lobby', token: '', origin: 'https://a.test', isSecure: true };
 
-test('a room that is full, and one that lets nobody in, lead on in different ways', () => {
+test('a full room and a closed room lead on in different ways', () => {
   expect(refusal(refused(4003), attempt)).toMatchObject({
     title: 'This room is full.',
     way: 'retry or new room',

@@ -120,7 +120,7 @@ export function badRoom(error: unknown): Trouble {
   };
 }
 
-/** The server is out of reach: what that means to those who are connected, and to those who are not. */
+/** The server is out of reach: what that means to a page that is connected, and to a page that is not. */
 export function serverTrouble(
   state: SignalingState,
   reason: string | undefined,

@@ -24,7 +24,7 @@ async function serve(): Promise<void> {
   const end = (): void => {
     isToEnd = true;
     if (workerd) workerd.kill('SIGKILL');
-    else process.exit(); // which ends one that is about to listen
+    else process.exit(); // which ends a server that is about to listen
   };
   process.on('SIGTERM', end).on('SIGINT', end);
   // Read once, by workerd as it starts: several servers may be started from one clone.

@@ -230,7 +230,7 @@ export function describeSignaling(name: string, place: Place): void {
   });
 
   describe(`extensions, ${name}`, () => {
-    test('metadata is told to the others and to those who come later, 2,560 bytes of it', async () => {
+    test('metadata is told to the others and to later clients, 2,560 bytes of it', async () => {
       const room = newRoom();
       const metadata = { name: 'Älice 😀', pad: 'x'.repeat(2560 - 31) };
       expect(new TextEncoder().encode(JSON.stringify(metadata)).length).toBe(2560);
@@ -276,7 +276,7 @@ export function describeSignaling(name: string, place: Place): void {
       expect(await carol.next()).not.toHaveProperty('offers');
     });
 
-    test('an answer brought along goes to the first of those whose offers the joiner gets, and to nobody else', async () => {
+    test('an answer brought along goes to the first member whose offer the joiner gets, and to no other', async () => {
       const room = newRoom();
       const answer = { type: 'answer', sdp: 'v=0 ü', candidates: [{ candidate: 'candidate:1' }] };
       const join = (id: string): Promise<Client> =>
@@ -401,7 +401,7 @@ export function describeSignaling(name: string, place: Place): void {
       ['nonsense', 'x'.repeat(65_537)],
       ['binary', new Uint8Array(65_537)],
       ['a megabyte', 'x'.repeat(1_048_576)],
-    ])('one that is too large is told so, then closed: %s', async (_kind, frame) => {
+    ])('the sender of a message that is too large is told so, then closed: %s', async (_kind, frame) => {
       const [alice, bob, carol] = await three(place);
       await alice.sendFrame(frame);
       expect(await alice.next()).toEqual({
@@ -565,7 +565,7 @@ export function describeSignaling(name: string, place: Place): void {
       expect(Object(alice.received[0]).resumeToken).not.toBe(token);
     });
 
-    test('one that drops is still here, cannot be reached, and is back before anybody has heard of it', async () => {
+    test('a member that drops is still here, cannot be reached, and is back before anybody heard', async () => {
       const { room, alice, token, bob } = await settled();
       await alice.close(4010);
       await bob.signal('alice', 'where are you?');
@@ -589,7 +589,7 @@ export function describeSignaling(name: string, place: Place): void {
       await expectSilence(bob, returned, 'alice');
     });
 
-    test('one that is back before its old connection has ended takes its place, unheard', async () => {
+    test('a client that is back before its old connection has ended takes its place, unheard', async () => {
       const { room, alice, token, bob } = await settled();
       const returned = await back(room, token);
       expect(await returned.next()).toMatchObject({ peers: ['bob'], resumed: true, resumeToken: token });
@@ -599,7 +599,7 @@ export function describeSignaling(name: string, place: Place): void {
     });
 
     test.each([undefined, 1000, 1001, 3000])(
-      'one that closes with %s has left, and its place is free',
+      'a client that closes with %s has left, and its place is free',
       async (code) => {
         const { room, alice, token, bob } = await settled();
         await alice.close(code);
@@ -614,7 +614,7 @@ export function describeSignaling(name: string, place: Place): void {
     );
 
     test.each<Record<string, string>>([{}, { resume: '1' }, { resume: crypto.randomUUID() }])(
-      'nobody takes the place of one who is here, or held, with %j',
+      'nobody takes the place of a member that is here, or held, with %j',
       async (extensions) => {
         const { room, alice, token, bob } = await settled();
         const thief = await Client.connect(place, room, 'alice', extensions);

@@ -1,4 +1,4 @@
-/** Compiles; each @ts-expect-error is a promise to those who use the library. */
+/** Compiles; each @ts-expect-error is a promise to the library's users. */
 import P2PCF, { type Peer } from '../src/client/index.ts';
 import { SignalingClient } from '../src/client/signaling.ts';
 import type { ClientMessage, ServerMessage } from '../src/protocol/index.ts';

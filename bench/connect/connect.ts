@@ -33,7 +33,7 @@ interface Stack {
   settleMs?: () => number;
   /** What it is compared with; BASELINE, if not given. */
   baseline?: string;
-  /** For one that takes so long that it gets fewer rounds than the others. */
+  /** For a stack that takes so long that it gets fewer rounds than the others. */
   maxRounds?: number;
 }
 

@@ -6,9 +6,9 @@ export interface Place {
   /** The stack's signaling server, e.g. `http://127.0.0.1:8787`, no trailing slash. */
   server: string;
   room: string;
-  /** What the one that joins calls itself. */
+  /** The id of the peer that joins. */
   clientId: string;
-  /** What the one that is there already calls itself: for stacks that know no rooms. Not given to the first. */
+  /** The id of the peer that is there already: for stacks that know no rooms. Not given to the first. */
   residentId?: string;
 }
 

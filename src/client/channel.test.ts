@@ -1,4 +1,4 @@
-/** What cannot be had of a real channel for sure: one whose other end takes nothing. The rest is in test/browser. */
+/** What cannot be had of a real channel for sure: that its other end takes nothing. The rest is in test/browser. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Channel, toMessage } from './channel.ts';
 

@@ -131,7 +131,7 @@ test('a datagram is bytes, and not too many of them; whatever else comes is none
   );
 });
 
-test('datagrams are sent in their order, the newest of those that had to wait, and each that is not is told of', () => {
+test('datagrams are sent in their order, the newest of the waiting ones, and each that is dropped is told of', () => {
   const step = fc.oneof({ weight: 9, arbitrary: fc.nat(MAX_DATAGRAM_BYTES - 4) }, fc.constant('drain' as const));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 150, size: 'max' }), (steps) => {

@@ -49,7 +49,7 @@ describe('an offer', () => {
   test.each<Case>([
     ['the first', fresh, 'new', 'theirs', 'answer'],
     ['the first, unmarked', fresh, 'new', 'ours', 'answer'],
-    ['the one that is to get the answer made ahead', { ...offered, hasAnsweredAhead: true }, 'new', 'theirs', 'pair'],
+    ['the offer that is to get the answer made ahead', { ...offered, hasAnsweredAhead: true }, 'new', 'theirs', 'pair'],
     ['the next, when connected', connected, 'new', 'ours', 'answer'],
     ['the next, when only answered', answered, 'new', 'ours', 'answer'],
 
@@ -66,7 +66,7 @@ describe('an offer', () => {
 
     ['for a new connection, when answered', answered, 'new', 'theirs', 'renew'],
     ['for a new connection, when connected', silent, 'new', 'theirs', 'renew'],
-    ['for a new connection, when connected to one that is there', connected, 'new', 'theirs', 'drop'],
+    ['for a new connection, when connected to a peer that is there', connected, 'new', 'theirs', 'drop'],
     ['for a new connection, while we renegotiate', { ...renegotiating, ...dead }, 'new', 'theirs', 'renew'],
     ['the same, impolite', { ...renegotiating, ...dead, ...impolite }, 'new', 'theirs', 'renew'],
 

@@ -147,7 +147,7 @@ test.each<[string, (silence: Silence, peer: Heard & { connected: boolean }) => v
   expect(peer.restarts).toBe(0);
 });
 
-test('where the last that was heard answers, no other is looked at; else each that answers nothing is restarted', async () => {
+test('if the peer heard last answers, no other is looked at; else ICE is restarted with each that does not', async () => {
   const lost: Counts = [
     [4, 3],
     [5, 3],

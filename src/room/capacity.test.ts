@@ -4,7 +4,7 @@ import { LIMITS, sessionOf, World } from '../../test/support/world.ts';
 
 const LARGE = { ...LIMITS, maxPeers: 10 };
 
-test('whoever opens the room fixes its limit, and those who come later neither raise nor lower it', () => {
+test('the client that opens the room fixes its limit, and later ones neither raise nor lower it', () => {
   const world = new World();
   const opener = world.join('a', { maxPeers: 3 }, LARGE);
   world.join('b', { maxPeers: 1 }, LARGE);
@@ -59,7 +59,7 @@ test('the max of a token counts for its bearer in place of the room’s, below t
   expect(opened.join('c', {}, LARGE).closeReason).toBe('Room is full: 2 peers');
 });
 
-test('one that is to make room for another does so only where that is enough', () => {
+test('a member makes room for another only where that is enough', () => {
   const world = new World();
   for (const id of ['a', 'b', 'c']) world.join(id, {}, LARGE);
   world.pass(61);

@@ -58,7 +58,7 @@ test('a subject that is removed is put out under all its ids, and comes in under
 });
 
 test.each([undefined, 'mallory'])(
-  'one that has been silent for long (%s) is removed all the same, and stays out',
+  'a member that has been silent for long (%s) is removed all the same, and stays out',
   (sub) => {
     const { world, remove } = roomWithHost();
     const claims = { ...(sub ? { sub } : { hash: 'h' }), until: END };
@@ -119,7 +119,7 @@ test('a host whose token has no subject does not shut itself out with another pa
   expect([tab.closeCode, world.removed]).toEqual([undefined, []]);
 });
 
-test('a room remembers 256 of them, those that last longest, and each to its end', () => {
+test('a room remembers 256 removals, the ones that last longest, and each to its end', () => {
   const { world, remove } = roomWithHost();
   for (let n = 0; n < 300; n++) {
     world.join(`peer ${n}`, { claims: { sub: `sub ${n}`, until: END + ((n * 7) % 299) } }, LARGE);

@@ -232,7 +232,7 @@ describe('pollers', () => {
   });
 });
 
-test('whatever happens, a poll tells of exactly those who are there, and an idle one writes nothing', () => {
+test('whatever happens, a poll tells of exactly the pollers that are there, and an idle poll writes nothing', () => {
   const contexts = fc.constantFrom('a', 'b', 'c', 'd');
   const step = fc.oneof(
     fc.record({ do: fc.constant('post' as const), context: contexts, keepMs: fc.integer({ min: 1, max: 900_000 }) }),

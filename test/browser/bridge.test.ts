@@ -485,7 +485,7 @@ describe.concurrent('a poller that means harm', () => {
   });
 });
 
-test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and one that has no library', async ({
+test.concurrent('five in a room: two of ours, two of P2PCF’s of one name, and a client without a library', async ({
   expect,
   open,
   join,

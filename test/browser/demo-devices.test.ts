@@ -71,7 +71,7 @@ test('a double click on "Join again" makes one call, which knows nothing of the 
   expect(await alice.getByRole('button', { name: /^Connected in/ }).count()).toBe(0);
 });
 
-test('to choose a camera that is off does not turn it on; the one that is on gives way', async () => {
+test('to choose a camera that is off does not turn it on; to choose another while one is on replaces it', async () => {
   const page = await open();
   await live(page, ['audio', 'video']);
   await page.getByRole('button', { name: 'Turn the camera off' }).click();

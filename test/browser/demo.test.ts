@@ -198,7 +198,7 @@ test('the panel is complete, too, where the browser tells of offer and answer af
   for (const page of [alice, bob]) await showsWhy(page);
 });
 
-test('four people see each other, and one who reloads', async () => {
+test('four people see each other, also after one reloads', async () => {
   const room = newRoom();
   const [alice, bob] = [await enter(room, 'Alice'), await enter(room, 'Bob')];
   const [carol, dan] = [await enter(room, 'Carol'), await enter(room, 'Dan')];

@@ -92,7 +92,7 @@ describe('the app', () => {
     await bob.locator('video').waitFor({ state: 'detached' });
   });
 
-  test('shows its camera to one that comes later', async () => {
+  test('shows its camera to a peer that comes later', async () => {
     await click(alice, 'Camera');
     const carol = await openPage(browser, alice.url());
     await sees(carol, 320);
@@ -236,7 +236,7 @@ describe('what else apps use', () => {
     expect(await heard).toBe('1');
   });
 
-  test('sending to one that is gone is silent', async () => {
+  test('sending to a peer that is gone is silent', async () => {
     await alice.evaluate(() => {
       const [peer] = window.p2pcf.peers.values();
       if (!peer) throw new Error('no peer');

@@ -132,7 +132,7 @@ test('a stranger under the id of a peer whose connection has failed is another p
   expect(await inPage(eve, () => window.got.map(({ text }) => text))).toEqual(['for all']);
 });
 
-test('one who takes the offer published ahead under a connected peer’s id does not end the connection', async () => {
+test('a stranger under a connected peer’s id that takes the offer ahead does not end the connection', async () => {
   const alice = await join('Alice');
   const bob = await joinBare('bob');
   await connected(alice, 1);

@@ -85,7 +85,7 @@ async function introduce(isPolite: boolean): Promise<void> {
 const bothConnected = (): Promise<unknown> =>
   page.waitForFunction(() => window.pair.a.connected && window.pair.b.connected);
 
-describe.each([true, false])('the one who offers is polite: %s', (isPolite) => {
+describe.each([true, false])('the peer that offers is polite: %s', (isPolite) => {
   test('an answerer with a track whose first signals are lost is connected soon, without a storm', async () => {
     await introduce(isPolite);
     await page.evaluate(() => {
@@ -214,7 +214,7 @@ test('a peer that is not the library gets one answer to its offer, however long 
   expect(await page.evaluate(() => window.log)).toEqual(['answer']);
 });
 
-test('one that is destroyed by who hears that it has failed stays so', async () => {
+test('a peer that is destroyed by a listener when it has failed stays destroyed', async () => {
   await page.clock.install();
   const made = await page.evaluateHandle(() => {
     const made: RTCPeerConnection[] = [];

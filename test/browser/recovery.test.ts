@@ -53,13 +53,13 @@ async function newLine(): Promise<Line> {
   return line;
 }
 
-/** Joins by way of its proxy, as one that notices a silent connection within 1.4 s. */
+/** Joins through its proxy, as a client that notices a silent connection within 1.4 s. */
 async function join({ page, proxy }: Line, name: string, beforeStart?: () => void): Promise<void> {
   await enter(page, proxy.url, room, name, { pingEveryMs: 1000 }, beforeStart);
 }
 
 const state = (page: Page, state: string): Promise<void> => until(page, state, () => window.room.state);
-/** What the page saw of others than the one who looks in. */
+/** What the page saw of the others, without the witness. */
 const events = (page: Page): Promise<string[]> =>
   page.evaluate(() => window.log.filter((event) => !event.endsWith('witness')));
 
@@ -162,7 +162,7 @@ describe.each([2, 5])('%i pages', (howMany) => {
   });
 });
 
-/** Who is in the room, for one who looks in. */
+/** Who is in the room, as a client that joins sees it. */
 async function listed(): Promise<string[]> {
   const witness = await Client.connect(placeOf(server), room, 'witness');
   const { peers } = Object(await witness.next());
@@ -170,7 +170,7 @@ async function listed(): Promise<string[]> {
   return peers.sort();
 }
 
-test('one who is away for longer than its place is held stays connected, and so it is when it is back', async () => {
+test('a member that is away for longer than its place is held stays connected, also when it is back', async () => {
   const [alice, bob] = [await newLine(), await newLine()];
   await join(alice, 'Alice');
   await join(bob, 'Bobby');
@@ -190,7 +190,7 @@ test('one who is away for longer than its place is held stays connected, and so 
   await metOnce(alice.page, bob.page);
 });
 
-test('one that is lost when the two are connected, but for the channel on one side, stays', async () => {
+test('a member that is lost when only the channel on one side is not open yet stays connected', async () => {
   const [alice, bob] = [await newLine(), await newLine()];
   await join(alice, 'Alice');
   // Alice sees the channel open before Bob does, who hears meanwhile that her place is held no longer.
@@ -245,7 +245,7 @@ test('ICE that restarts while the server cannot be reached does so when it can',
   await metOnce(alice.page, bob.page);
 });
 
-test('after a crash of the server those who were known are waited for as long as a place is held', async () => {
+test('after a crash of the server known members are waited for as long as a place is held', async () => {
   const alice = await newLine();
   await join(alice, 'Alice');
   const stays = await Client.join(placeOf(server), room, 'stays');
@@ -261,7 +261,7 @@ test('after a crash of the server those who were known are waited for as long as
   expect(await events(alice.page)).toEqual(['close goes']);
 });
 
-test('one who comes when another is away meets it when that is back', async () => {
+test('a client that comes when another is away meets it when that is back', async () => {
   const [alice, bob] = [await newLine(), await newLine()];
   await join(alice, 'Alice');
   alice.proxy.refuse(true);
@@ -274,7 +274,7 @@ test('one who comes when another is away meets it when that is back', async () =
   await metOnce(alice.page, bob.page);
 });
 
-test('one who came back unannounced is who it was', async () => {
+test('a member that came back unannounced is who it was', async () => {
   const [alice, bob] = [await newLine(), await newLine()];
   await join(alice, 'Alice');
   await join(bob, 'Bobby');

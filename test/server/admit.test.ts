@@ -90,7 +90,7 @@ describe.each([true, false])('offers ahead: %s', (offersAhead) => {
     expect(gate.failures.filter((reason) => reason.includes('admit'))).toEqual([]);
   });
 
-  test('of all that a peer says before the app has answered the last offer is answered, and no other', async () => {
+  test('of all offers before the app has answered only the last is answered', async () => {
     const roomId = newRoom();
     let answer: (isAdmitted: boolean) => void = () => undefined;
     const answered = new Promise<boolean>((resolve) => {

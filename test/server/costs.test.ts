@@ -109,7 +109,7 @@ test('200 polls of 64 KiB of empty objects: memory for two MiB, and replies of h
 });
 
 test.each([
-  ['eight', 8, 'one that does not read', 1, 'four MiB', 96],
+  ['eight', 8, 'a client that does not read', 1, 'four MiB', 96],
   ['24', 24, '32 that do not read', 32, 'some 28 MiB', 96],
 ])(
   '%s members (%i) send to %s (%i): the room owes %s (process: %i), and then the others talk',

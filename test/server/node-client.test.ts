@@ -148,7 +148,7 @@ test('a peer that speaks of another certificate and goes, over and over, is met 
   mallory.destroy();
 });
 
-test('a peer that takes no datagram of any length costs no other its own, and is told of as one that gets none', async () => {
+test('a peer that takes no datagrams costs no other its own, and what it does not take counts as dropped', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', false);
   const sdpTransform = (sdp: string): string => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:10');

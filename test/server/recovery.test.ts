@@ -55,7 +55,7 @@ async function known(client: SignalingClient): Promise<void> {
 }
 
 describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
-  test('one is back in its place, the others have heard nothing, and what it sent meanwhile arrives in order', async () => {
+  test('a client is back in its place, the others heard nothing, and what it sent meanwhile arrives in order', async () => {
     const room = newRoom();
     const bob = await Client.join(placeOf(server), room, 'bob');
     const [alice, log] = await enter(room, { pingEveryMs: 1000 });
@@ -82,7 +82,7 @@ describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
   });
 });
 
-test('one whose join was answered into a dead connection comes back as itself', async () => {
+test('a client whose join was answered into a dead connection comes back as itself', async () => {
   const room = newRoom();
   const bob = await Client.join(placeOf(server), room, 'bob');
   proxy.delay(300);
@@ -96,7 +96,7 @@ test('one whose join was answered into a dead connection comes back as itself', 
   expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'here' });
 });
 
-test('a client that goes while its socket opens leaves no ghost; one that stays is in again', async () => {
+test('a client that goes while its socket opens leaves no ghost; a client that stays is in again', async () => {
   const slow = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 3600 } });
   const way = await startFaultyProxy(slow.url);
   try {
@@ -163,7 +163,7 @@ test('an id the server has made up is kept', async () => {
   expect(again).toMatchObject({ yourId: clientId, resumed: true });
 });
 
-test('an id that is held for another is waited for, one that is taken is not', async () => {
+test('an id that is held for another is waited for, a taken id is not', async () => {
   const hasty = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 2 } });
   try {
     const [alice] = await Client.settle(placeOf(hasty), 'room', 'alice');
@@ -211,7 +211,7 @@ test('200 clients of 20 rooms come back from each of ten crashes, and nobody is 
   }
 });
 
-test('those who were in come back to a room that strangers have filled meanwhile, as soon as there is a place', async () => {
+test('members come back to a room that strangers have filled meanwhile, as soon as there is a place', async () => {
   const small = await startWorkerd({ vars: { MAX_PEERS_PER_ROOM: 2 } });
   onTestFinished(() => small.stop());
   const path = await startFaultyProxy(small.url);

@@ -19,7 +19,7 @@ const makeToken = (room: string, seconds = 600, claims: Record<string, unknown> 
 
 const EXPIRED = { message: 'The room refused: The token has expired (4401).', code: 4401 };
 
-test('a string opens the room; none, or one that has expired, or of another room, is final', async () => {
+test('a token as a string opens the room; no token, an expired one, or one of another room, is final', async () => {
   const roomId = newRoom();
   const start = (token?: string): Promise<void> => {
     const client = new SignalingClient({ workerUrl: server.url, roomId, ...(token && { token }) });

@@ -8,7 +8,7 @@ import { startWorkerd } from '../support/server.ts';
 
 const seconds = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, count * 1000));
 
-test('one silent for 150 s after its last ping is a ghost; one whose timers run once a minute is not', async () => {
+test('a client silent for 150 s is a ghost; a page whose timers run once a minute is not', async () => {
   const server = await startWorkerd();
   try {
     const place = placeOf(server);

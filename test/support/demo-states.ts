@@ -69,7 +69,7 @@ export const demoStates: Record<string, (world: DemoWorld) => Promise<Page>> = {
     await page.getByRole('link', { name: 'Save portrait.png' }).waitFor();
     return page;
   },
-  /** One file on its way, and one that its sender has withdrawn. */
+  /** A file on its way, and a file that its sender has withdrawn. */
   async files(world) {
     const page = await meeting(world, 2);
     await world.crowd.evaluate(() => {

@@ -82,7 +82,7 @@ interface Both {
 }
 /** What media.test.ts has in its page. */
 interface MediaPage {
-  /** What those that are listened to have told, in order, with the names of streams. */
+  /** The events of the peers that are listened to, in order, with the names of streams. */
   heard: string[];
   /** A stream of this name with tracks of these kinds. */
   stream(name: string, ...kinds: ('audio' | 'video')[]): MediaStream;

@@ -111,7 +111,7 @@ class Peer {
     if (message.type === 'error') throw new Error(`${message.code}: ${message.message}`);
   }
 
-  /** The one who joins offers, so the two never offer at once. A new channel makes the connection negotiate. */
+  /** The peer that joins offers, so the two never offer at once. A new channel makes the connection negotiate. */
   #offer(peerId: string): void {
     this.#signalTo(peerId);
     this.#use(this.#connection.createDataChannel('bytes'));

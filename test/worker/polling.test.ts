@@ -141,7 +141,7 @@ test('what is read: every row once when the room wakes, then nothing', async () 
   }
   pass(1);
   await alice.post();
-  // A list each of the pollers, of the places held, and of those who have been removed.
+  // A list each of the pollers, of the places held, and of the removals.
   expect(reads.map(({ mock }) => mock.calls.length)).toEqual([3, 0, 0, 0]);
 });
 

@@ -21,7 +21,7 @@ expose(({ server, room, clientId }, connected) => {
   };
   let pc = made();
 
-  /** Candidates found and not sent: those that were there before there was anybody to send them to, for one. */
+  /** Candidates found and not sent: for example, found before there was anybody to send them to. */
   let found: RTCIceCandidateInit[] = [];
   let otherId: string | undefined;
   const flush = (): void => {

@@ -105,6 +105,13 @@ describe('an answer', () => {
     ['again, while our next offer is out', renegotiating, 'taken', 'ours', 'drop'],
     ['again, while ICE restarts', { ...renegotiating, ...dead }, 'taken', 'ours', 'drop'],
     ['while we make our offer', making, 'new', 'ours', 'drop'],
+    [
+      'while the answer that we made ahead waits for its offer',
+      { ...offered, hasAnsweredAhead: true },
+      'new',
+      'theirs',
+      'drop',
+    ],
     ['to an offer that we gave up, while the next is out', offered, 'new', 'theirs', 'drop'],
     ['to an offer that we gave up, when connected', connected, 'new', 'theirs', 'drop'],
     ['to an offer we know nothing of', fresh, 'new', 'theirs', 'start over'],
@@ -151,6 +158,14 @@ describe('a certificate', () => {
     ['answer', 'of the other', { ...renegotiating, ...bob }, ofBob, 'ours', 'take'],
     ['answer', 'of a stranger', { ...renegotiating, ...bob }, ofEve, 'ours', 'refuse'],
     ['answer', 'of a stranger, on a new connection', { ...offered, ...bob, isPinned: true }, ofEve, 'ours', 'refuse'],
+    [
+      'answer',
+      'another before it is proved',
+      { ...answered, ...bob, signalingState: 'have-local-offer' },
+      ofEve,
+      'ours',
+      'drop',
+    ],
     ['answer', 'the first', offered, ofBob, 'ours', 'take'],
     ['answer', 'of two', offered, ofBob + ofEve, 'ours', 'drop'],
   ])('%s: %s', (type, _name, ours, sdp, attempt, step) => {

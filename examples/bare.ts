@@ -4,7 +4,7 @@ const server = new URLSearchParams(location.search).get('server') ?? 'https://p2
 /** Close codes of the network and of the server, after which a client comes back. The others are for good. */
 const PASSING = [1001, 1006, 1011, 1012, 4006];
 
-/** What we hear from the server, and what the others tell us by way of it. */
+/** What we hear from the server, and what the others tell us through it. */
 type Message =
   | { type: 'peers'; peers: string[] }
   | { type: 'signal'; fromId: string; signal: RTCSessionDescriptionInit | { candidate: RTCIceCandidateInit } }
@@ -35,7 +35,7 @@ async function heed(socket: WebSocket, message: Message): Promise<void> {
   const signal = (targetId: string, signal: unknown): void =>
     socket.send(JSON.stringify({ type: 'signal', targetId, signal }));
   switch (message.type) {
-    case 'peers': // we have joined, under a new id: all begins anew, and who joins makes the offers
+    case 'peers': // we have joined, under a new id: all begins again, and the client that joins makes the offers
       for (const id of connections.keys()) forget(id);
       for (const id of message.peers) {
         const pc = connect(id, signal);

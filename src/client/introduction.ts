@@ -16,9 +16,9 @@ export interface Introduction {
    * all its candidates, and never offers: it asks for what it needs over the channel.
    */
   polls: boolean;
-  /** Carries a signal to the other by way of the room. */
+  /** Carries a signal to the other through the room. */
   send: (signal: Signal | RestartRequest) => void;
-  /** The most bytes of JSON that a signal by way of the room may have. */
+  /** The most bytes of JSON that a signal through the room may have. */
   maxSignalBytes: () => number;
   /** How many new connections it may have on the other's demand. */
   connections: Allowance;

@@ -22,7 +22,7 @@ const GOOD_AFTER_MS = 10_000;
 export interface MeshRoom {
   state(): SignalingState;
   sessionId(): string;
-  /** Carries a signal to a member by way of the room. */
+  /** Carries a signal to a member through the room. */
   signal(id: string, signal: unknown): void;
   publish(offer: Signal): void;
   /** A peer has fallen silent: is the room still there? */

@@ -525,7 +525,7 @@ export class Negotiator {
     return stateOf(pc) === 'connected' && pc.signalingState === 'stable';
   }
 
-  /** A negotiation that fails is begun anew, at once the first time. */
+  /** A negotiation that fails is started again, at once the first time. */
   #guard(work: Promise<unknown>): void {
     const connection = this.#current;
     work.catch((error: unknown) => {

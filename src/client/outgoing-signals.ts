@@ -11,8 +11,8 @@ export const COMPLETE_WITHIN_MS = 1_000;
 const END_ALONE_AFTER_MS = 1_000;
 
 /**
- * How long after a signal by way of the room it is sent again if there is no connection yet, in ms: first, then, and
- * after a failure has been reported. The socket that took it may have been lost by then.
+ * How long after a signal through the room it is sent again if there is no connection yet, in ms: the first time,
+ * later, and after a failure has been reported. The socket that took it may have been lost by then.
  */
 const REPEAT_AFTER_MS = 2_000;
 const REPEAT_EVERY_MS = 4_000;

@@ -251,8 +251,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /**
-   * Our place is somebody else's now. Comes back as a new session: to go on under an id that another holds would leave
-   * the others two peers of one id. They meet us anew, so what they had with the old session is closed.
+   * Our place is somebody else's now. Comes back as a new session: if we went on under an id that another holds, the
+   * others would have two peers of one id. They meet us as a new peer, so the connections of the old session are
+   * closed.
    */
   #changeSession(refused: SignalingClient): void {
     refused.removeAllListeners();

@@ -14,19 +14,22 @@ export interface Claimed {
 export interface SealedOptions {
   /**
    * What the members of the room share, from `P2PCF.newKey()`, so that the server can neither read their signaling nor
-   * take part in it. It belongs into the fragment of the room's link, which no server sees.
+   * take part in it. It belongs in the fragment of the room's link, which no server sees.
    */
   key?: string | undefined;
-  /** Words in place of a key. Who has seen one message can guess at them for as long as it likes: a key is better. */
+  /** Words instead of a key. Whoever has seen one message can go on guessing them: a key is better. */
   password?: string | undefined;
-  /** With a key: the server is told a name that is made of it, in place of the room's. */
+  /** With a key: the server is told a name that is derived from it, instead of the room's name. */
   hideRoom?: boolean | undefined;
   /**
-   * Whether to connect to a member, by its `fingerprint`, which it has to prove: only for `true`. Asked for each description,
-   * and has to answer at once; to ask somebody, use `admit`.
+   * Whether to connect to a member, by its `fingerprint`, which it has to prove: only if this returns `true`. Called
+   * for each description, and has to answer at once; if the user has to answer, use `admit`.
    */
   trust?: ((member: Claimed & { fingerprint: string }) => boolean) | undefined;
-  /** Told of whatever is not taken, by the key or by `trust`: of whom it is said to be, and a sentence why. */
+  /**
+   * Called when the key or `trust` refuses something: with the member it is said to come from, and a sentence that says
+   * why.
+   */
   onUntrusted?: ((member: Claimed, reason: string) => void) | undefined;
   /** WebSocket, for places without it. */
   WebSocket?: WebSocketClass | undefined;

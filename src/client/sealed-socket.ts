@@ -11,7 +11,7 @@ export function needsSealing({ key, password, hideRoom, trust }: SealedOptions):
   return [key, password, trust].some((given) => given !== undefined) || Boolean(hideRoom);
 }
 
-/** `onRefused` is told of whoever is not taken, and why; `onFailed` why there can be no such socket. */
+/** `onRefused` is told who is refused, and why; `onFailed` why there can be no such socket. */
 export function sealedWebSocket(
   roomId: string,
   options: SealedOptions,

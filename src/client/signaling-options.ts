@@ -32,7 +32,7 @@ export interface SignalingOptions {
    * owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string | undefined;
-  /** The room token that the server wants (PROTOCOL.md). A function is asked for one at each connection. */
+  /** The room token that the server wants (PROTOCOL.md). A function is called for each connection. */
   token?: RoomToken | undefined;
   /**
    * Called before the first connection, which waits for it: resolves with an answer to whichever offer published ahead

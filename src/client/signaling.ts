@@ -15,7 +15,9 @@ import type { SignalingEvents, SignalingOptions, SignalingState } from './signal
 
 export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass } from './signaling-options.ts';
 
-/** How long to wait for an answer where the network may have changed, in ms: a socket of the former one gets none. */
+/**
+ * How long to wait for an answer where the network may have changed, in ms: a socket of the former network gets none.
+ */
 const ANSWER_DOUBTED_WITHIN_MS = 1_500;
 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
@@ -27,7 +29,10 @@ const UNAVAILABLE = 1013;
 /** A token that has not come by then, in ms, is told of: the app may have forgotten to give it, or waits for its user. */
 const TOKEN_LATE_AFTER_MS = 5_000;
 
-/** Most messages that wait for a connection, as many as the server takes at once; the oldest go first when there are more. */
+/**
+ * Most messages that wait for a connection, as many as the server takes at once; when there are more, the oldest are
+ * dropped.
+ */
 const MAX_WAITING = 500;
 
 export class SignalingClient extends Emitter<SignalingEvents> {
@@ -45,13 +50,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #options: SignalingOptions;
   /**
    * Gives us back the place we left, and nobody else. Our own from the first attempt on, so that an answer lost on the
-   * way to us does not lock us out. In memory only: a copied tab would else throw out the one it was copied from.
+   * way to us does not lock us out. In memory only: else a copied tab would close the connection of the original tab.
    */
   readonly #resumeToken: string;
   readonly #heartbeat: Heartbeat;
   #socket: WebSocket | undefined;
   #started: Deferred | undefined;
-  /** Which `start` is entering: one before it, that was undone, does not go on. */
+  /** Counts the calls of `start`: an earlier call that was undone does not go on. */
   #entry: object | undefined;
   #waiting: string[] = [];
   #attempt = 0;
@@ -284,7 +289,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
     if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_DOUBTED_WITHIN_MS : undefined);
     else if (isOnline || this.#retryTimer !== undefined) {
-      this.#leaveSocket(COMING_BACK); // an attempt that hangs on the network that was
+      this.#leaveSocket(COMING_BACK); // an attempt that hangs on the former network
       void this.#enter();
     }
   };
@@ -321,8 +326,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#socket = undefined;
     if (!socket) return;
     socket.onmessage = socket.onclose = null;
-    // Closed before it is open, a socket just breaks off. If the join has arrived by then the room takes that for a drop,
-    // and holds our place for a while: so who leaves for good is let in first, and then says goodbye.
+    // Closed before it is open, a socket just breaks off. If the join has arrived by then the room takes that for a
+    // drop, and holds our place for a while. So to leave for good, a client lets itself be let in first, and then says
+    // goodbye.
     if (socket.readyState === 0 && code === 1000) socket.onopen = () => socket.close(code);
     else socket.close(code);
   }

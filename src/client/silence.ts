@@ -1,9 +1,9 @@
 /**
- * A stream of messages that stops: the first that is seen of a network that has changed, where no browser is told. ICE says
- * so after 6 s (Chromium 156, 2026-11).
+ * A stream of messages that stops: the first sign of a network change that no browser is told of. ICE says so after 6 s
+ * (Chromium 156, 2026-11).
  */
 
-/** So many messages, each soon after the one before, are a stream: what follows is no pause of people who chat. */
+/** So many messages, each soon after the last, are a stream: if it stops, that is not just a pause in a chat. */
 const STREAM_OF = 5;
 
 /** How long a stream may pause, in ms. A network that loses 2 % of its packets pauses it for shorter. */

@@ -18,7 +18,10 @@ export class Spare {
   readonly #make: () => SupervisedPeer;
   readonly #publish: ((offer: Signal) => void) | undefined;
   #peer: SupervisedPeer | undefined;
-  /** What it is for: nothing yet; whoever joins and gets its offer; whoever gets the answer that came with our join. */
+  /**
+   * What it is for: nothing yet; a joiner that gets its offer; or the resident that gets the answer that came with our
+   * join.
+   */
   #use: 'any' | 'joiner' | 'resident' = 'any';
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -84,7 +87,7 @@ export class Spare {
     this.#take()?.destroy();
   }
 
-  /** Uses the ICE servers there are now: an offer that was made with others is made anew. */
+  /** Uses the ICE servers there are now: an offer that was made with others is made again. */
   takeIceServers(): void {
     if (!this.#peer?.initiator) {
       this.#peer?.negotiator.takeIceServers();

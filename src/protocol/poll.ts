@@ -23,7 +23,7 @@ const MAX_IPS = 16;
  */
 const MIN_KEPT_MS = 30_000;
 
-/** Longest a posting is kept without being posted anew, in ms, however long the poller asked for. */
+/** Longest a posting is kept without being renewed, in ms, even if the poller asked for longer. */
 const MAX_KEPT_MS = 15 * 60_000;
 
 /** Longest a poller may ask for, in ms. */

@@ -167,7 +167,9 @@ export function leaveByPoll<M extends Member>(
   return { response: { status: 200, body: '{}' }, effects: [{ do: 'dropPosting', posting }, ...effects] };
 }
 
-/** Time has passed: pollers that have not posted anew are gone, and after a while their session ids are free. */
+/**
+ * Time has passed: pollers that have not renewed their postings are gone, and after a while their session ids are free.
+ */
 export function lapsePollers<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
   const postings = roster.postings();
   const due = postings.filter(({ expiresAt }) => expiresAt <= now);
@@ -264,7 +266,7 @@ function hasRoomFor<M extends Member>(posting: Posting, roster: Roster<M>, { max
   return counted.reduce((sum, each) => sum + bytesOf(each), 0) <= MAX_POSTINGS_BYTES;
 }
 
-/** What a posting takes of a room's memory, in bytes or so. */
+/** About how many bytes of a room's memory a posting takes. */
 function bytesOf({ entry, packages }: Posting): number {
   const ofEntry = utf8Length(JSON.stringify(entry)) + 256;
   return packages.reduce((sum, { to, json }) => sum + utf8Length(to) + utf8Length(json) + 64, ofEntry);
@@ -272,7 +274,8 @@ function bytesOf({ entry, packages }: Posting): number {
 
 /**
  * Whether what a poller posts is what it has posted before. p2pcf says so with the `t` it posts. p2pcf.rn posts with a
- * new one every three seconds, and nobody looks at it: the same is written anew only when half its time is over.
+ * new `t` every three seconds, and nobody reads that: the same posting is written again only when half its time is
+ * over.
  */
 function isPosted({ entry, postedAt, packages, keepMs }: Session, posting: Posting, now: number): boolean {
   if (posting.postedAt === postedAt) return true;

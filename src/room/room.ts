@@ -27,7 +27,7 @@ export interface Newcomer extends Bearer {
 export interface Member extends Newcomer {
   /** Whether it has ever pinged; if not, its silence means nothing. */
   readonly pings: boolean;
-  /** Last sign of life, be it the join, a message or a ping, in ms since the epoch. */
+  /** Last sign of life (the join, a message or a ping), in ms since the epoch. */
   readonly lastSeen: number;
   /** Whether it has ever sent a message, on this socket or on one before it under the same token. */
   readonly speaks: boolean;

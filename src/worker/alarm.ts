@@ -14,8 +14,8 @@ export class Alarm {
 
   /**
    * The first row was due at `before` and is due at `next`, Infinity for none; `before` is Infinity as well when the
-   * alarm has just come. It is never put off, which would be billed as a row each time: it comes, finds what has been
-   * posted anew meanwhile, and is set again. When there are no rows, nothing is left in the room's storage.
+   * alarm has just come. It is never put off, which would be billed as a row each time: it comes, finds that postings
+   * have been renewed meanwhile, and is set again. When there are no rows, nothing is left in the room's storage.
    */
   follow(before: number, next: number, now: number): void {
     if (next === before) return;

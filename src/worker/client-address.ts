@@ -24,8 +24,9 @@ export async function hashedAddress({ headers }: Request, settings: Settings): P
 }
 
 /**
- * An IPv4 address as it is, be it written as IPv6 (`::ffff:192.0.2.1`), and of an IPv6 address the first 64 bits: one
- * household has at least as many as that. The port, which some proxies add, is the client's to choose.
+ * An IPv4 address as it is, also if it is written as IPv6 (`::ffff:192.0.2.1`), and of an IPv6 address the first 64
+ * bits: one household has at least as many addresses as these share. The port, which some proxies add, is the client's
+ * to choose.
  */
 export function networkOf(address: string): string {
   const short = address.slice(0, MAX_ADDRESS_LENGTH); // where no proxy overwrites the header, a client writes it

@@ -65,7 +65,7 @@ export class SocketMember implements Member {
     this.#attachment = id === undefined ? { v: 1, seenAt: 0, left: true } : readAttachment(socket);
   }
 
-  /** Whether it has left the room, be its socket closed yet or not. */
+  /** Whether it has left the room, whether or not its socket is closed yet. */
   get left(): boolean {
     return this.#attachment.left;
   }

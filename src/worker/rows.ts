@@ -21,7 +21,7 @@ export class Rows {
     this.removals = new RowsOfKind(storage, 'removed:', ({ bearer }) => bearer);
   }
 
-  /** When the first of them lapses, in ms since the epoch, be it overdue or not. Infinity when there is none. */
+  /** When the first of them lapses, in ms since the epoch, overdue or not. Infinity when there is none. */
   nextDue(): number {
     const places = this.places.all().map(({ until }) => until);
     const postings = this.postings.all().map(({ expiresAt }) => expiresAt);

@@ -145,7 +145,8 @@ export class SignalingRoom extends DurableObject<Settings> {
     // Its readyState does not tell: where the client closes, too, the last messages before that come in a closing state.
     if (sender.left) return;
     const now = Date.now();
-    // Where the server wants tokens each member has one: else no look at all of them, after each sleep, for nothing.
+    // If the server wants tokens, each member has one. Else this would look at all members, after each sleep, for
+    // nothing.
     if (sender.claims) this.#apply(expire(this.#roster, this.#limits, now));
     if (sender.left) return;
     sender.sawMessage(now);
@@ -218,7 +219,7 @@ export class SignalingRoom extends DurableObject<Settings> {
     return answer;
   }
 
-  /** A place held, a poller's posting or a removal has lapsed, or would have, had it not been posted anew. */
+  /** A place held, a poller's posting or a removal has lapsed, or would have if it had not been renewed. */
   override alarm(): void {
     const now = Date.now();
     this.#apply(lapse(this.#roster, this.#limits, now));
@@ -317,11 +318,11 @@ export class SignalingRoom extends DurableObject<Settings> {
     else postings.store(posting);
   }
 
-  /** However many events tell of one departure, it is dealt with once. */
+  /** Several events may tell of one departure: it is dealt with once. */
   #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
     this.#roster.changed();
-    // A member that came under its id while it was closing is there in its stead.
+    // A member that came under its id while it was closing may be there in its place.
     if (!this.#roster.find(member.id)) this.#apply(effects());
   }
 }

@@ -37,7 +37,7 @@ interface Key {
 }
 
 export interface TokenSettings {
-  /** In order of trial. None: whoever knows a room may come in. */
+  /** In the order in which they are tried. None: everybody who knows a room's name may come in. */
   readonly keys: readonly Key[];
   /** How far ahead `exp` may be, in seconds. */
   readonly longestSeconds: number;
@@ -64,7 +64,7 @@ export function readTokenSettings(settings: Settings): TokenSettings {
 /** Keys as Web Crypto has them, by what they were made of, which is what is set: importing one costs more than a look. */
 const importedKeys = new Map<string, CryptoKey>();
 
-/** Throws SettingsError for public keys that are none. */
+/** Throws SettingsError for what is no public key. */
 export async function checkKeys({ keys }: TokenSettings): Promise<void> {
   for (const { alg, key } of keys) await imported(alg, key);
 }
@@ -140,8 +140,8 @@ async function verdictOn(payload: JWTPayload, roomId: string, latest: number, to
 }
 
 /**
- * Half a surrogate pair, which a backend makes that cuts a name within an emoji, has no UTF-8: as the key of a row it comes back
- * as another, which is never found again.
+ * Half a surrogate pair, which a backend makes when it cuts a name within an emoji, has no UTF-8: as the key of a row
+ * it comes back as another text, which is never found again.
  */
 function isSubject(sub: unknown): sub is string {
   return typeof sub === 'string' && sub !== '' && sub.isWellFormed() && jsonLength(sub) <= MAX_SUBJECT_BYTES;

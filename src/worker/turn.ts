@@ -80,7 +80,7 @@ async function cloudflareServers(
   return servers;
 }
 
-/** Browsers wait in vain for servers at the port of DNS, says Cloudflare, whose list is for other clients, too. */
+/** Servers at the port of DNS never answer browsers, says Cloudflare, whose list is for other clients, too. */
 function withoutPort53({ urls, ...credentials }: IceServer): IceServer {
   return { urls: [urls].flat().filter((url) => !/:53(?:\?|$)/.test(url)), ...credentials };
 }

@@ -324,7 +324,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
     await Promise.all(peers.map((peer) => this.#sendTo(peer, message)));
   }
 
-  /** A peer that is lost on the way, or is behind, is greeted anew when it is back, and gets what it lacks. */
+  /** A peer that is lost on the way, or is behind, is greeted again when it is back, and gets what it lacks. */
   async #sendTo(peer: Peer, message: Uint8Array): Promise<void> {
     const before = this.#underWay.get(peer) ?? 0;
     if (before >= MAX_UNDER_WAY) this.#behind.add(peer);

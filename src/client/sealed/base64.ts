@@ -1,6 +1,6 @@
 /**
- * base64url of bytes by way of btoa and atob, which are native: what a member brings to a room has some thousand bytes,
- * and by hand (protocol/base64url.ts) they take a page that has just begun a millisecond each time.
+ * base64url of bytes with btoa and atob, which are native: what a member brings to a room has some thousand bytes, and
+ * by hand (protocol/base64url.ts) these take a page that has just started a millisecond each time.
  */
 
 /** Encodes bytes, without padding. */

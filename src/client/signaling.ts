@@ -56,7 +56,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #heartbeat: Heartbeat;
   #socket: WebSocket | undefined;
   #started: Deferred | undefined;
-  /** Counts the calls of `start`: an earlier call that was undone does not go on. */
+  /** Stands for the latest `start`: an earlier one that was undone does not go on. */
   #entry: object | undefined;
   #waiting: string[] = [];
   #attempt = 0;

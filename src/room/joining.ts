@@ -3,7 +3,7 @@ import { type Close, DUPLICATE, heldBy, REMOVED, RESUMED, TAKEN } from '../proto
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { capacityFor, fixedLimit, makeWay } from './capacity.ts';
-import { freeLapsedPlaces, heldPlaces, isOwnerOf } from './places.ts';
+import { freeLapsedPlaces, heldPlaces, isOwnerOf, placeUnder } from './places.ts';
 import { toSessionId } from './poller-view.ts';
 import { introductions, isGhost, putOut, sweep } from './presence.ts';
 import {
@@ -66,7 +66,7 @@ export function join<M extends Member>(
   const refuse = (close: Close): Admission<M> => ({ isAdmitted: false, close, effects });
 
   if (isRemoved(newcomer, roster, now)) return refuse(REMOVED);
-  const place = roster.places().find(({ id, until }) => id === newcomer.id && until > now);
+  const place = placeUnder(newcomer.id, roster, now);
   // A member whose room token has expired comes back with a new one, if it does: its id is free for others meanwhile.
   const isAway = twin && (isGhost(twin, limits, now) || (hasExpired(twin, now) && !isOwnerOf(newcomer, twin)));
   const owner = twin && !isAway ? twin : place;

@@ -50,8 +50,13 @@ export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): re
 
 /** The place held for this id at `now`. */
 export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
-  const place = roster.places().find((each) => each.id === id && each.until > now);
+  const place = placeUnder(id, roster, now);
   return place && !roster.find(id) ? place : undefined;
+}
+
+/** The place under this id that has not lapsed at `now`, also if its member is back or another connection has the id. */
+export function placeUnder<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
+  return roster.places().find((each) => each.id === id && each.until > now);
 }
 
 /** Whether a newcomer has shown that the place under its id, taken or held, is its own. */

@@ -66,7 +66,7 @@ export async function startMiddleman(serverUrl: string): Promise<Middleman> {
       if (!text.startsWith('{') || !meddle) to.send(text);
       else for (const each of meddle({ message: JSON.parse(text), from, victim })) to.send(JSON.stringify(each));
     };
-    const opened = once(server, 'open');
+    const opened = once(server, 'open').catch(() => undefined); // the client may go before that
     let sending: Promise<unknown> = opened;
     client.on('message', (frame) => {
       sending = sending.then(() => pass('client', server, String(frame)));

@@ -48,14 +48,22 @@ describe.each(AREAS)('in $width by $height', (area) => {
   });
 });
 
-test('of two people the first has a picture of allowed shape, as large as it can be; the second a corner', () => {
+test('of two people the first has a picture of allowed shape, as large as it can be; the second a corner of it', () => {
   for (const area of AREAS) {
     const [other, own] = layOut(2, area);
     const { width = 0, height = 0 } = other ?? {};
     expect(width / height).toBeLessThanOrEqual(16 / 9 + 0.01);
     expect(width / height).toBeGreaterThanOrEqual(3 / 4 - 0.01);
     expect(width === area.width || height === area.height).toBe(true);
-    expect(own?.width).toBeLessThan(area.width / 3);
-    expect(own?.height).toBeLessThan(area.height / 2);
+    expect(own?.width).toBeLessThan(width / 2);
+    expect(own?.height).toBeLessThan(height / 2);
+    for (const [at, size] of [
+      ['x', 'width'],
+      ['y', 'height'],
+    ] as const) {
+      const [start = 0, end = 0] = [other?.[at], other && other[at] + other[size]];
+      expect(own?.[at]).toBeGreaterThan(start);
+      expect(own && own[at] + own[size]).toBeLessThan(end);
+    }
   }
 });

@@ -18,7 +18,7 @@ const HIGHEST = 3 / 4;
 
 /**
  * A box for each tile within `area`, in px and in their order. The first `screens` tiles are screens: they take most of
- * the area. Of two people the second, ourselves, is a small picture on the first's.
+ * the area. Of two people the second, ourselves, is a small picture within the first's.
  */
 export function layOut(count: number, area: Size, screens = 0): Box[] {
   if (count === 0) return [];
@@ -27,7 +27,7 @@ export function layOut(count: number, area: Size, screens = 0): Box[] {
     const [stage, strip] = split(whole);
     return [...grid(screens, stage, Number.POSITIVE_INFINITY), ...grid(count - screens, strip)];
   }
-  if (count === 2 && screens === 0) return [...grid(1, whole), corner(whole)];
+  if (count === 2 && screens === 0) return grid(1, whole).flatMap((first) => [first, corner(first)]);
   return grid(count, whole, screens > 0 ? Number.POSITIVE_INFINITY : WIDEST);
 }
 
@@ -49,12 +49,17 @@ function split({ x, y, width, height }: Box): [stage: Box, strip: Box] {
   ];
 }
 
-/** A small picture in the lower right corner, in the shape of the area. */
-function corner({ width: areaWidth, height: areaHeight }: Size): Box {
-  const isWide = areaWidth > areaHeight;
-  const width = isWide ? Math.min(240, areaWidth / 4) : Math.min(120, areaWidth / 3.5);
+/** A small picture in the lower right corner of a large one, in the shape of that. */
+function corner(large: Box): Box {
+  const isWide = large.width > large.height;
+  const width = Math.min(isWide ? 240 : 120, large.width / 3);
   const height = isWide ? width / WIDEST : width / HIGHEST;
-  return { x: areaWidth - width - 2 * GAP, y: areaHeight - height - 2 * GAP, width, height };
+  return {
+    x: large.x + large.width - width - 2 * GAP,
+    y: large.y + large.height - height - 2 * GAP,
+    width,
+    height,
+  };
 }
 
 /** Equal boxes in rows, in as many columns as make them largest. The last row is centred, and so is the whole. */

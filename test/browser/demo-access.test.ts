@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
 import { CROWD, type DemoWorld, demoStates, enterCrowd, join, openDemo } from '../support/demo-states.ts';
 import { newRoom } from '../support/new-room.ts';
+import { until } from '../support/room-page.ts';
 import { type Server, startDev } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
@@ -85,6 +86,79 @@ test('one to twelve people: their tiles lie beside each other, within the window
       expect(await faults(page), `${index + 1} people, ${width} px`).toEqual([]);
     }
   }
+});
+
+async function show(state: string): Promise<Page> {
+  const open = demoStates[state];
+  if (!open) throw new Error(`There is no state ${state}.`);
+  return await open(world());
+}
+
+/** What is there, and not wholly within the window. */
+function outside(page: Page, what: string): Promise<string[]> {
+  return page.locator(what).evaluateAll((elements) =>
+    elements
+      .filter((element) => {
+        const { left, top, right, bottom } = element.getBoundingClientRect();
+        const isWithin = left > -1 && top > -1 && right < innerWidth + 1 && bottom < innerHeight + 1;
+        return element.checkVisibility() && !isWithin;
+      })
+      .map(({ outerHTML }) => outerHTML.slice(0, 120)),
+  );
+}
+
+test('the first screen shows all its buttons: on a phone, on its side, too, and on a page of twice the size', async () => {
+  const page = await show('lobby');
+  for (const [width, height] of [
+    [390, 844],
+    [844, 390],
+    [640, 360],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    expect(await outside(page, '.lobby button'), `${width} by ${height}`).toEqual([]);
+  }
+});
+
+test('without a camera, a phone shows the way on with the rest', async () => {
+  const page = await show('camera-denied');
+  await page.setViewportSize({ width: 390, height: 844 });
+  expect(await outside(page, '.lobby button')).toEqual([]);
+});
+
+test.each(['pair', 'chat', 'invite', 'devices', 'server-gone'])(
+  '%s, on a narrow screen in letters of twice the size: all of it fits, and the other is seen',
+  async (state) => {
+    const page = await show(state);
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.setViewportSize({ width: 390, height: 844 });
+    const settings = await page.context().newCDPSession(page);
+    await settings.send('Page.setFontSizes', { fontSizes: { standard: 32 } });
+    expect(await page.evaluate(() => getComputedStyle(document.documentElement).fontSize)).toBe('32px');
+    expect(await faults(page)).toEqual([]);
+    expect(await outside(page, '.call > .bar *, .call > .controls *, #write *')).toEqual([]);
+    const isWider = page.locator('dialog[open]').evaluateAll((all) => all.map((a) => a.scrollWidth > a.clientWidth));
+    expect(await isWider).not.toContain(true);
+    await expect.poll(async () => (await page.locator('.tile').first().boundingBox())?.height).toBeGreaterThan(150);
+  },
+);
+
+test("in the user's own few colours, the speaker, the open panel and the times are still to be seen", async () => {
+  const page = await show('why');
+  await page.emulateMedia({ forcedColors: 'active', colorScheme: 'dark' });
+  await until(page, true, () => {
+    const looks = (what: string, part: '' | '::after' = ''): CSSStyleDeclaration | undefined => {
+      const element = document.querySelector(what);
+      return element ? getComputedStyle(element, part) : undefined;
+    };
+    const speaker = looks('.tile.speaking', '::after')?.borderTopColor;
+    const open = looks('.controls [data-panel="why"]')?.backgroundColor;
+    return (
+      speaker !== undefined &&
+      speaker !== looks('.tile:not(.speaking)', '::after')?.borderTopColor &&
+      open !== looks('.controls [data-panel="chat"]')?.backgroundColor &&
+      looks('.bar-of')?.backgroundImage.includes('gradient')
+    );
+  });
 });
 
 test('by keyboard alone: in, out, and in again', async () => {

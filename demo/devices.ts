@@ -34,6 +34,8 @@ export class Devices {
   readonly #troubled: TroubleListener;
   /** The devices that were chosen, by what they are. */
   readonly #chosen: { [Kind in Input]?: string } = {};
+  /** What the user has turned off: it stays so when they come back. */
+  readonly #turnedOff = new Set<Input>();
   #picture = pictureFor(0);
   /** How often we have let go of everything: what was asked for before that comes too late. */
   #stops = 0;
@@ -56,12 +58,18 @@ export class Devices {
     return this.screen ? [this.stream, this.screen] : [this.stream];
   }
 
-  /** Asks for camera and microphone in one question. Where one of the two cannot be had, for the other. */
+  /** Asks for what the user has not turned off. */
   async start(): Promise<void> {
+    if (this.#turnedOff.size === 0) await this.#startBoth();
+    else for (const kind of INPUTS) if (!this.#turnedOff.has(kind)) await this.#open(kind);
+    this.#changed();
+  }
+
+  /** Asks for camera and microphone in one question. Where one of the two cannot be had, for the other. */
+  async #startBoth(): Promise<void> {
     const stops = this.#stops;
     const error = await this.#get({ ...this.#constraintsOf('camera'), ...this.#constraintsOf('microphone') });
     if (stops === this.#stops && error !== undefined) await this.#startEach(error);
-    this.#changed();
   }
 
   async #startEach(error: unknown): Promise<void> {
@@ -83,10 +91,16 @@ export class Devices {
 
   async toggle(kind: DeviceKind): Promise<void> {
     if (kind === 'screen') await (this.screen ? this.#hideScreen() : this.#showScreen());
-    else if (kind === 'microphone') await this.#toggleMicrophone();
+    else await this.#toggleInput(kind);
+    this.#changed();
+  }
+
+  async #toggleInput(kind: Input): Promise<void> {
+    if (this.isOn(kind)) this.#turnedOff.add(kind);
+    else this.#turnedOff.delete(kind);
+    if (kind === 'microphone') await this.#toggleMicrophone();
     else if (this.isOn('camera')) this.#closeCamera();
     else await this.#open('camera');
-    this.#changed();
   }
 
   /** Uses another camera or microphone: at once if it is open, else from then on. */

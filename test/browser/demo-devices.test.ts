@@ -71,6 +71,25 @@ test('a double click on "Join again" makes one call, which knows nothing of the 
   expect(await alice.getByRole('button', { name: /^Connected in/ }).count()).toBe(0);
 });
 
+test('a person who leaves muted and without a camera comes back like that, until they turn it on', async () => {
+  const page = await open();
+  await live(page, ['audio', 'video']);
+  await join(page);
+  await page.getByRole('button', { name: 'Turn the camera off' }).click();
+  await page.getByRole('button', { name: 'Mute', exact: true }).click();
+  await leave(page);
+  await page.getByRole('button', { name: 'Join again' }).click();
+  await page.getByRole('button', { name: 'Unmute' }).waitFor();
+  await live(page, []);
+  await page.getByRole('button', { name: 'Turn the camera on' }).click();
+  await live(page, ['video']);
+  await leave(page);
+  await page.getByRole('button', { name: 'Join again' }).click();
+  await live(page, ['video']);
+  await page.getByRole('button', { name: 'Unmute' }).click();
+  await live(page, ['video', 'audio']);
+});
+
 test('to choose a camera that is off does not turn it on; to choose another while one is on replaces it', async () => {
   const page = await open();
   await live(page, ['audio', 'video']);

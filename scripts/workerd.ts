@@ -118,6 +118,8 @@ function startScript(settings: Values): string {
   return `#!/bin/sh
 set -e
 ${exported.join('\n')}
+HOST="\${HOST:-127.0.0.1}"
+case "$HOST" in \\[*) ;; *:*) echo "HOST is '$HOST': an IPv6 address has brackets, such as [::1]." >&2; exit 1;; esac
 PORT="\${PORT:-8787}"
 case "$PORT" in *[!0-9]*) echo "PORT is '$PORT': it must be a number, such as 8787." >&2; exit 1;; esac
 STORAGE="\${STORAGE:-storage}"
@@ -125,7 +127,7 @@ STORAGE="\${STORAGE:-storage}"
 umask 077
 mkdir -p "$STORAGE"
 exec workerd serve "$(dirname "$0")/config.capnp" \\
-  --socket-addr "http=\${HOST:-127.0.0.1}:$PORT" --directory-path "storage=$STORAGE" "$@"
+  --socket-addr "http=$HOST:$PORT" --directory-path "storage=$STORAGE" "$@"
 `;
 }
 

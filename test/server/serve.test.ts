@@ -99,6 +99,7 @@ test('two peers meet; terminated, it ends though they stay, and started again it
 
 test.each([
   [{ HOST: 'nowhere.invalid' }, 'nowhere.invalid'],
+  [{ HOST: '::1' }, "HOST is '::1': an IPv6 address has brackets"],
   [{ PORT: 'http' }, "PORT is 'http': it must be a number"],
   [{ GHOST_AFTER_SECONDS: 'soon' }, 'The setting GHOST_AFTER_SECONDS is "soon"; it must be a whole number'],
   [{ AUTH_SECRET: "it's short" }, 'The secret AUTH_SECRET is too short'],

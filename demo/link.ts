@@ -8,8 +8,8 @@ export interface Place {
 
 /**
  * The room that a link names, or undefined. Whatever was typed is a room's name: `a+b&c=d` is one. A key counts in the
- * fragment alone, which no server sees. A link that was cut within its end has an empty one, with which nobody gets in: as if
- * it had had none, one would speak without the encryption that the link was made for.
+ * fragment alone, which no server sees. A link that was cut within its end has an empty one, with which nobody gets in:
+ * as if it had had none, one would speak without the encryption that the link was made for.
  */
 export function placeIn({ hash, search }: { hash: string; search: string }): Place | undefined {
   const [, before = '', end] = /^#?(.*?)(&(?:k|ke|key|key=[^&]*)?)?$/s.exec(hash) ?? [];

@@ -3,7 +3,9 @@
  * Browsers go by these bytes, too, and not by what a sender says of its kind.
  */
 
-/** How much of a file is looked at: what a camera writes before the size, with colours and a thumbnail, fits in there. */
+/**
+ * How much of a file is looked at: what a camera writes before the size, with colours and a thumbnail, fits in there.
+ */
 export const HEADER_BYTES = 1_048_576;
 
 /** Most pixels of a picture that is shown: each takes four bytes. */

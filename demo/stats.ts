@@ -80,7 +80,9 @@ function isLocal({ address }: Report): boolean {
   );
 }
 
-/** The first three parts of an IPv4 address, the first four of an IPv6 one: in a home, the rest tells the devices apart. */
+/**
+ * The first three parts of an IPv4 address, the first four of an IPv6 one: in a home, the rest tells the devices apart.
+ */
 function networkOf({ address }: Report): string {
   const host = text(address);
   if (!host.includes(':')) return host.split('.').slice(0, 3).join('.');

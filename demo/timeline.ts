@@ -30,8 +30,8 @@ const NAMES = {
 const ORDER = ['socket', 'peers', 'offer', 'answer', 'ice', 'dtls', 'channel'] as const;
 
 /**
- * The steps that are done, in their order: each begins where the one before ends. With an open channel all are done: the
- * browser may tell of some later.
+ * The steps that are done, in their order: each begins where the one before ends. With an open channel all are done:
+ * the browser may tell of some later.
  */
 export function stages(times: Times): Stage[] {
   const { channel: last = Number.POSITIVE_INFINITY } = times;

@@ -1,6 +1,6 @@
 /**
- * A game in which one page, the host, decides what happens: the others tell it which way they go, and it tells them where
- * everybody is. All that goes by datagrams: what is lost need not come again, as something newer is on its way.
+ * A game in which one page, the host, decides what happens: the others tell it which way they go, and it tells them
+ * where everybody is. All that goes by datagrams: what is lost need not come again, as something newer is on its way.
  */
 import P2PCF from 'p2pcf-ws';
 

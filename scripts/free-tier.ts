@@ -1,4 +1,6 @@
-/** `node scripts/free-tier.ts` prints the table of docs/cost.md: how many sessions a day Cloudflare's free plan carries. */
+/**
+ * `node scripts/free-tier.ts` prints the table of docs/cost.md: how many sessions a day Cloudflare's free plan carries.
+ */
 
 /** Requests a day of the free plan, to Workers and to Durable Objects alike (2026-11). */
 const REQUESTS_PER_DAY = 100_000;

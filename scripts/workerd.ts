@@ -1,6 +1,6 @@
 /**
- * The Worker on workerd alone, with no proxy of Wrangler's in between: a folder that `npm run serve`, the container, tests
- * and benchmarks start, all by the same script.
+ * The Worker on workerd alone, with no proxy of Wrangler's in between: a folder that `npm run serve`, the container,
+ * tests and benchmarks start, all by the same script.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';

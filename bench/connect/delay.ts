@@ -1,4 +1,7 @@
-/** A proxy that adds a delay, each way, to every WebSocket message and every HTTP request: a distance, without its noise. */
+/**
+ * A proxy that adds a delay, each way, to every WebSocket message and every HTTP request: a distance, without its
+ * noise.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

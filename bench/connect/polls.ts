@@ -1,6 +1,6 @@
 /**
- * What polling costs the server: real pages stay in a room for so many seconds, and what Cloudflare would bill is counted
- * in the server. By turns p2pcf alone, then two of p2pcf's and two of ours.
+ * What polling costs the server: real pages stay in a room for so many seconds, and what Cloudflare would bill is
+ * counted in the server. By turns p2pcf alone, then two of p2pcf's and two of ours.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';

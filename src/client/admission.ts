@@ -1,7 +1,9 @@
 /** The app's own word on who is met: the option `admit`. */
 import type { Peer } from './peer.ts';
 
-/** Whether a member may be connected to: asked with its `id`, `client_id`, `metadata` and `verified`, and nothing more. */
+/**
+ * Whether a member may be connected to: asked with its `id`, `client_id`, `metadata` and `verified`, and nothing more.
+ */
 export type Admit = (peer: Peer) => boolean | Promise<boolean>;
 
 /**

@@ -1,4 +1,7 @@
-/** The certificate that all our connections share: by it others know us again, whatever becomes of our place in the room. */
+/**
+ * The certificate that all our connections share: by it others know us again, whatever becomes of our place in the
+ * room.
+ */
 import type { ConnectionSettings } from './peer-connection.ts';
 
 export class SharedCertificate {

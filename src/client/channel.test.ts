@@ -9,7 +9,9 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A channel that has taken all it can; `drained` is called every ten seconds and says how many bytes the other took. */
+/**
+ * A channel that has taken all it can; `drained` is called every ten seconds and says how many bytes the other took.
+ */
 function fullChannel(drained: () => number, isAlive: () => boolean): { channel: Channel; exceeded: string[] } {
   const rtc = { readyState: 'open', bufferedAmount: 1_048_576, send: () => undefined };
   setInterval(() => {

@@ -1,4 +1,6 @@
-/** P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them. */
+/**
+ * P2PCF's data channel: messages of any length, sent in turn without overflowing its buffer, and signals among them.
+ */
 import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { attempt } from './events.ts';
@@ -66,8 +68,8 @@ export class Channel {
   }
 
   /**
-   * Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before, or
-   * if the message is too long, or too much waits already.
+   * Sends a message, in its turn. Resolves when all of it is in the channel; rejects with Error if that closes before,
+   * or if the message is too long, or too much waits already.
    */
   async send(message: Message, onProgress?: Progress): Promise<void> {
     const length = message instanceof Uint8Array ? message.length : message.size;

@@ -77,8 +77,8 @@ export class Reassembly {
 
   /**
    * Takes what came off the channel. Returns a message when it is whole, undefined when more is to come, and undefined
-   * for a frame that fits nothing, whose message is then forgotten: memory is held for what came, not what was declared.
-   * A frame longer than any would be held whole, and counted as what a frame carries.
+   * for a frame that fits nothing, whose message is then forgotten: memory is held for what came, not what was
+   * declared. A frame longer than any would be held whole, and counted as what a frame carries.
    */
   take(frame: Uint8Array<ArrayBuffer>): Whole | undefined {
     if (firstWord(frame) !== MAGIC || frame.length < HEADER_BYTES) return { message: frame, wasFramed: false };

@@ -21,7 +21,10 @@ export class Datagrams {
   readonly #dropped: () => void;
   #waiting: Uint8Array<ArrayBuffer>[] = [];
 
-  /** `received` is given each datagram; `dropped` is told of each that was too old to be sent, or too long for the other. */
+  /**
+   * `received` is given each datagram; `dropped` is told of each that was too old to be sent, or too long for the
+   * other.
+   */
   constructor(pc: RTCPeerConnection, received: (bytes: Uint8Array<ArrayBuffer>) => void, dropped: () => void) {
     const rtc = pc.createDataChannel('datagrams', CHANNEL);
     rtc.binaryType = 'arraybuffer';

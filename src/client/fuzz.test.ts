@@ -1,4 +1,6 @@
-/** What a client reads of its peers, and of a room with a key: nothing throws, and nothing comes out that did not go in. */
+/**
+ * What a client reads of its peers, and of a room with a key: nothing throws, and nothing comes out that did not go in.
+ */
 import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { parsed, spoiled } from '../../test/support/spoiled.ts';

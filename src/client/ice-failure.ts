@@ -11,7 +11,9 @@ export interface Attempt {
   errors: readonly ServerError[];
 }
 
-/** A public address of this machine: STUN has nothing to add to it, so browsers leave its answer out (RFC 8445, 5.1.3). */
+/**
+ * A public address of this machine: STUN has nothing to add to it, so browsers leave its answer out (RFC 8445, 5.1.3).
+ */
 const PUBLIC_HOST =
   String.raw`\S+ \d udp \d+ ` +
   String.raw`(?!(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7]))\.)` +

@@ -28,6 +28,7 @@ export function stepForRestart(
   // A peer that polls goes on with the ICE credentials of its first answer.
   if (ours.polls) return hasFailed ? 'start over' : 'drop';
   // Only Firefox restarts a connection to Firefox (153). It answers a restart as DTLS client even where it has been the
-  // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to it.
+  // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to
+  // it.
   return ours.isTheirsFirefox && !ours.isOursFirefox ? 'ask the other' : 'restart ICE';
 }

@@ -60,8 +60,8 @@ export class OurIceServers {
   }
 
   /**
-   * Takes what the room gives, unless the app has TURN servers of its own. What comes while the present ones are good, as
-   * after a lost connection to the room, waits: connections by a TURN server would have to move for nothing.
+   * Takes what the room gives, unless the app has TURN servers of its own. What comes while the present ones are good,
+   * as after a lost connection to the room, waits: connections by a TURN server would have to move for nothing.
    */
   take({ iceServers, iceServersSeconds }: Partial<IceServers>): void {
     if (!iceServers || this.#turn) return;

@@ -24,8 +24,8 @@ export class Incoming {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Works nothing off before `gate` is settled, which may be long: of what comes by then the last description is kept, as it
-   * is said again and again with all its candidates, and what follows it.
+   * Works nothing off before `gate` is settled, which may be long: of what comes by then the last description is kept,
+   * as it is said again and again with all its candidates, and what follows it.
    */
   hold(gate: Promise<unknown>): void {
     this.#held = [];
@@ -38,8 +38,9 @@ export class Incoming {
   }
 
   /**
-   * What is wrong with a signal, as a sentence. The channel counts by itself what comes; what comes by the room counts here,
-   * even if it makes no sense. `strangers`: the m-lines of all who are not connected, if the other is one of them.
+   * What is wrong with a signal, as a sentence. The channel counts by itself what comes; what comes by the room counts
+   * here, even if it makes no sense. `strangers`: the m-lines of all who are not connected, if the other is one of
+   * them.
    */
   fault(signal: ParsedSignal | undefined, isByRoom = false, strangers?: Allowance): string | undefined {
     const { description, attempt } = signal ?? {};
@@ -52,8 +53,8 @@ export class Incoming {
   }
 
   /**
-   * Works signals off one after the other: a candidate has to wait for its description. Settles as `work` does, unless that
-   * is not kept.
+   * Works signals off one after the other: a candidate has to wait for its description. Settles as `work` does, unless
+   * that is not kept.
    */
   inTurn(work: () => void | Promise<void>, isDescription = false): Promise<void> {
     const held = isDescription && this.#held ? [] : this.#held;

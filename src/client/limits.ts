@@ -26,9 +26,9 @@ export const ENVELOPE_BYTES = 1_024;
 export const MAX_CANDIDATES = 100;
 
 /**
- * What a description may have most of. m-lines: the channel, and more tracks than a page can show; Chromium takes 1 ms for
- * each. Streams: an app is told of each. Candidates: those of some m-lines that do not share; Chromium (156) takes a
- * second and a half for 2,000.
+ * What a description may have most of. m-lines: the channel, and more tracks than a page can show; Chromium takes 1 ms
+ * for each. Streams: an app is told of each. Candidates: those of some m-lines that do not share; Chromium (156) takes
+ * a second and a half for 2,000.
  */
 const COUNTED = [
   ['m-lines', 'm=', 100],
@@ -38,9 +38,9 @@ const COUNTED = [
 ] as const;
 
 /**
- * Most work with the lines of its m-lines that a description may make, as `workWith` has it. Chromium (156) compares those
- * about formats with each other, which takes it a quarter of a second for this much; an m-line of a camera has some 5,000.
- * Firefox (153) compares all lines: 7,000 of an m-line take it half a minute, 700 some milliseconds.
+ * Most work with the lines of its m-lines that a description may make, as `workWith` has it. Chromium (156) compares
+ * those about formats with each other, which takes it a quarter of a second for this much; an m-line of a camera has
+ * some 5,000. Firefox (153) compares all lines: 7,000 of an m-line take it half a minute, 700 some milliseconds.
  */
 const MAX_WORK = 160_000;
 
@@ -51,9 +51,9 @@ const WORK_OF_M_LINE = 1_000;
 const FREE_LINES = 300;
 
 /**
- * A line that no browser writes. An odd attribute: Firefox (153) takes `a= MSID` for `a=msid`, which is counted above. More than
- * some hundreds of characters: with 20,000 names in a group Chromium (156) takes a second. A name of an m-line, which is
- * repeated in each answer, of more than three digits or so.
+ * A line that no browser writes. An odd attribute: Firefox (153) takes `a= MSID` for `a=msid`, which is counted above.
+ * More than some hundreds of characters: with 20,000 names in a group Chromium (156) takes a second. A name of an
+ * m-line, which is repeated in each answer, of more than three digits or so.
  */
 const ODD_LINE = /^(?:(?!a=[a-z\d-]+(?::|\r?$))[aA]|.{4097}|a=mid:.{65})/m;
 
@@ -61,13 +61,15 @@ const ODD_LINE = /^(?:(?!a=[a-z\d-]+(?::|\r?$))[aA]|.{4097}|a=mid:.{65})/m;
 const MAX_ATTEMPT_LENGTH = 128;
 
 /**
- * Most members of a room that are known to a page, many more than it can connect to; and how many may be new to it at once,
- * and then each second. A server of ours lets in 384 at once and then 5 a second.
+ * Most members of a room that are known to a page, many more than it can connect to; and how many may be new to it at
+ * once, and then each second. A server of ours lets in 384 at once and then 5 a second.
  */
 export const MAX_MEMBERS = 1_000;
 export const newMemberAllowance = (): Allowance => new Allowance(MAX_MEMBERS, 50);
 
-/** Longest metadata of a member that is kept, in characters of JSON: four times what a server takes, grown as 1e20 does. */
+/**
+ * Longest metadata of a member that is kept, in characters of JSON: four times what a server takes, grown as 1e20 does.
+ */
 export const MAX_MEMBER_METADATA_LENGTH = 16_384;
 
 /** Lists of ICE servers from the room: all connections are told of each. */
@@ -97,8 +99,8 @@ export function attemptFault(attempt = ''): string | undefined {
 }
 
 /**
- * The squares of how many feedback lines each m-line has, one for all formats counting for each, how many format lines, and
- * how many lines that are not free.
+ * The squares of how many feedback lines each m-line has, one for all formats counting for each, how many format lines,
+ * and how many lines that are not free.
  */
 function workWith(sdp: string): number {
   return sdp.split('\nm=').reduce((sum, section) => {
@@ -151,12 +153,15 @@ export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
  */
 export const signalsOfDescription = (mLines: number): number => 25 + 2 * mLines;
 
-/** m-lines in one peer's descriptions, whichever way: forty tracks that are added one by one, with an offer for each. */
+/**
+ * m-lines in one peer's descriptions, whichever way: forty tracks that are added one by one, with an offer for each.
+ */
 export const newMLineAllowance = (): Allowance => new Allowance(1_000, 50);
 
 /**
  * m-lines that all peers describe together who are not connected, beside a channel, a camera and a microphone in each
- * description: strangers may be many. Sixty offers of a hundred m-lines are six seconds of work for Chromium (156), at once.
+ * description: strangers may be many. Sixty offers of a hundred m-lines are six seconds of work for Chromium (156), at
+ * once.
  */
 export const newStrangersAllowance = (): Allowance => new Allowance(400, 20);
 export const FREE_M_LINES = 3;

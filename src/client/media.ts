@@ -1,4 +1,7 @@
-/** The tracks we send to a peer, each as part of a stream: added, muted, replaced, removed, and moved to a new connection. */
+/**
+ * The tracks we send to a peer, each as part of a stream: added, muted, replaced, removed, and moved to a new
+ * connection.
+ */
 
 /** Something the other is to get: a track, or the place that is kept for a muted track. */
 interface Sending {
@@ -32,7 +35,9 @@ export class Media {
   readonly #pc: () => RTCPeerConnection | undefined;
   readonly #isMakingOffer: () => boolean;
   #sendings: Sending[] = [];
-  /** Transceivers whose track was removed. They are used again: what has an m-line has one in every later description. */
+  /**
+   * Transceivers whose track was removed. They are used again: what has an m-line has one in every later description.
+   */
   readonly #free = new WeakSet<RTCRtpTransceiver>();
   /** Transceivers of removed tracks that were used again. */
   readonly #reused = new WeakSet<RTCRtpTransceiver>();
@@ -119,8 +124,9 @@ export class Media {
   }
 
   /**
-   * A negotiation is done. Chromium (156) then takes the streams of a sender that is used again for those it had before, and
-   * negotiates these by itself: the other would see the new stream for a moment, and be told of the old one.
+   * A negotiation is done. Chromium (156) then takes the streams of a sender that is used again for those it had
+   * before, and negotiates these by itself: the other would see the new stream for a moment, and be told of the old
+   * one.
    */
   settle(): void {
     this.#noteOneWay();
@@ -192,7 +198,8 @@ export class Media {
       if (sender.track) this.#pc()?.removeTrack(sender);
       // removeTrack ignores a muted sender.
       else transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
-      // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on it.
+      // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on
+      // it.
       if (canChangeStreams(sender)) {
         this.#free.add(transceiver);
         void encode(sender, [{ active: true }]); // what the app had set was for the removed track
@@ -215,8 +222,8 @@ export class Media {
       return free;
     }
     // addTrack takes a track once only, and it takes for free what is muted, or was removed before it was answered: the
-    // other would be told the wrong stream. Or what only receives, where the other only sends: it would be told of a track
-    // that never arrives.
+    // other would be told the wrong stream. Or what only receives, where the other only sends: it would be told of a
+    // track that never arrives.
     const isMuted = (each: RTCRtpTransceiver): boolean =>
       this.#sendings.some(({ transceiver, names }) => transceiver === each && names.size > 0);
     const isInTheWay = (each: RTCRtpTransceiver): boolean =>
@@ -277,7 +284,9 @@ function trackOf({ transceiver, kept, asked }: Sending): MediaStreamTrack | null
   return transceiver && !isStopped(transceiver) ? transceiver.sender.track : kept.track;
 }
 
-/** Sets on a sender what an app has set on another: bitrates, scales. A browser that will not have them goes without. */
+/**
+ * Sets on a sender what an app has set on another: bitrates, scales. A browser that will not have them goes without.
+ */
 async function encode(
   sender: RTCRtpSender,
   encodings: RTCRtpEncodingParameters[],

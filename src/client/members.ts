@@ -4,8 +4,8 @@ import { retryDelay } from './backoff.ts';
 import { type Allowance, MAX_MEMBERS, newConnectionAllowance, newMemberAllowance } from './limits.ts';
 
 /**
- * How long after the end of a connection we offer another, in ms: longer than the news takes that the member has left. The
- * polite one of the two leaves it to the other for some time more.
+ * How long after the end of a connection we offer another, in ms: longer than the news takes that the member has left.
+ * The polite one of the two leaves it to the other for some time more.
  */
 const MEET_AGAIN_AFTER_MS = 1_000;
 const POLITE_AFTER_MS = 4_000;
@@ -39,8 +39,8 @@ export class Members extends Map<string, Member> {
   readonly #spent = new Map<string, Allowance>();
 
   /**
-   * The member with this session id, noted if it is new; undefined where the server names too many, or too many at once, as
-   * at `now`, in ms.
+   * The member with this session id, noted if it is new; undefined where the server names too many, or too many at
+   * once, as at `now`, in ms.
    */
   arrive(id: string, now = performance.now()): Member | undefined {
     const isIn = this.has(id) || (this.size < MAX_MEMBERS && this.#allowance.take(1, now));

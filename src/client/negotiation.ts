@@ -1,7 +1,7 @@
 /**
- * What to do about a description, or a needed offer, and by which way it goes: decisions alone, without connection or timers.
- * The rules are perfect negotiation's (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and those for
- * signals that come late, twice or not at all.
+ * What to do about a description, or a needed offer, and by which way it goes: decisions alone, without connection or
+ * timers. The rules are perfect negotiation's (https://www.w3.org/TR/webrtc/#perfect-negotiation-example), and those
+ * for signals that come late, twice or not at all.
  */
 import type { Description } from '../protocol/signal.ts';
 
@@ -48,10 +48,10 @@ export interface Signaling {
 
 /**
  * `take` an answer; `answer` an offer; `pair` it with the answer that was made ahead; `renew`: answer it on a new
- * connection; `ignore` an offer, and the candidates that belong to it, for our own offer's sake, and `resend offer`: the
- * same, and send ours again; `resend answer` to an offer that we have answered; `start over` with an offer of ours on a
- * new connection; `drop` what is about none of ours; `refuse` what is not from the other, but from a stranger that has
- * come under its id.
+ * connection; `ignore` an offer, and the candidates that belong to it, for our own offer's sake, and `resend offer`:
+ * the same, and send ours again; `resend answer` to an offer that we have answered; `start over` with an offer of ours
+ * on a new connection; `drop` what is about none of ours; `refuse` what is not from the other, but from a stranger that
+ * has come under its id.
  */
 export type Step =
   | 'take'
@@ -86,13 +86,16 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
     return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
-  // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall silent.
+  // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall
+  // silent.
   if (isNew && ours.isAlive) return 'drop';
-  // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with it.
+  // An offer for a new connection, where the present one was answered: the other has given that up, and our offer with
+  // it.
   const isCollision = isOffering && !ours.isOfferLost && !(isNew && hasRemote);
   // The other would not offer if it had our offer, unless the two have crossed.
   if (isCollision && !givesWay(ours)) return ours.isMakingOffer ? 'ignore' : 'resend offer';
-  // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers ours.
+  // Rolling back a first offer does not do: Chromium (156) then refuses the other's data channel, and never offers
+  // ours.
   const needsNewConnection = isStranger || (isNew ? isOffering || hasRemote : isOffering && !hasRemote);
   return needsNewConnection ? 'renew' : 'answer';
 }
@@ -116,11 +119,12 @@ function givesWay(ours: Situation): boolean {
 }
 
 /**
- * By which way a signal of ours goes: by the channel if that is up, which costs the server nothing; else by the room, or by
- * `none` if it does not fit there.
+ * By which way a signal of ours goes: by the channel if that is up, which costs the server nothing; else by the room,
+ * or by `none` if it does not fit there.
  */
 export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Signaling): 'channel' | 'room' | 'none' {
-  // Firefox (153) is `connecting` while an offer of its own is out. And what is too large for the room has no other way.
+  // Firefox (153) is `connecting` while an offer of its own is out. And what is too large for the room has no other
+  // way.
   const isChannelGood = state !== 'failed' && !(fitsRoom && (hasRestarted || state === 'disconnected'));
   if (isConnected && (isChannelGood || polls)) return 'channel';
   return fitsRoom ? 'room' : 'none';
@@ -130,8 +134,8 @@ export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Si
 const FINGERPRINT_LINE = /^a=fingerprint: *([\w-]+) +((?:[\da-f]{2}:)+[\da-f]{2})[ \t]*\r?$/gim;
 
 /**
- * The certificates a description names, each once, e.g. `sha-256 AB:CD:…`: the hash in small letters, the digits in large
- * ones. A connection comes about only with a holder of one of them.
+ * The certificates a description names, each once, e.g. `sha-256 AB:CD:…`: the hash in small letters, the digits in
+ * large ones. A connection comes about only with a holder of one of them.
  */
 export function fingerprintsOf(sdp: string): string[] {
   const lines = sdp.matchAll(FINGERPRINT_LINE);
@@ -141,8 +145,8 @@ export function fingerprintsOf(sdp: string): string[] {
 }
 
 /**
- * Whether a description has something like a fingerprint that is none: Chromium (156) passes over `A=FINGERPRINT`, and a
- * name of anybody's choice there would be taken for the certificate. Firefox (153) takes `a= fingerprint` for another
+ * Whether a description has something like a fingerprint that is none: Chromium (156) passes over `A=FINGERPRINT`, and
+ * a name of anybody's choice there would be taken for the certificate. Firefox (153) takes `a= fingerprint` for another
  * one, as it does `a=:fingerprint`, and connects to whoever holds either.
  */
 function hasOddFingerprint(sdp: string): boolean {

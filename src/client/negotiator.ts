@@ -26,9 +26,9 @@ import { Connection, type ConnectionSettings } from './peer-connection.ts';
 const NEW_SERVERS_AFTER_MS = 1_000;
 
 /**
- * After a negotiation that failed our media waits for the other's, so long at most, in ms, so that offers do not cross again.
- * Chromium (156) keeps its numbers of header extensions where its offer is rolled back, and refuses the other's offer if
- * that has begun with another kind of media.
+ * After a negotiation that failed our media waits for the other's, so long at most, in ms, so that offers do not cross
+ * again. Chromium (156) keeps its numbers of header extensions where its offer is rolled back, and refuses the other's
+ * offer if that has begun with another kind of media.
  */
 const MEDIA_AFTER_FAULT_MS = 2_000;
 
@@ -88,7 +88,9 @@ export class Negotiator {
     });
   }
 
-  /** The present connection, made when it is first asked for. Throws what the constructor of RTCPeerConnection throws. */
+  /**
+   * The present connection, made when it is first asked for. Throws what the constructor of RTCPeerConnection throws.
+   */
   get connection(): Connection {
     if (this.#current) return this.#current;
     const peer = this.#peer;
@@ -121,8 +123,8 @@ export class Negotiator {
   }
 
   /**
-   * Makes the data channel, and with it the first offer; resolves when that is made. The other side takes the channel as
-   * it comes.
+   * Makes the data channel, and with it the first offer; resolves when that is made. The other side takes the channel
+   * as it comes.
    */
   initiate(): Promise<void> {
     if (this.#peer.destroyed) return Promise.resolve();
@@ -143,7 +145,9 @@ export class Negotiator {
     return 'type' in offer ? { ...offer, attempt: this.connection.attempt } : undefined;
   }
 
-  /** An answer to an offer that we have not seen, to be sent with the join. Undefined if this WebRTC cannot make one. */
+  /**
+   * An answer to an offer that we have not seen, to be sent with the join. Undefined if this WebRTC cannot make one.
+   */
   async answerAhead(): Promise<Signal | undefined> {
     try {
       await this.connection.answerAhead();
@@ -175,7 +179,10 @@ export class Negotiator {
     }
   }
 
-  /** Offers a new connection in place of the present one; resolves when the offer is made. Undefined if the browser refuses. */
+  /**
+   * Offers a new connection in place of the present one; resolves when the offer is made. Undefined if the browser
+   * refuses.
+   */
   startOver(): Promise<void> | undefined {
     if (this.#peer.connected && !this.#polls) this.#current?.channel?.renew();
     this.#incoming.startOver();
@@ -246,8 +253,8 @@ export class Negotiator {
   }
 
   /**
-   * Uses the ICE servers there are now. ICE is restarted in two cases: the connection goes by a TURN server, whose allocation
-   * ends with the credentials that it was made with; or there is no connection yet.
+   * Uses the ICE servers there are now. ICE is restarted in two cases: the connection goes by a TURN server, whose
+   * allocation ends with the credentials that it was made with; or there is no connection yet.
    */
   takeIceServers(): void {
     const connection = this.#current;
@@ -469,8 +476,9 @@ export class Negotiator {
   }
 
   /**
-   * Makes a new connection in place of the present one. What was sent there is sent here when the channel is open: a peer
-   * that polls takes no media in a first offer, and a first offer without any fits the room. False if the browser refuses.
+   * Makes a new connection in place of the present one. What was sent there is sent here when the channel is open: a
+   * peer that polls takes no media in a first offer, and a first offer without any fits the room. False if the browser
+   * refuses.
    */
   #renew(): boolean {
     this.#discard();

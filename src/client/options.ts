@@ -35,8 +35,8 @@ export interface P2PCFOptions extends SealedOptions {
    */
   maxPeers?: number | undefined;
   /**
-   * How often the server is pinged, in ms, 500 or more; default 25,000. A lost connection to it is noticed within 1.4 times
-   * that.
+   * How often the server is pinged, in ms, 500 or more; default 25,000. A lost connection to it is noticed within 1.4
+   * times that.
    */
   pingEveryMs?: number | undefined;
   /** The room token that the server wants, or a function that returns one; see `AUTH_SECRET` in the README. */
@@ -73,8 +73,8 @@ export interface RoomSettings {
   signaling: SignalingOptions;
   offersAhead: boolean;
   /**
-   * Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions, nor
-   * where nothing is gathered before the room has named its TURN servers.
+   * Whether an answer to an offer ahead may be made before that is here: not where others have a hand in descriptions,
+   * nor where nothing is gathered before the room has named its TURN servers.
    */
   answersAhead: boolean;
   maxConnections: number;

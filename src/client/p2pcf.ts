@@ -195,8 +195,8 @@ export class P2PCF extends Emitter<P2PCFEvents> {
   }
 
   /**
-   * Sends up to 1,100 bytes to one peer as a datagram, which gets an ArrayBuffer by `datagram`: at once or never, and it
-   * may be lost or overtaken. Throws RangeError for more bytes, TypeError for what cannot be sent.
+   * Sends up to 1,100 bytes to one peer as a datagram, which gets an ArrayBuffer by `datagram`: at once or never, and
+   * it may be lost or overtaken. Throws RangeError for more bytes, TypeError for what cannot be sent.
    */
   sendUnreliable(peer: Peer, data: Datagram): void {
     peer.sendUnreliable(data);

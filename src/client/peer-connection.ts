@@ -16,13 +16,17 @@ const RESTART_SETTLED_AFTER_MS = 5_000;
 /** How long an answer that is made ahead waits for a first candidate, in ms. The others may follow. */
 const CANDIDATE_WITHIN_MS = 10;
 
-/** How long after the end of its gathering node-datachannel (0.33.4) may tell of candidates, in ms; browsers do before. */
+/**
+ * How long after the end of its gathering node-datachannel (0.33.4) may tell of candidates, in ms; browsers do before.
+ */
 const CANDIDATES_TOLD_AFTER_MS = 10;
 
 /** An offer of nothing. */
 const EMPTY_SDP = 'v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n';
 
-/** What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing. */
+/**
+ * What this library uses of a WebRTC implementation. `object`, because each has types of its own for the same thing.
+ */
 export interface WebRTC {
   RTCPeerConnection: (new (
     configuration?: RTCConfiguration,
@@ -87,8 +91,8 @@ export class Connection {
   #errors: ServerError[] = [];
 
   /**
-   * Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws, and Error
-   * where too many are made at once.
+   * Descriptions and candidates of ours go to `outgoing`. Throws what the constructor of RTCPeerConnection throws, and
+   * Error where too many are made at once.
    */
   constructor(settings: ConnectionSettings, outgoing: Outgoing, listener: ConnectionListener) {
     const { RTCPeerConnection, rtcConfiguration, proprietaryConstraints, sdpTransform, allowance } = settings;
@@ -184,15 +188,15 @@ export class Connection {
   }
 
   /**
-   * Makes an answer to an offer that we have not seen: our own offer, which we keep as it is, in the form of an answer. It
-   * waits for `pair`. Rejects where the browser does not play along.
+   * Makes an answer to an offer that we have not seen: our own offer, which we keep as it is, in the form of an answer.
+   * It waits for `pair`. Rejects where the browser does not play along.
    */
   async answerAhead(): Promise<void> {
     const { pc } = this;
     pc.onnegotiationneeded = null;
-    // Both sides have offered, so both would control ICE until their checks meet. That conflict costs Chromium (156) some
-    // 50 ms, and a third of Firefox's connections (153). Who answers the first exchange is controlled (RFC 8445, 6.1.1),
-    // and an exchange of nothing is a first one for both browsers (2026-11), though no standard says so.
+    // Both sides have offered, so both would control ICE until their checks meet. That conflict costs Chromium (156)
+    // some 50 ms, and a third of Firefox's connections (153). Who answers the first exchange is controlled (RFC 8445,
+    // 6.1.1), and an exchange of nothing is a first one for both browsers (2026-11), though no standard says so.
     await pc.setRemoteDescription({ type: 'offer', sdp: EMPTY_SDP });
     await pc.setLocalDescription(await pc.createAnswer());
     this.openDatagrams(); // which makes the m-line

@@ -120,15 +120,15 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /**
    * Sends a message, in its turn. Resolves when all of it is in the channel, whose buffer it keeps below 1 MiB; rejects
-   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB. Throws TypeError
-   * for what cannot be sent.
+   * with Error if the peer is not connected, or ceases to be on the way, or the message is over 256 MiB. Throws
+   * TypeError for what cannot be sent.
    */
   abstract send(data: Data, onProgress?: Progress): Promise<void>;
 
   /**
    * Sends up to 1,100 bytes as a datagram: at once or never, and it may be lost or overtaken. Where the network takes
-   * fewer the oldest are dropped, and counted. A peer with P2PCF gets it as a message. Throws RangeError for more bytes,
-   * TypeError for what cannot be sent.
+   * fewer the oldest are dropped, and counted. A peer with P2PCF gets it as a message. Throws RangeError for more
+   * bytes, TypeError for what cannot be sent.
    */
   abstract sendUnreliable(data: Datagram): void;
 
@@ -146,8 +146,8 @@ export abstract class Peer extends Emitter<PeerEvents> {
   }
 
   /**
-   * Sends a track as part of a stream, or of one of its own; what was muted is on again. Undefined if the peer is closed,
-   * or has no connection now: then the track is sent when it has one.
+   * Sends a track as part of a stream, or of one of its own; what was muted is on again. Undefined if the peer is
+   * closed, or has no connection now: then the track is sent when it has one.
    */
   addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender | undefined {
     return this.destroyed ? undefined : this.media.add(track, stream);

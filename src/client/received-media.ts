@@ -27,7 +27,9 @@ export class Received {
     this.#listener = listener;
   }
 
-  /** There is a connection that the app has not heard of: its tracks wait, and what waited from another is forgotten. */
+  /**
+   * There is a connection that the app has not heard of: its tracks wait, and what waited from another is forgotten.
+   */
   hold(): void {
     this.#held = [];
     this.#told.clear();

@@ -28,8 +28,8 @@ export interface SignalingOptions {
   /** How often to ping, in ms, 500 or more; default 25,000. An answer is waited for 0.4 times as long. */
   pingEveryMs?: number | undefined;
   /**
-   * The secret by which we get our place back, 36 characters as a random UUID has them; made up if there is none. With an
-   * owned id (PROTOCOL.md) it is the id's own.
+   * The secret by which we get our place back, 36 characters as a random UUID has them; made up if there is none. With
+   * an owned id (PROTOCOL.md) it is the id's own.
    */
   resumeToken?: string | undefined;
   /** The room token that the server wants (PROTOCOL.md). A function is called for each connection. */

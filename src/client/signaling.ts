@@ -26,7 +26,9 @@ const GOOD_AFTER_MS = 10_000;
 /** Our own name for an attempt without a token: try again later (as in RFC 6455's registry of close codes). */
 const UNAVAILABLE = 1013;
 
-/** A token that has not come by then, in ms, is told of: the app may have forgotten to give it, or waits for its user. */
+/**
+ * A token that has not come by then, in ms, is told of: the app may have forgotten to give it, or waits for its user.
+ */
 const TOKEN_LATE_AFTER_MS = 5_000;
 
 /**
@@ -41,8 +43,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   state: SignalingState = 'closed';
   /**
-   * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; or that we are
-   * `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long.
+   * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; or that we
+   * are `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long.
    */
   reason: string | undefined;
   /** Our id in the room, once the room has answered. */

@@ -15,7 +15,9 @@ const ASK_AFTER_MS = 750;
 /** How often to look whether the other answers, in ms. */
 const LOOK_EVERY_MS = 250;
 
-/** How many looks at least: a network that pauses for 2 s is back by then, and the other is heard, if by its own checks. */
+/**
+ * How many looks at least: a network that pauses for 2 s is back by then, and the other is heard, if by its own checks.
+ */
 const LEAST_LOOKS = 5;
 
 /** So many checks in a row are not lost by chance: while all is well ICE sends one in 2.5 s. */

@@ -9,8 +9,8 @@ const AFTER_ANOTHER_MS = 250;
 export const ANSWER_WITHIN_MS = 100;
 
 /**
- * Longest answer that is sent with the join, in characters of JSON: it travels in a header, for which nginx has 8 KiB by
- * default, beside the metadata.
+ * Longest answer that is sent with the join, in characters of JSON: it travels in a header, for which nginx has 8 KiB
+ * by default, beside the metadata.
  */
 const MAX_ANSWER_LENGTH = 3_000;
 
@@ -47,7 +47,9 @@ export class Spare {
     if (!this.#publish) void peer.negotiator.initiate();
   }
 
-  /** Makes an answer, for the peer in the room whose offer we are going to get. Undefined if it is not there in time. */
+  /**
+   * Makes an answer, for the peer in the room whose offer we are going to get. Undefined if it is not there in time.
+   */
   async answerAhead(): Promise<Signal | undefined> {
     if (this.#peer) return undefined;
     const peer = this.#make();

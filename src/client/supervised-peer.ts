@@ -12,7 +12,9 @@ import { printAs } from './printed-name.ts';
 /** How long a connection may take before it is reported and tried again, in ms: the slowest polls every 5 s. */
 const CONNECT_WITHIN_MS = 18_000;
 
-/** As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers. */
+/**
+ * As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers.
+ */
 const POLLING_RETRY_WITHIN_MS = 300_000;
 
 export class SupervisedPeer extends Peer {

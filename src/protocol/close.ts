@@ -64,8 +64,9 @@ export function forbidden(reason: string): Close {
 export const REMOVED: Close = { code: FORBIDDEN, reason: 'Removed by a host' };
 
 /**
- * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No place
- * is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for ever.
+ * For how many seconds, by a close frame, an id is held for another; undefined if the frame says no such thing. No
+ * place is held for 10,000 s, and a timer of more than 24 days fires at once: a hostile server could have us knock for
+ * ever.
  */
 export function heldFor({ code, reason }: Close): number | undefined {
   const seconds = code === TAKEN.code ? /^Id is held for (\d{1,4}) s$/.exec(reason)?.[1] : undefined;

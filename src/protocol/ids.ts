@@ -7,9 +7,9 @@ const MAX_ID_CHARACTERS = 128;
 const MAX_ID_BYTES = 256;
 
 /**
- * Line and paragraph separators, format characters, and letters and signs that show nothing (fillers, the grapheme joiner,
- * the blank Braille pattern), by which two ids could look the same. Variation selectors may stay: emoji, Mongolian and
- * Japanese names are written with them.
+ * Line and paragraph separators, format characters, and letters and signs that show nothing (fillers, the grapheme
+ * joiner, the blank Braille pattern), by which two ids could look the same. Variation selectors may stay: emoji,
+ * Mongolian and Japanese names are written with them.
  */
 const INVISIBLE = /\u034f|\u17b4|\u17b5|[\p{Zl}\p{Zp}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u;
 

@@ -31,8 +31,8 @@ export interface BroadcastRequest {
 }
 
 /**
- * Keep `offer`, a complete `Signal` of a connection made in advance, for a peer that joins with `?ahead=1`; it takes the
- * place of the one kept before. It is handed out once.
+ * Keep `offer`, a complete `Signal` of a connection made in advance, for a peer that joins with `?ahead=1`; it takes
+ * the place of the one kept before. It is handed out once.
  */
 export interface AheadRequest {
   type: 'ahead';
@@ -59,8 +59,8 @@ export interface Verified {
 }
 
 /**
- * To a client that has just joined: the others in the room, longest there first, and the id it goes by. With ICE servers if
- * the server has some to offer and they are at hand.
+ * To a client that has just joined: the others in the room, longest there first, and the id it goes by. With ICE
+ * servers if the server has some to offer and they are at hand.
  */
 export interface Peers extends Partial<IceServers> {
   type: 'peers';
@@ -70,7 +70,9 @@ export interface Peers extends Partial<IceServers> {
   metadata?: Record<string, unknown>;
   /** What the server has verified of the others, by id. Absent if that is nothing. */
   verified?: Record<string, Verified>;
-  /** Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none. */
+  /**
+   * Offers published ahead, by id, for this joiner alone: answer them. Only with `?ahead=1`, absent if there are none.
+   */
   offers?: Record<string, unknown>;
   /** The one of `offers` that has been given the answer you brought: it needs no other. Absent if none has. */
   answered?: string;
@@ -158,8 +160,8 @@ export interface ErrorMessage {
 }
 
 /**
- * Tells a client that has a token of a close frame that follows. Node's WebSocket tells of that only when the server has
- * ended TCP, too, which local workerd does up to ten seconds later (2026-11).
+ * Tells a client that has a token of a close frame that follows. Node's WebSocket tells of that only when the server
+ * has ended TCP, too, which local workerd does up to ten seconds later (2026-11).
  */
 export function closing(close: Close): ErrorMessage {
   const message = `The server closes the connection: ${close.reason} (${close.code}).`;

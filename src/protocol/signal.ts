@@ -16,8 +16,8 @@ export interface RestartRequest {
 }
 
 /**
- * On the data channel alone: the connection is given up, and an offer for a new one follows by the room. Without this, a
- * channel that closes is a peer that has gone.
+ * On the data channel alone: the connection is given up, and an offer for a new one follows by the room. Without this,
+ * a channel that closes is a peer that has gone.
  */
 export interface RenewRequest {
   renew: true;

@@ -21,8 +21,8 @@ const NO_OPTIONS: P2PCFOptions = { workerUrl: '' };
 const PEER_EVENTS = ['peerjoin', 'peerconnect', 'peerstate', 'peerclose'] as const;
 
 /**
- * Joins a room while the component is mounted. It is another room when `clientId`, `roomId`, or one of `workerUrl`, `key`,
- * `password` and `hideRoom` is another; the other options are read when it is made.
+ * Joins a room while the component is mounted. It is another room when `clientId`, `roomId`, or one of `workerUrl`,
+ * `key`, `password` and `hideRoom` is another; the other options are read when it is made.
  */
 export function useRoom(clientId: string, roomId: string, options: P2PCFOptions): RoomView;
 /** Follows a room that the app itself makes, starts and destroys. */
@@ -42,7 +42,9 @@ export function useRoom(given: P2PCF | string | undefined, roomId = '', options 
   return view;
 }
 
-/** The peers of a room, in the order in which they became known. A new array each time that one comes, goes or changes. */
+/**
+ * The peers of a room, in the order in which they became known. A new array each time that one comes, goes or changes.
+ */
 export function usePeers(room: P2PCF | undefined): readonly Peer[] {
   const { subscribe, snapshot } = useMemo(() => peersOf(room), [room]);
   return useSyncExternalStore(subscribe, snapshot, () => NOBODY);

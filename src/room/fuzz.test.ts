@@ -1,6 +1,6 @@
 /**
- * Every parser of the server, and of its words, 100,000 cases and more: what comes from outside is read, or refused with a
- * ProtocolError. Room tokens and what only clients read have a fuzz.test.ts of their own.
+ * Every parser of the server, and of its words, 100,000 cases and more: what comes from outside is read, or refused
+ * with a ProtocolError. Room tokens and what only clients read have a fuzz.test.ts of their own.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

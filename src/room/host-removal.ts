@@ -12,8 +12,8 @@ const MAX_REMOVALS = 256;
 
 /**
  * `sender` removes `targetId` and, where the token of that names its subject, all that this subject has in the room,
- * sockets, places and pollers alike. Undefined if nobody has that id. Throws ProtocolError where `sender` is no host, or
- * would remove itself.
+ * sockets, places and pollers alike. Undefined if nobody has that id. Throws ProtocolError where `sender` is no host,
+ * or would remove itself.
  */
 export function remove<M extends Member>(
   targetId: string,

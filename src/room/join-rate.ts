@@ -1,4 +1,6 @@
-/** How fast a room lets itself be joined: a join costs all its members a message, and the joiner one about all of them. */
+/**
+ * How fast a room lets itself be joined: a join costs all its members a message, and the joiner one about all of them.
+ */
 import { type Bucket, type Budget, bucketOf, take } from './token-bucket.ts';
 
 /** A class of thirty behind one address, twice over. */
@@ -8,20 +10,22 @@ const PER_ADDRESS: Budget = { burst: 60, rate: 1 };
 const PER_OWNER: Budget = { burst: 10, rate: 0.2 };
 
 /**
- * What a room tells of a join, to the joiner and to the others, in characters: a client that does not read leaves it in the
- * room's memory, of which there are 128 MB. A full room with all the metadata it may have is back at once.
+ * What a room tells of a join, to the joiner and to the others, in characters: a client that does not read leaves it in
+ * the room's memory, of which there are 128 MB. A full room with all the metadata it may have is back at once.
  */
 const TOLD_OF_NEWCOMERS: Budget = { burst: 40 * 1024 * 1024, rate: 1024 * 1024 };
 
 /** What it tells of clients that come back to their places: strangers do not use this up. */
 const TOLD_TO_RETURNERS: Budget = { burst: 32 * 1024 * 1024, rate: 1024 * 1024 };
 
-/** For so many peers, and fewer. The others are told as often as there are others, so a larger room has as much more. */
+/**
+ * For so many peers, and fewer. The others are told as often as there are others, so a larger room has as much more.
+ */
 const TOLD_PEERS = 128;
 
 /**
- * Who has joined lately. Kept in memory alone, as a member's bucket is; but what an address has open counts as joined when
- * the room wakes, so that nobody fills a room by letting it sleep in between.
+ * Who has joined lately. Kept in memory alone, as a member's bucket is; but what an address has open counts as joined
+ * when the room wakes, so that nobody fills a room by letting it sleep in between.
  */
 export class JoinRate {
   readonly #perRoom: Budget;

@@ -20,7 +20,9 @@ import {
 } from './room.ts';
 import { hasExpired, mayTakeOver, verifiedOf } from './token-claims.ts';
 
-/** Most offers handed to one joiner: it makes a connection for each at once, and browsers make some hundreds at most. */
+/**
+ * Most offers handed to one joiner: it makes a connection for each at once, and browsers make some hundreds at most.
+ */
 const MAX_OFFERS_TAKEN = 32;
 
 /** What becomes of a newcomer. The effects are due in any case, and concern others. */

@@ -19,8 +19,8 @@ const MAX_INBOXES_LENGTH = 24 * 1024 * 1024;
 const DRAINED_PER_MESSAGE = 10 * 1024;
 
 /**
- * What each member may be sent although that is used up, and by how much it drains: else a few that send each other all they
- * may would keep the others from meeting. Of a full room it comes to 8 MiB.
+ * What each member may be sent although that is used up, and by how much it drains: else a few that send each other all
+ * they may would keep the others from meeting. Of a full room it comes to 8 MiB.
  */
 const MAX_SHARE_LENGTH = 64 * 1024;
 const SHARE_DRAINED_PER_MESSAGE = 100;

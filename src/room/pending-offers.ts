@@ -113,9 +113,9 @@ export function offersFor<M extends Member>(pollerId: string, roster: Roster<M>,
 }
 
 /**
- * Whether a poller is shown a peer, with its offer. Not before the offer is ready, nor while the peer `isAway` and could not
- * be told that its offer has been seen. A p2pcf that is shown a peer with no offer polls every 1.5 s until there is one, and
- * for ever once it misses a peer it is connected to.
+ * Whether a poller is shown a peer, with its offer. Not before the offer is ready, nor while the peer `isAway` and
+ * could not be told that its offer has been seen. A p2pcf that is shown a peer with no offer polls every 1.5 s until
+ * there is one, and for ever once it misses a peer it is connected to.
  */
 export function isShown({ offeredAt, isComplete, isTaken }: PendingOffer, isAway: boolean, now: number): boolean {
   const isReady = isComplete || now - offeredAt >= HOLD_BACK_MS;
@@ -124,8 +124,8 @@ export function isShown({ offeredAt, isComplete, isTaken }: PendingOffer, isAway
 
 /**
  * `poller` has polled and was shown `shown`: the members whose offers it sees for the first time get their answers, the
- * others what candidates it has posted since it posted `before`. A member may not read that either, and offers as often as
- * it likes: one with a full inbox gets its answer at a later poll.
+ * others what candidates it has posted since it posted `before`. A member may not read that either, and offers as often
+ * as it likes: one with a full inbox gets its answer at a later poll.
  */
 export function answerOffers<M extends Member>(
   poller: Listing,

@@ -4,9 +4,9 @@ import { type Effect, type Limits, type Member, type Newcomer, type Place, polle
 import { isSameSecret } from './secret.ts';
 
 /**
- * The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. But not
- * for a member that has sent nothing at all, unless it `saysSo` that it is coming back: that is a page which went away
- * while its socket opened, and nobody will come back from it.
+ * The connection of `member` was lost: its place is held, so that the others hear nothing, if it asked for that. But
+ * not for a member that has sent nothing at all, unless it `saysSo` that it is coming back: that is a page which went
+ * away while its socket opened, and nobody will come back from it.
  */
 export function drop<M extends Member>(
   member: M,
@@ -30,8 +30,8 @@ export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: 
 }
 
 /**
- * Frees the places whose time is over, and tells the others that their members have left. Not where the member is back, and
- * only its row was left over because it could not be deleted; nor where a poller has come under the id meanwhile.
+ * Frees the places whose time is over, and tells the others that their members have left. Not where the member is back,
+ * and only its row was left over because it could not be deleted; nor where a poller has come under the id meanwhile.
  */
 export function freeLapsedPlaces<M extends Member>(roster: Roster<M>, living: readonly M[], now: number): Effect<M>[] {
   const lapsed = roster.places().filter(({ until }) => until <= now);
@@ -54,7 +54,9 @@ export function heldPlace<M extends Member>(id: string, roster: Roster<M>, now: 
   return place && !roster.find(id) ? place : undefined;
 }
 
-/** The place under this id that has not lapsed at `now`, also if its member is back or another connection has the id. */
+/**
+ * The place under this id that has not lapsed at `now`, also if its member is back or another connection has the id.
+ */
 export function placeUnder<M extends Member>(id: string, roster: Roster<M>, now: number): Place | undefined {
   return roster.places().find((each) => each.id === id && each.until > now);
 }

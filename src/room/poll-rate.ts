@@ -1,4 +1,6 @@
-/** How fast a room lets itself be polled: a poll costs Cloudflare's time, and what it writes a row of the day's quota. */
+/**
+ * How fast a room lets itself be polled: a poll costs Cloudflare's time, and what it writes a row of the day's quota.
+ */
 import { type Bucket, type Budget, bucketOf, take } from './token-bucket.ts';
 
 /** One p2pcf polls every 1.5 s at its fastest, and once more for each change. */
@@ -8,8 +10,8 @@ const POLLS_PER_CONTEXT: Budget = { burst: 60, rate: 2 };
 const POSTINGS_PER_CONTEXT: Budget = { burst: 20, rate: 0.5 };
 
 /**
- * A class of thirty behind one address, twice over. A context is made up in no time, a network is not: so what one network
- * may spend is less than half of what the room may.
+ * A class of thirty behind one address, twice over. A context is made up in no time, a network is not: so what one
+ * network may spend is less than half of what the room may.
  */
 const POLLS_PER_ADDRESS: Budget = { burst: 400, rate: 40 };
 
@@ -23,8 +25,8 @@ const POLLS_PER_ROOM: Budget = { burst: 1_000, rate: 100 };
 const POSTINGS_PER_ROOM: Budget = { burst: 500, rate: 1 };
 
 /**
- * What the members are told of pollers that come, in characters: as of a join, a client that does not read it leaves it in the
- * room's memory. 64 pollers that come at once to 64 members are a quarter of that.
+ * What the members are told of pollers that come, in characters: as of a join, a client that does not read it leaves it
+ * in the room's memory. 64 pollers that come at once to 64 members are a quarter of that.
  */
 const TOLD: Budget = { burst: 8 * 1024 * 1024, rate: 256 * 1024 };
 
@@ -44,7 +46,9 @@ export class PollRate {
     return this.#postings.take(contextId, address, now);
   }
 
-  /** Counts what the members are told of a posting, in the same way. What the largest of rooms is told passes at last. */
+  /**
+   * Counts what the members are told of a posting, in the same way. What the largest of rooms is told passes at last.
+   */
   tell(length: number, now: number): number {
     return take(this.#told, Math.min(length, TOLD.burst), TOLD, now);
   }

@@ -1,6 +1,6 @@
 /**
- * How a poller sees a peer on a socket: its name, its label and its offer, as a package of P2PCF's; and a package back as an
- * answer. SDP, candidates and base64, pure text. Neither peer learns anything new by it.
+ * How a poller sees a peer on a socket: its name, its label and its offer, as a package of P2PCF's; and a package back
+ * as an answer. SDP, candidates and base64, pure text. Neither peer learns anything new by it.
  */
 import { ProtocolError } from '../protocol/error.ts';
 import { ALIAS_MARK, type Entry, isReactNative, type Package } from '../protocol/poll.ts';
@@ -17,8 +17,8 @@ const MAX_LABEL_UNITS = 64;
 const MAX_CANDIDATES_PER_FAMILY = 8;
 
 /**
- * The name under which pollers know a socket: its id, or where p2pcf would take that for p2pcf.rn's, an alias from which
- * the id can be told.
+ * The name under which pollers know a socket: its id, or where p2pcf would take that for p2pcf.rn's, an alias from
+ * which the id can be told.
  */
 export function toSessionId(socketId: string): string {
   const isPlain = !isReactNative(socketId) && !socketId.startsWith(ALIAS_MARK);

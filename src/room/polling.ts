@@ -213,7 +213,9 @@ function missing(from: readonly Posting[], to: readonly Posting[]): Posting[] {
   return from.filter(({ entry }) => to.every((other) => other.entry.sessionId !== entry.sessionId));
 }
 
-/** Whether a peer on a socket, present or with its place held, goes by this session id, or by what it is an alias of. */
+/**
+ * Whether a peer on a socket, present or with its place held, goes by this session id, or by what it is an alias of.
+ */
 function isMember<M extends Member>(sessionId: string, roster: Roster<M>, now: number): boolean {
   return [sessionId, toSocketId(sessionId)].some((id) => roster.find(id) ?? heldPlace(id, roster, now));
 }

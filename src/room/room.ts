@@ -150,8 +150,8 @@ export interface Limits {
 
 /**
  * How long after a poller has lapsed its session id is kept for its context, in ms: with a session id comes what others
- * have posted for it, and an owner that wakes again would find its place taken. How many there are, the rate of postings
- * bounds: a bound of their own would let a stranger push one out.
+ * have posted for it, and an owner that wakes again would find its place taken. How many there are, the rate of
+ * postings bounds: a bound of their own would let a stranger push one out.
  */
 export const NAME_KEPT_MS = 15 * 60_000;
 

@@ -1,4 +1,7 @@
-/** Compares in a time that tells nothing but whether the lengths differ, so that a secret cannot be guessed piece by piece. */
+/**
+ * Compares in a time that tells nothing but whether the lengths differ, so that a secret cannot be guessed piece by
+ * piece.
+ */
 export function isSameSecret(a: string, b: string | undefined): boolean {
   if (a.length !== b?.length) return false;
   let difference = 0;

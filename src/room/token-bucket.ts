@@ -15,7 +15,10 @@ export interface Budget {
   readonly rate: number;
 }
 
-/** Takes `cost` tokens out of `bucket`, which it changes. Returns 0; or, taking none, in how many ms there would be enough. */
+/**
+ * Takes `cost` tokens out of `bucket`, which it changes. Returns 0; or, taking none, in how many ms there would be
+ * enough.
+ */
 export function take(bucket: Bucket, cost: number, { burst, rate }: Budget, now: number): number {
   drain(bucket, rate, now);
   if (bucket.spent + cost > burst) return waitMs(bucket, cost, burst, rate);

@@ -33,7 +33,9 @@ export function verifiedOf({ claims }: Bearer): Verified | undefined {
   return claims?.sub === undefined ? undefined : { sub: claims.sub };
 }
 
-/** Whether what a subject holds may go to this one: to the subject alone. What nobody's subject holds may go to anybody. */
+/**
+ * Whether what a subject holds may go to this one: to the subject alone. What nobody's subject holds may go to anybody.
+ */
 export function mayTakeOver(holder: Bearer | undefined, { claims }: Bearer): boolean {
   return holder?.claims?.sub === undefined || holder.claims.sub === claims?.sub;
 }

@@ -17,7 +17,9 @@ export function readAddressHeader({ TRUSTED_ADDRESS_HEADER: name }: Settings): s
   );
 }
 
-/** The address as a short hash; undefined where no header says it. Of a list the last: what the nearest proxy has added. */
+/**
+ * The address as a short hash; undefined where no header says it. Of a list the last: what the nearest proxy has added.
+ */
 export async function hashedAddress({ headers }: Request, settings: Settings): Promise<string | undefined> {
   const address = headers.get(readAddressHeader(settings))?.split(',').at(-1)?.trim();
   return address ? await shortHash(networkOf(address)) : undefined;

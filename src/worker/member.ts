@@ -141,7 +141,9 @@ export class SocketMember implements Member {
     this.#save();
   }
 
-  /** Keeps the offer it published ahead, or forgets it if that is undefined. Returns false if it cannot be kept itself. */
+  /**
+   * Keeps the offer it published ahead, or forgets it if that is undefined. Returns false if it cannot be kept itself.
+   */
   setAhead(offer: unknown): boolean {
     if (offer === undefined) delete this.#attachment.ahead;
     else this.#attachment.ahead = asciiJson(offer);
@@ -187,7 +189,9 @@ export class SocketMember implements Member {
     }
   }
 
-  /** Offers that there is no room for are given up: the oldest to a poller first. Returns false if that does not help. */
+  /**
+   * Offers that there is no room for are given up: the oldest to a poller first. Returns false if that does not help.
+   */
   #save(): boolean {
     while (sizeOf(this.#attachment) > MAX_ATTACHMENT_BYTES && this.#giveUpAnOffer());
     do {

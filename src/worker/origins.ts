@@ -1,6 +1,6 @@
 /**
- * Which pages may use the server. It stops browsers only: they alone tell truly where a page is from, and whatever is no
- * browser sends what it likes.
+ * Which pages may use the server. It stops browsers only: they alone tell truly where a page is from, and whatever is
+ * no browser sends what it likes.
  */
 import { type Settings, SettingsError } from './settings.ts';
 

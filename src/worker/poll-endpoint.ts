@@ -44,7 +44,8 @@ export async function answerPoll(request: Request, env: Env): Promise<Response> 
   } catch (error) {
     if (error instanceof ProtocolError) return respond({ status: 400, body: error.message });
     if (error instanceof SettingsError) throw error;
-    // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns nothing.
+    // The room is overloaded or has failed. A page may read an answer, and comes back; of an exception it learns
+    // nothing.
     await log({ event: 'failed', code: 503, reason: String(error) }, '', env);
     return respond({ status: 503, body: 'The room does not answer. Try again.', retryAfterSeconds: 10 });
   }

@@ -1,6 +1,6 @@
 /**
- * Rate Limiting bindings in front of all rooms. Optional: workerd alone has none (2026-11). They run inside the Worker, so
- * its own requests they cannot save, and they count for each of Cloudflare's locations by itself.
+ * Rate Limiting bindings in front of all rooms. Optional: workerd alone has none (2026-11). They run inside the Worker,
+ * so its own requests they cannot save, and they count for each of Cloudflare's locations by itself.
  */
 
 /** What the binding of Cloudflare has. */

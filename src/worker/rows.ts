@@ -1,14 +1,15 @@
 import type { Place, Posting, Removal } from '../room/room.ts';
 
 /**
- * What outlives its socket, or has none: a row each for places held, for what pollers have posted, and for those who have
- * been removed. Where nobody drops, polls or is removed, there is none, and no table either.
+ * What outlives its socket, or has none: a row each for places held, for what pollers have posted, and for those who
+ * have been removed. Where nobody drops, polls or is removed, there is none, and no table either.
  *
- * Past the day's free quota reading and writing fail (2026-11). Then what is in memory is right for as long as the room is
- * awake; what cannot be read is not there; and what could not be deleted is read again, and has lapsed by then, or soon.
+ * Past the day's free quota reading and writing fail (2026-11). Then what is in memory is right for as long as the room
+ * is awake; what cannot be read is not there; and what could not be deleted is read again, and has lapsed by then, or
+ * soon.
  *
- * What has lapsed is read like the rest: the others are told who it was, and there is no list of keys alone (2026-11). How
- * much it may be, the room decides before it is written.
+ * What has lapsed is read like the rest: the others are told who it was, and there is no list of keys alone (2026-11).
+ * How much it may be, the room decides before it is written.
  */
 export class Rows {
   readonly places: RowsOfKind<Place>;

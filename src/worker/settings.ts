@@ -36,8 +36,8 @@ export class SettingsError extends Error {
 }
 
 /**
- * The limits set under [vars]. Throws SettingsError for a limit that is missing or makes no sense: a server that fell back
- * to a default would hide the mistake until the day it matters.
+ * The limits set under [vars]. Throws SettingsError for a limit that is missing or makes no sense: a server that fell
+ * back to a default would hide the mistake until the day it matters.
  */
 export function readLimits(settings: Settings): Limits {
   return {
@@ -47,8 +47,9 @@ export function readLimits(settings: Settings): Limits {
     maxMessageBytes: wholeNumber(settings, 'MAX_MESSAGE_BYTES', 1, 32 * 1024 * 1024),
     messagesPerSecond: wholeNumber(settings, 'MESSAGES_PER_SECOND', 0, 1_000_000),
     graceSeconds: wholeNumber(settings, 'RESUME_GRACE_SECONDS', 0, 3_600),
-    // A page hidden for five minutes runs its timers once a minute (Chrome 88 and newer, 2026-11), so a client that means
-    // to ping every 25 s may be 60 s late, twice in a row if the first was lost: less than 150 throws out the living.
+    // A page hidden for five minutes runs its timers once a minute (Chrome 88 and newer, 2026-11), so a client that
+    // means to ping every 25 s may be 60 s late, twice in a row if the first was lost: less than 150 throws out the
+    // living.
     ghostAfterSeconds: wholeNumber(settings, 'GHOST_AFTER_SECONDS', 1, 86_400),
   };
 }

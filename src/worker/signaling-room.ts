@@ -141,8 +141,9 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   override webSocketMessage(socket: WebSocket, frame: string | ArrayBuffer): void {
     const sender = this.#roster.member(socket);
-    // A socket that we closed goes on delivering until its handshake ends, which is up to the client (workerd, 2026-11).
-    // Its readyState does not tell: where the client closes, too, the last messages before that come in a closing state.
+    // A socket that we closed goes on delivering until its handshake ends, which is up to the client (workerd,
+    // 2026-11). Its readyState does not tell: where the client closes, too, the last messages before that come in a
+    // closing state.
     if (sender.left) return;
     const now = Date.now();
     // If the server wants tokens, each member has one. Else this would look at all members, after each sleep, for
@@ -175,8 +176,8 @@ export class SignalingRoom extends DurableObject<Settings> {
   }
 
   /**
-   * The one request that a room waits for: a member makes it once in some 19 hours. To let the Worker make it would take
-   * a request to the Worker and one more to the room.
+   * The one request that a room waits for: a member makes it once in some 19 hours. To let the Worker make it would
+   * take a request to the Worker and one more to the room.
    */
   async #renewIceServers(member: SocketMember): Promise<void> {
     const turn = readTurn(this.env);
@@ -230,8 +231,8 @@ export class SignalingRoom extends DurableObject<Settings> {
 
   /**
    * Carries out what was decided. A member that is found to be gone meanwhile leaves after all other effects: a joiner
-   * could get that `peer_leave` first and then its `peers`, which still has the member, and would list it for ever. A signal
-   * touches no row, so none is read for it.
+   * could get that `peer_leave` first and then its `peers`, which still has the member, and would list it for ever. A
+   * signal touches no row, so none is read for it.
    */
   #apply(effects: readonly Effect<SocketMember>[]): void {
     const changesRows = effects.some((effect) => CHANGES_ROWS.has(effect.do));

@@ -18,8 +18,8 @@ const MAX_TOKEN_LENGTH = 4096;
 const CLOCK_ERROR_SECONDS = 10;
 
 /**
- * Longest `sub`, in UTF-8 bytes of JSON, which writes a control character in six: others are told it, and it is kept with the
- * socket. OpenID Connect has 255.
+ * Longest `sub`, in UTF-8 bytes of JSON, which writes a control character in six: others are told it, and it is kept
+ * with the socket. OpenID Connect has 255.
  */
 const MAX_SUBJECT_BYTES = 256;
 
@@ -61,7 +61,9 @@ export function readTokenSettings(settings: Settings): TokenSettings {
   return { keys, longestSeconds };
 }
 
-/** Keys as Web Crypto has them, by what they were made of, which is what is set: importing one costs more than a look. */
+/**
+ * Keys as Web Crypto has them, by what they were made of, which is what is set: importing one costs more than a look.
+ */
 const importedKeys = new Map<string, CryptoKey>();
 
 /** Throws SettingsError for what is no public key. */

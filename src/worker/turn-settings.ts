@@ -22,8 +22,8 @@ const MOST_SECONDS = 48 * 60 * 60;
 const SECONDS = 24 * 60 * 60;
 
 /**
- * Reads where ICE servers come from; all that is empty is not set. Throws SettingsError for what makes no sense, and for
- * credentials that would go to anybody: a TURN server carries whatever it is sent, at the cost of its owner.
+ * Reads where ICE servers come from; all that is empty is not set. Throws SettingsError for what makes no sense, and
+ * for credentials that would go to anybody: a TURN server carries whatever it is sent, at the cost of its owner.
  */
 export function readTurn(settings: Settings): TurnSettings {
   const [urls, secret] = [text(settings, 'TURN_URLS'), text(settings, 'TURN_SECRET')];

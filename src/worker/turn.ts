@@ -31,8 +31,8 @@ export async function ownIceServers(
 }
 
 /**
- * Those and Cloudflare's, which takes a request. Undefined if that fails, which is logged: nobody is kept out by it, and
- * nobody loses what it has. https://developers.cloudflare.com/realtime/turn/generate-credentials/ (2026-11)
+ * Those and Cloudflare's, which takes a request. Undefined if that fails, which is logged: nobody is kept out by it,
+ * and nobody loses what it has. https://developers.cloudflare.com/realtime/turn/generate-credentials/ (2026-11)
  */
 export async function allIceServers(
   turn: TurnSettings,
@@ -85,7 +85,10 @@ function withoutPort53({ urls, ...credentials }: IceServer): IceServer {
   return { urls: [urls].flat().filter((url) => !/:53(?:\?|$)/.test(url)), ...credentials };
 }
 
-/** coturn refuses a name with a blank, a quote or an umlaut in it (4.6.1). It is told apart by the rest, and by the time. */
+/**
+ * coturn refuses a name with a blank, a quote or an umlaut in it (4.6.1). It is told apart by the rest, and by the
+ * time.
+ */
 function nameOf(clientId: string): string {
   return clientId.replace(/[^\w.~-]/g, '_');
 }

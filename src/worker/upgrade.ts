@@ -51,8 +51,8 @@ export function accepted({ headers }: Request, webSocket: WebSocket): Response {
 }
 
 /**
- * The room's answer to an upgrade that it refuses. The Worker says so to the client: a socket that the room had accepted for
- * that would be among its sockets for as long as the client likes.
+ * The room's answer to an upgrade that it refuses. The Worker says so to the client: a socket that the room had
+ * accepted for that would be among its sockets for as long as the client likes.
  */
 export function refusal(close: Close): Response {
   return new Response(null, { status: 403, headers: { [REFUSED_HEADER]: asciiJson(close) } });

@@ -85,8 +85,8 @@ export function isYjsMessage(data: ArrayBuffer): boolean {
 }
 
 /**
- * Keeps a document the same for all members of a room that have a provider for it, and tells each of the others' awareness.
- * The app starts and destroys the room. Works beside other providers of the document, such as y-indexeddb.
+ * Keeps a document the same for all members of a room that have a provider for it, and tells each of the others'
+ * awareness. The app starts and destroys the room. Works beside other providers of the document, such as y-indexeddb.
  */
 export class YjsProvider extends Emitter<YjsEvents> {
   readonly room: P2PCF;
@@ -132,8 +132,8 @@ export class YjsProvider extends Emitter<YjsEvents> {
   }
 
   /**
-   * Ends the provider, and tells the others that we are away. Room, document and an awareness of the app's go on. May be
-   * called twice.
+   * Ends the provider, and tells the others that we are away. Room, document and an awareness of the app's go on. May
+   * be called twice.
    */
   readonly destroy = (): void => {
     const state = this.#ownsAwareness ? null : this.awareness.getLocalState();
@@ -284,8 +284,8 @@ export class YjsProvider extends Emitter<YjsEvents> {
   }
 
   /**
-   * To all but where it comes from: two that found no way to each other hear of each other by a third. And to that one, if
-   * there is something beside that was pending here: it may not have kept it.
+   * To all but where it comes from: two that found no way to each other hear of each other by a third. And to that one,
+   * if there is something beside that was pending here: it may not have kept it.
    */
   readonly #passOn = (update: Uint8Array, origin: unknown): void => {
     const isMore = this.#before !== undefined && hasPlaced(this.doc.store, this.#before);

@@ -32,8 +32,8 @@ async function newPage(url: string): Promise<Page> {
 }
 
 /**
- * The page notes when it publishes an offer. All that the room sends it passes through `change`, a function from its text
- * to another or, if it is to be lost, to undefined.
+ * The page notes when it publishes an offer. All that the room sends it passes through `change`, a function from its
+ * text to another or, if it is to be lost, to undefined.
  */
 async function watchSocket(page: Page, change = '(text) => text'): Promise<void> {
   await page.evaluate(`{

@@ -1,6 +1,6 @@
 /**
- * Rooms where some have this library, some P2PCF's own client, unmodified as npm has it, and some neither. Polling takes
- * its time, so everything here goes on at once.
+ * Rooms where some have this library, some P2PCF's own client, unmodified as npm has it, and some neither. Polling
+ * takes its time, so everything here goes on at once.
  */
 import type { Browser, Page } from 'playwright-core';
 import type { Browser as Firefox } from 'puppeteer-core';
@@ -44,8 +44,8 @@ type OpenPage = Page & { errors: string[] };
 type Join = (kind: Kind, room: string, name: string, within?: Browser) => Promise<OpenPage>;
 
 /**
- * Pages are closed when their test ends: left open, their cameras would take the machine from the tests beside them. Not
- * by pagesOfEachTest, which knows of one test under way at a time.
+ * Pages are closed when their test ends: left open, their cameras would take the machine from the tests beside them.
+ * Not by pagesOfEachTest, which knows of one test under way at a time.
  */
 const test = base
   .extend('open', ({ onTestFinished }) => async (within = browser): Promise<OpenPage> => {

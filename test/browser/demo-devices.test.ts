@@ -19,8 +19,8 @@ afterAll(async () => {
 });
 
 /**
- * The first screen of a room. The page's `tracks` are all that the browser has given it. `ask` is a function in the page
- * that is called before each of these, with what is asked for.
+ * The first screen of a room. The page's `tracks` are all that the browser has given it. `ask` is a function in the
+ * page that is called before each of these, with what is asked for.
  */
 async function open(room = newRoom(), ask = '() => undefined'): Promise<Page> {
   const page = await newPage('about:blank');

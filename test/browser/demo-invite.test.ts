@@ -1,4 +1,6 @@
-/** The demo's invitation: the link as text, as a QR code and handed to another app; and what the server learns of it. */
+/**
+ * The demo's invitation: the link as text, as a QR code and handed to another app; and what the server learns of it.
+ */
 import jsqr from 'jsqr';
 import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';

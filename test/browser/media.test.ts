@@ -398,7 +398,8 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     for (let round = 0; round < 3; round++) {
       const told = await inPage(page, async () => {
         const { media } = window;
-        // By who hears, and whom. On a busy machine a connection may take so long that it is made anew: the last counts.
+        // By who hears, and whom. On a busy machine a connection may take so long that it is made anew: the last
+        // counts.
         const told = new Map<string, string[]>();
         const join = (name: string): Promise<InstanceType<typeof P2PCF>> =>
           media.enter(name, (client) => {

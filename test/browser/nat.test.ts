@@ -1,4 +1,6 @@
-/** Two browsers in networks of their own, each behind a router that translates addresses and lets nothing in unasked. */
+/**
+ * Two browsers in networks of their own, each behind a router that translates addresses and lets nothing in unasked.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Translation, WITHOUT_NAMESPACES } from '../support/nat.ts';
 import { heard, say, way } from '../support/room-page.ts';
@@ -6,13 +8,16 @@ import { type Change, type HomePage, streamThrough, TwoHomes } from '../support/
 import { WAIT } from '../support/wait.ts';
 
 /**
- * How long a message may be on its way when the network of one of the two has changed, in ms. On a quiet machine it is a
- * few seconds: `npm run bench:network` measures it. The channel doubles its pauses: on a busy machine that finds the new way
- * a second later, 18 s were seen.
+ * How long a message may be on its way when the network of one of the two has changed, in ms. On a quiet machine it is
+ * a few seconds: `npm run bench:network` measures it. The channel doubles its pauses: on a busy machine that finds the
+ * new way a second later, 18 s were seen.
  */
 const OUTAGE_MS = 60_000;
 
-/** How long it may take on a busy machine until a connection whose relay was there first goes the direct way: 138 s was seen. */
+/**
+ * How long it may take on a busy machine until a connection whose relay was there first goes the direct way: 138 s was
+ * seen.
+ */
 const DIRECT_WITHIN_MS = 400_000;
 
 const title = WITHOUT_NAMESPACES ? `skipped, as ${WITHOUT_NAMESPACES}` : 'behind two NATs';

@@ -1,4 +1,6 @@
-/** What next year's Chromium may do by itself: its field trials for faster handshakes, on both sides or on one alone. */
+/**
+ * What next year's Chromium may do by itself: its field trials for faster handshakes, on both sides or on one alone.
+ */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';

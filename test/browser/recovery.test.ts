@@ -64,8 +64,8 @@ const events = (page: Page): Promise<string[]> =>
   page.evaluate(() => window.log.filter((event) => !event.endsWith('witness')));
 
 /**
- * What the page saw of `name` since they connected. Before that, a page on a busy machine may have taken a socket that is
- * slow for a silent one, and a member that is not back in time for one that has left.
+ * What the page saw of `name` since they connected. Before that, a page on a busy machine may have taken a socket that
+ * is slow for a silent one, and a member that is not back in time for one that has left.
  */
 async function sinceMet(page: Page, name: string): Promise<string[]> {
   const heard = (await events(page)).filter((event) => event.endsWith(name));

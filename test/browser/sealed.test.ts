@@ -203,7 +203,9 @@ test.each(Object.keys(OF_AN_ANSWER))(
   },
 );
 
-/** Bob's answer to Alice `isGiven` to Carol, as one to the offer that she has published, and `isKept` for Alice, too. */
+/**
+ * Bob's answer to Alice `isGiven` to Carol, as one to the offer that she has published, and `isKept` for Alice, too.
+ */
 test.each([
   ['gives it to a third', true, false],
   ['gives it to a third as well', true, true],

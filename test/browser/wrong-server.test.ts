@@ -1,4 +1,6 @@
-/** A workerUrl that is not what it should be: the app is told why it goes on connecting. In Chromium, where CORS counts. */
+/**
+ * A workerUrl that is not what it should be: the app is told why it goes on connecting. In Chromium, where CORS counts.
+ */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

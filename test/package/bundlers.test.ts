@@ -143,8 +143,8 @@ test.each(Object.keys(BUNDLERS))('%s: a page that it built meets one with a scri
   for (const page of [plain, built]) await page.context().close();
 });
 
-// Rollup has no way to take React, which is CommonJS, without a plugin for it. Webpack and Parcel find these entries as they
-// find the others, above, and take most of a minute for React.
+// Rollup has no way to take React, which is CommonJS, without a plugin for it. Webpack and Parcel find these entries as
+// they find the others, above, and take most of a minute for React.
 test.each(['esbuild', 'vite'] as const)(
   '%s: two pages that it built with React and Yjs see each other, and share a text',
   async (name) => {

@@ -1,4 +1,6 @@
-/** Every file of examples/, and P2PCF's demo, with the package as it is packed: pages in real Chromium, the bot in Node. */
+/**
+ * Every file of examples/, and P2PCF's demo, with the package as it is packed: pages in real Chromium, the bot in Node.
+ */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:http';

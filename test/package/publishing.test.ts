@@ -1,4 +1,7 @@
-/** What deploys and publishes: by the rules of the Deploy to Cloudflare button and of npm's trusted publishing (2026-11). */
+/**
+ * What deploys and publishes: by the rules of the Deploy to Cloudflare button and of npm's trusted publishing
+ * (2026-11).
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

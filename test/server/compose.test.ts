@@ -1,4 +1,6 @@
-/** compose.yaml without an engine, with the .env of docs/self-host.md: the server hands out credentials that coturn has. */
+/**
+ * compose.yaml without an engine, with the .env of docs/self-host.md: the server hands out credentials that coturn has.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

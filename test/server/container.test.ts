@@ -1,6 +1,6 @@
 /**
- * The Dockerfile, step by step, without an engine: its stages are folders, and absolute paths are below them. `npm ci` is
- * not run again: what it has made is there already.
+ * The Dockerfile, step by step, without an engine: its stages are folders, and absolute paths are below them. `npm ci`
+ * is not run again: what it has made is there already.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {

@@ -1,4 +1,7 @@
-/** ICE servers for each session, from a real server process; Cloudflare's endpoint is a stand-in that checks what it is asked. */
+/**
+ * ICE servers for each session, from a real server process; Cloudflare's endpoint is a stand-in that checks what it is
+ * asked.
+ */
 import { createHmac } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';

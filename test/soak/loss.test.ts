@@ -1,7 +1,7 @@
 /**
  * A bad network is no other network: two browsers behind two NATs, with 2 % of all packets lost and a pause of 2 s each
- * minute, restart ICE for none of it. `MINUTES=60 npm run test:soak loss`; the file that SOAK_LOG names gets a JSON line
- * each minute.
+ * minute, restart ICE for none of it. `MINUTES=60 npm run test:soak loss`; the file that SOAK_LOG names gets a JSON
+ * line each minute.
  */
 import { appendFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';

@@ -148,7 +148,8 @@ test(
       const page = everybody[step % everybody.length];
       if (!page) throw new Error('nobody is here');
       await inPage(page, step % 3 === 0 ? mute : share);
-      // Every three minutes: the connections to the server end, or fall silent, and the pages are told of a new network.
+      // Every three minutes: the connections to the server end, or fall silent, and the pages are told of a new
+      // network.
       if (step % 36 === 35) {
         proxy[FAULTS[Math.floor(step / 36) % FAULTS.length] ?? 'drop']();
         for (const page of everybody) await inPage(page, () => window.dispatchEvent(new Event('online')));

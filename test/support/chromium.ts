@@ -92,8 +92,8 @@ export async function servePage(contents = LIBRARY, options: BuildOptions = {}):
 }
 
 /**
- * Opens the page. `said` is what it logs; an error in it that nobody catches fails the test that asks `errors`. A browser that
- * `isElsewhere`, on another network (nat.ts), is handed the page by this process.
+ * Opens the page. `said` is what it logs; an error in it that nobody catches fails the test that asks `errors`. A
+ * browser that `isElsewhere`, on another network (nat.ts), is handed the page by this process.
  */
 export async function openPage(
   browser: Browser,

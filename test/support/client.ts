@@ -17,8 +17,8 @@ export interface Place {
   ): Promise<{ status: number; headers: Headers; text(): Promise<string> }>;
   /**
    * Opens a WebSocket; rejects if the server refuses the upgrade. `listen` is called before any event can have come:
-   * the first message may be in the same packet as the server's consent. Resolves to the subprotocol the server agreed to,
-   * `''` if to none.
+   * the first message may be in the same packet as the server's consent. Resolves to the subprotocol the server agreed
+   * to, `''` if to none.
    */
   open(path: string, listen: (socket: Socket) => void, subprotocols?: string[]): Promise<string>;
   /** Called before every step: a place may put the room to sleep here. */

@@ -1,4 +1,6 @@
-/** What whoever runs a server could do: it sees every message between clients and server, and says what becomes of it. */
+/**
+ * What whoever runs a server could do: it sees every message between clients and server, and says what becomes of it.
+ */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { WebSocket, WebSocketServer } from 'ws';

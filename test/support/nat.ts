@@ -1,6 +1,6 @@
 /**
- * A small internet: browsers in networks of their own behind routers that translate addresses, and servers in between. Made of
- * Linux's network namespaces (`ip netns`) and nftables. The machine's own network is not touched.
+ * A small internet: browsers in networks of their own behind routers that translate addresses, and servers in between.
+ * Made of Linux's network namespaces (`ip netns`) and nftables. The machine's own network is not touched.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,8 +9,8 @@ import { join } from 'node:path';
 
 /**
  * What a router makes of the ports of those behind it. `keeps`: the same, whoever is spoken to, so that two who know
- * each other's addresses by STUN find a way. `shuffles`: another for each destination (a symmetric NAT), so that what STUN
- * tells is of no use. Both let nothing in that was not asked for.
+ * each other's addresses by STUN find a way. `shuffles`: another for each destination (a symmetric NAT), so that what
+ * STUN tells is of no use. Both let nothing in that was not asked for.
  */
 export type Translation = 'keeps' | 'shuffles';
 
@@ -72,8 +72,9 @@ export class Internet {
     ip('-n', namespace, 'address', 'add', `10.0.${number}.1/24`, 'dev', 'lan');
     ip('-n', namespace, 'link', 'set', 'lan', 'up');
     inside(namespace, ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);
-    // What was not asked for is dropped in `input`, too: else conntrack notes it as a flow of the router's own, its port is
-    // taken, and masquerade gives the flow from behind the router another, as a symmetric NAT would (Linux 6.18, 2026-11).
+    // What was not asked for is dropped in `input`, too: else conntrack notes it as a flow of the router's own, its
+    // port is taken, and masquerade gives the flow from behind the router another, as a symmetric NAT would (Linux
+    // 6.18, 2026-11).
     const rules = `table inet nat {
       chain out { type nat hook postrouting priority srcnat; oifname "wan" ${MASQUERADE[translation]}; }
       chain in { type filter hook input priority filter; policy drop; ct state established,related accept; }

@@ -3,8 +3,8 @@ import { afterEach, expect } from 'vitest';
 import { openPage } from './chromium.ts';
 
 /**
- * For a suite: what it returns opens a page of the test under way. Each is closed after its test, which fails if an error
- * in one was caught by nobody.
+ * For a suite: what it returns opens a page of the test under way. Each is closed after its test, which fails if an
+ * error in one was caught by nobody.
  */
 export function pagesOfEachTest(browser: () => Browser): (url: string) => Promise<Page> {
   let open: (Page & { errors: string[] })[] = [];

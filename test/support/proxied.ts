@@ -76,8 +76,8 @@ export async function expectAnyId(proxyUrl: string, serverUrl: string, WebSocket
 }
 
 /**
- * Clients that reset their connections while they join are gone. `open` opens a connection to the proxy: what is written
- * to, and the socket below it.
+ * Clients that reset their connections while they join are gone. `open` opens a connection to the proxy: what is
+ * written to, and the socket below it.
  */
 export async function expectResetsNoticed(
   proxyUrl: string,

@@ -84,8 +84,8 @@ export function heard(page: RoomPage, text: string): Promise<void> {
 }
 
 /**
- * Watches for the next stream of the only peer. Resolves when it does so; what it resolves to waits until five frames of
- * that stream have been shown, and returns the kinds of the tracks that came with it.
+ * Watches for the next stream of the only peer. Resolves when it does so; what it resolves to waits until five frames
+ * of that stream have been shown, and returns the kinds of the tracks that came with it.
  */
 export async function watch(page: RoomPage): Promise<() => Promise<unknown>> {
   await inPage(page, () => {

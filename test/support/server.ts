@@ -20,7 +20,10 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** wrangler finds itself a port for what is behind its own, and another may take that first: then it has to be begun again. */
+/**
+ * wrangler finds itself a port for what is behind its own, and another may take that first: then it has to be begun
+ * again.
+ */
 const TAKEN = 'Address already in use';
 const TRIES = 5;
 

@@ -1,4 +1,7 @@
-/** Two browsers, each in a network of its own behind a router that translates addresses; server, pages and coturn outside. */
+/**
+ * Two browsers, each in a network of its own behind a router that translates addresses; server, pages and coturn
+ * outside.
+ */
 import type { Browser } from 'playwright-core';
 import { launchChromium, openPage, type PageServer, servePage } from './chromium.ts';
 import { type Coturn, startCoturn } from './coturn.ts';
@@ -32,7 +35,8 @@ export class TwoHomes {
       return { router, home: net.addHome(router) };
     });
     const [coturn, pages, ...dwellings] = await Promise.all([
-      // As docs/turn.md has it. Where no route leads to such an address, coturn (4.6.1) may lose the whole relay over it.
+      // As docs/turn.md has it. Where no route leads to such an address, coturn (4.6.1) may lose the whole relay over
+      // it.
       startCoturn({ at: net.servers, flags: ['--denied-peer-ip', '10.0.0.0-10.255.255.255'] }),
       servePage(),
       ...places.map(async (place) => {
@@ -112,8 +116,8 @@ export interface Heard {
 }
 
 /**
- * Both pages send ten messages a second, numbered from 0, while the network of one changes. Resolves, when each has heard
- * what was sent after the change, with what each has heard until then.
+ * Both pages send ten messages a second, numbered from 0, while the network of one changes. Resolves, when each has
+ * heard what was sent after the change, with what each has heard until then.
  */
 export async function streamThrough(pages: readonly HomePage[], change: () => void): Promise<Heard[][]> {
   for (const page of pages) await inPage(page, sendTenASecond);

@@ -12,10 +12,10 @@
  *   goes without a word may be gone sooner after its last poll, by half the time it asked for.
  * - A posting is kept for 30 s at least; and after it has lapsed, its session id is kept for its context for a while.
  *
- * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts, polling.ts
- * and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; a time that is over
- * already; `d` and `p` of a kind that P2PCF's clients never send, which its worker stores and may then fail at. Nor do
- * p2pcf and p2pcf.rn share a room.
+ * And the requests leave out what ours refuses and P2PCF lets pass, each to be found in the tests of poll.ts,
+ * polling.ts and polling.ts: bodies over 64 KiB; another context's session; a `from` that is not one's own; a time that
+ * is over already; `d` and `p` of a kind that P2PCF's clients never send, which its worker stores and may then fail at.
+ * Nor do p2pcf and p2pcf.rn share a room.
  */
 import { createExecutionContext, waitOnExecutionContext } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';

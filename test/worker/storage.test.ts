@@ -1,4 +1,6 @@
-/** Storage that fails at any step: past the day's free quota reading and writing throw. Nobody may be half in the room. */
+/**
+ * Storage that fails at any step: past the day's free quota reading and writing throw. Nobody may be half in the room.
+ */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';

@@ -36,8 +36,8 @@ export interface Envelope extends Header {
 }
 
 /**
- * How much longer than its content an envelope is at most, in bytes of JSON, beside a third of the content: what ids and an
- * attempt of the library's come to, with room to spare (envelope.test.ts).
+ * How much longer than its content an envelope is at most, in bytes of JSON, beside a third of the content: what ids
+ * and an attempt of the library's come to, with room to spare (envelope.test.ts).
  */
 export const HEADER_BYTES = 400;
 

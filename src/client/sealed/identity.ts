@@ -10,8 +10,8 @@ const DATABASE = 'p2pcf-ws';
 const STORE = 'identities';
 
 /**
- * The certificate of this name, made if there is none or if it expires within a day. Its private key cannot be read, not
- * even by the page. Rejects with Error for what is no name, and where there is no IndexedDB or no certificates.
+ * The certificate of this name, made if there is none or if it expires within a day. Its private key cannot be read,
+ * not even by the page. Rejects with Error for what is no name, and where there is no IndexedDB or no certificates.
  */
 export async function identity(name: string): Promise<RTCCertificate> {
   if (typeof name !== 'string') throw new Error(`P2PCF.identity takes a name, as a string, and got ${name}.`);

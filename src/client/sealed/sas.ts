@@ -18,10 +18,15 @@ const ITERATIONS = 600_000;
 /** 20 bits, as many as ZRTP reads out (RFC 6189, section 5.1.6). */
 const DIGITS = 6;
 
-/** 42 bits: the Matrix specification has seven of 64, too ("Short Authentication String (SAS) verification", 2026-11). */
+/**
+ * 42 bits: the Matrix specification has seven of 64, too ("Short Authentication String (SAS) verification", 2026-11).
+ */
 const EMOJI_COUNT = 7;
 
-/** The same for both ends of a connection, whichever asks. `ownSdp` names our certificate. Rejects with Error without one. */
+/**
+ * The same for both ends of a connection, whichever asks. `ownSdp` names our certificate. Rejects with Error without
+ * one.
+ */
 export async function sas(ownSdp: string | undefined, theirs: string | undefined): Promise<Sas> {
   const [ours] = fingerprintsOf(ownSdp ?? '');
   if (!ours || !theirs) throw new Error('There is no short authentication string before the peer is connected.');

@@ -78,8 +78,8 @@ export class Sealing {
   }
 
   /**
-   * Opens a message from the room; it begins at once, and takes the message when it is its `turn`: after those before it.
-   * What is refused is left out of it; undefined if nothing is left.
+   * Opens a message from the room; it begins at once, and takes the message when it is its `turn`: after those before
+   * it. What is refused is left out of it; undefined if nothing is left.
    */
   async open(message: ServerMessage, me: string, turn: Promise<unknown>): Promise<ServerMessage | undefined> {
     switch (message.type) {
@@ -188,7 +188,9 @@ export class Sealing {
     return brought;
   }
 
-  /** As many messages as are taken of a peer's signals are opened of a member: to open one costs more than to send it. */
+  /**
+   * As many messages as are taken of a peer's signals are opened of a member: to open one costs more than to send it.
+   */
   #mayHear(id: string): boolean {
     const known = this.#allowances.get(id);
     if (!known && this.#allowances.size >= MAX_MEMBERS) this.#allowances.clear();

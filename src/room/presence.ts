@@ -54,10 +54,7 @@ export function sweep<M extends Member>(
   return { living, effects };
 }
 
-/**
- * Puts out the members whose tokens have expired, before the room decides anything else. Looks at all only if there is
- * one.
- */
+/** Puts out the members whose tokens have expired. Looks at all of them only if there is one. */
 export function expire<M extends Member>(roster: Roster<M>, limits: Limits, now: number): Effect<M>[] {
   return roster.firstExpiry() <= now ? sweep(roster.others(), limits, now).effects : [];
 }

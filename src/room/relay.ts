@@ -1,4 +1,5 @@
 /** One frame of a member, and who gets it. */
+import { EXPIRED } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
@@ -9,6 +10,7 @@ import { offerToPoller } from './pending-offers.ts';
 import { heldPlace } from './places.ts';
 import { endOf, expel, sweep } from './presence.ts';
 import { type Effect, type Limits, type Member, type Roster, send } from './room.ts';
+import { hasExpired } from './token-claims.ts';
 
 /** By how much a delivery may be longer than the most that the server takes, in UTF-8 bytes: it names its sender. */
 const DELIVERY_ENVELOPE_BYTES = 1024;
@@ -43,6 +45,7 @@ function decide<M extends Member>(
   now: number,
   makeKey: () => string,
 ): Effect<M>[] {
+  if (hasExpired(sender, now)) return expel(sender, EXPIRED, roster, limits, now);
   const refusal =
     refuseTooLarge(frame, sender, roster, limits, now) ?? pay(tokensFor(frame), sender, roster, limits, now);
   if (refusal) return refusal;

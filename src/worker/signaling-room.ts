@@ -146,12 +146,11 @@ export class SignalingRoom extends DurableObject<Settings> {
     // closing state.
     if (sender.left) return;
     const now = Date.now();
-    // If the server wants tokens, each member has one. Else this would look at all members, after each sleep, for
-    // nothing.
-    if (sender.claims) this.#apply(expire(this.#roster, this.#limits, now));
-    if (sender.left) return;
     sender.sawMessage(now);
     this.#apply(receive(frame, sender, this.#roster, this.#limits, now, makeKey));
+    // After that, as a host may remove a member that has expired, and all others of its subject with it. If the server
+    // wants tokens, each member has one. Else this would look at all members, after each sleep, for nothing.
+    if (sender.claims) this.#apply(expire(this.#roster, this.#limits, now));
   }
 
   override webSocketClose(socket: WebSocket, code: number, reason: string): void {

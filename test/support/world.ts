@@ -184,12 +184,11 @@ export class World implements Roster<TestMember> {
   }
 
   receive(sender: TestMember, message: unknown, limits = LIMITS): void {
-    this.apply(expire(this, limits, this.now));
-    if (!this.members.includes(sender)) return;
     sender.lastSeen = this.now;
     sender.speaks = true;
     const frame = typeof message === 'string' ? message : JSON.stringify(message);
     this.apply(receive(frame, sender, this, limits, this.now, () => 'k'.repeat(32)));
+    this.apply(expire(this, limits, this.now));
   }
 
   /** Only these poll from now on. */

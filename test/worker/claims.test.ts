@@ -53,7 +53,7 @@ test('the subject of a token is told by the room, also after it has slept', asyn
 
 test.each<[string, wake: (carol: Client, room: string) => Promise<unknown>]>([
   ['a broadcast', (carol) => carol.send({ type: 'broadcast', data: 1 })],
-  ['what concerns two others', (carol) => carol.send({ type: 'signal', targetId: 'carol', signal: 1 })],
+  ['what none of the others hears', (carol) => carol.send({ type: 'ahead', offer: 1 })],
   ['a poller that leaves, and was not there', leaveByPoll],
 ])('whose token has expired is put out when the room wakes for %s, a resumed one too', async (_what, wake) => {
   const room = newRoom();

@@ -90,12 +90,13 @@ export class Channel {
     });
   }
 
-  /** Sends a signal in P2PCF's form, ahead of messages that wait. */
-  signal({ candidates = [], ...description }: Signal): void {
+  /** Sends a signal ahead of messages that wait: whole, or in P2PCF's form, which has each candidate by itself. */
+  signal(signal: Signal, isForP2pcf: boolean): void {
+    const { candidates = [], ...description } = signal;
     const parts = 'type' in description ? [description] : [];
     // P2PCF throws at an end of candidates.
     const ways = candidates.filter(({ candidate }) => candidate !== '').map((candidate) => ({ candidate }));
-    this.#signal([...parts, ...ways]);
+    this.#signal(isForP2pcf ? [...parts, ...ways] : [signal]);
   }
 
   /** Says that the connection is given up for a new one. To be closed at once: what is sent by then arrives before. */

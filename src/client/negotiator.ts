@@ -401,7 +401,7 @@ export class Negotiator {
       hasRestarted: connection.hasRestarted,
       state: stateOf(connection.pc),
     });
-    if (way === 'channel' && !fault) connection.channel?.signal(signal);
+    if (way === 'channel' && !fault) connection.channel?.signal(signal, this.#polls);
     else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));

@@ -106,7 +106,7 @@ describe.each(BROWSERS)('%s', (name) => {
       for (const page of [alice, bob]) await connected(page, 1);
       await talk(alice, bob);
       for (const page of [alice, bob]) {
-        expect(await way(page)).toContain('relay');
+        await expect.poll(() => way(page), WAIT).toContain('relay'); // the statistics may be a moment late
         const id = String(await inPage(page, () => window.room.sessionId));
         expect(users().filter((user) => user.endsWith(id))).not.toEqual([]);
       }

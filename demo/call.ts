@@ -18,7 +18,7 @@ import { decode, encode, type Message } from './wire.ts';
 /** How often we look who speaks, in ms. */
 const LISTEN_EVERY_MS = 200;
 
-/** Our own key among those who may speak: no session id. */
+/** Our own key among the keys of the speakers: no session id. */
 const OURSELVES = '';
 
 export interface CallListener {

@@ -44,7 +44,7 @@ test('sixty strangers together describe four hundred m-lines, and whoever has a 
   expect(faults.filter((fault) => fault === undefined)).toHaveLength(4);
   expect(new Set(faults.slice(4))).toEqual(new Set(['Too much media is described.']));
   expect(new Incoming().fault(offerOf(3), true, strangers)).toBeUndefined();
-  expect(new Incoming().fault(offerOf(40), true)).toBeUndefined(); // of one that is connected
+  expect(new Incoming().fault(offerOf(40), true)).toBeUndefined(); // a peer that is connected has its own allowance
 });
 
 test('a peer that adds forty tracks one by one, with an offer for each, is not told to describe them too often', () => {

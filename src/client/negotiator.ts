@@ -291,7 +291,9 @@ export class Negotiator {
       const { connection } = this;
       if (description && connection.pc.signalingState === 'stable') {
         this.#peer.media.settle();
-        if (this.#mediaTimer !== undefined) this.#offerMedia(connection); // the other's is there
+        if (this.#mediaTimer !== undefined)
+          this.#offerMedia(connection); // the other's is there
+        else if (connection.isOfferDue && this.#peer.connected) this.#guard(connection.offer());
       }
       if (connection.isIgnoring || attempt !== connection.attempt) return;
       for (const candidate of candidates) await connection.add(candidate, this.#polls);
@@ -365,7 +367,7 @@ export class Negotiator {
       if (unused.length >= MAX_UNUSED_TRANSCEIVERS) this.#exceed('It asks for too many transceivers.');
       else pc.addTransceiver(kind); // and negotiationneeded follows
     } else if (pc.signalingState === 'stable' && !this.#situation.isMakingOffer) this.#guard(connection.offer());
-    // Else it has yet to answer our last offer.
+    else connection.isOfferDue = true; // the answer to our last offer may have been made before it had that
   }
 
   #restart(): void {

@@ -63,7 +63,7 @@ export class Connection {
   channel: Channel | undefined;
   /** Data that may be lost; nothing to a peer with P2PCF, which never offers. */
   datagrams: Datagrams | undefined;
-  /** We have something to offer as soon as the channel is open. */
+  /** An offer is to follow as soon as it may: once the channel is open, or our last offer has its answer. */
   isOfferDue = false;
   /** See Situation in negotiation.ts. */
   isOfferLost = false;
@@ -167,6 +167,7 @@ export class Connection {
   async offer(): Promise<void> {
     const offersBefore = this.#offersTaken;
     this.#isMakingOffer = true;
+    this.isOfferDue = false;
     try {
       const offer = await this.pc.createOffer();
       // The other's offer came first. When that is done with, the browser asks for ours again if it is still needed.

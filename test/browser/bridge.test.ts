@@ -226,6 +226,26 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('P2PCF’s shows its camera while it answers ours', async ({ expect, join }) => {
+    const old = await join('p2pcf', 'answering', 'old name');
+    const ours = await join('ours', 'answering', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(old, async () => {
+      const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+      const [peer] = window.client.peers?.values() ?? [];
+      if (!peer) throw new Error('no peer');
+      const pc = peer._pc;
+      const describe = pc.setLocalDescription.bind(pc);
+      pc.setLocalDescription = (answer) => {
+        pc.setLocalDescription = describe;
+        peer.addStream(stream); // which the answer does not have, and asks for an offer that may
+        return describe(answer);
+      };
+    });
+    await Promise.all([show(ours, old, { audio: true, video: true }), seen(ours, ['audio', 'video'])]);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
   test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', async ({ expect, join }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');

@@ -1,8 +1,9 @@
 /** `npm run package`: the npm package, into dist/, and the folders by which old resolvers find its other entries. */
 import { execFileSync } from 'node:child_process';
 import { cp, glob, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
+import { minify } from 'terser';
 import manifest from '../package.json' with { type: 'json' };
 
 const ENTRIES = {
@@ -67,11 +68,30 @@ await build({
   footer: { js: 'P2PCF=P2PCF.default;' },
   outfile: 'dist/p2pcf-ws.script.js',
 });
+for await (const file of glob('dist/*.js')) await minifyAgain(file);
 await writeFile('dist/LICENSES.txt', await licensesOf(Object.keys(metafile.inputs)));
 await declareTypes();
 await cp('dist/types', 'dist/cjs/types', { recursive: true });
 await writeFile('dist/cjs/package.json', '{ "type": "commonjs" }\n');
 for (const entry of ['signaling', 'protocol', 'react', 'yjs'] as const) await writeStub(entry);
+
+/**
+ * What esbuild has minified terser makes some 3 % smaller, gzipped; by itself it does worse than both (2026-11). Not for
+ * CommonJS: it leaves out the dead code by which Node finds the names that a module exports.
+ */
+async function minifyAgain(file: string): Promise<void> {
+  const map = `${file}.map`;
+  const { code, map: newMap } = await minify(
+    { [basename(file)]: await readFile(file, 'utf8') },
+    {
+      module: !file.endsWith('.script.js'),
+      ecma: 2020,
+      sourceMap: { content: await readFile(map, 'utf8'), url: basename(map), includeSources: true },
+    },
+  );
+  if (code === undefined || typeof newMap !== 'string') throw new Error(`terser has nothing to say about ${file}`);
+  await Promise.all([writeFile(file, `${code}\n`), writeFile(map, newMap)]);
+}
 
 /** The licences of other packages that are in the bundles. */
 async function licensesOf(inputs: string[]): Promise<string> {

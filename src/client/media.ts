@@ -2,6 +2,7 @@
  * The tracks we send to a peer, each as part of a stream: added, muted, replaced, removed, and moved to a new
  * connection.
  */
+import { isFirefox } from './negotiation.ts';
 
 /** Something the other is to get: a track, or the place that is kept for a muted track. */
 interface Sending {
@@ -88,9 +89,12 @@ export class Media {
   addTransceiver(trackOrKind: MediaStreamTrack | string, init: RTCRtpTransceiverInit): RTCRtpTransceiver | undefined {
     const { direction = 'sendrecv', sendEncodings = [], streams = [] } = init;
     const track = typeof trackOrKind === 'string' ? null : trackOrKind;
-    const transceiver = this.#pc()?.addTransceiver(trackOrKind, init);
+    const kind = track?.kind ?? String(trackOrKind);
+    const pc = this.#pc();
+    if (pc) beginWithAudio(pc, kind);
+    const transceiver = pc?.addTransceiver(trackOrKind, init);
     this.#sendings.push({
-      kind: typeof trackOrKind === 'string' ? trackOrKind : trackOrKind.kind,
+      kind,
       streams,
       stream: streams[0],
       names: new Set(track ? [track] : []),
@@ -160,6 +164,7 @@ export class Media {
       const { kind, streams, kept } = each;
       // Firefox has had no encodings where nothing is set, until 110.
       const { track, direction, encodings: sendEncodings = [], degradationPreference } = kept;
+      beginWithAudio(pc, kind);
       // What addTrack adds shares m-lines with what the other sends.
       each.transceiver =
         track && direction === 'sendrecv' && each.names.size > 0
@@ -209,6 +214,7 @@ export class Media {
 
   #send(pc: RTCPeerConnection, track: MediaStreamTrack, streams: MediaStream[]): RTCRtpTransceiver {
     this.#noteOneWay();
+    beginWithAudio(pc, track.kind);
     const isOneWay = ({ mid }: RTCRtpTransceiver): boolean => this.#oneWay.has(mid ?? undefined);
     const free = pc
       .getTransceivers()
@@ -241,6 +247,16 @@ export class Media {
     const { type, sdp } = this.#pc()?.remoteDescription ?? {};
     if (type === 'offer') this.#oneWay = oneWayIn(sdp);
   }
+}
+
+/**
+ * The first m-line of media is for audio, which addTrack uses once there is some. Chromium (156) numbers header
+ * extensions in the order of the m-lines, and keeps its numbers where its offer is rolled back: if two offered at once,
+ * one of them video alone, they would have to connect anew. Firefox (153) has one number for each extension.
+ */
+function beginWithAudio(pc: RTCPeerConnection, kind: string): void {
+  if (kind === 'video' && pc.getTransceivers().length === 0 && !isFirefox(pc.localDescription))
+    pc.addTransceiver('audio', { direction: 'recvonly' });
 }
 
 /** The m-lines of a description that are for sending only. */

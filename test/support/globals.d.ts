@@ -98,6 +98,8 @@ interface MediaPage {
   /** Waits until this has been heard so often. */
   told(what: string, times?: number): Promise<void>;
   until(isTrue: () => boolean): Promise<void>;
+  /** What sends and receives video. */
+  lines(peer: import('../../src/client/index.ts').Peer): RTCRtpTransceiver[];
   /** How many tracks a peer receives. */
   receives(peer: import('../../src/client/index.ts').Peer): number;
 }

@@ -22,6 +22,7 @@ const fresh: Situation = {
   isMakingOffer: false,
   hasAnsweredAhead: false,
   theirSdp: undefined,
+  theirAnswer: undefined,
   isPolite: true,
   isOfferLost: false,
   isConnected: false,
@@ -31,7 +32,7 @@ const fresh: Situation = {
 };
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
-const answered: Situation = { ...fresh, theirSdp: 'taken' };
+const answered: Situation = { ...fresh, theirSdp: 'taken', theirAnswer: 'taken' };
 const ofWorded = { theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
 const worded: Situation = { ...answered, ...ofWorded };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
@@ -103,6 +104,13 @@ describe('an answer', () => {
     ['again', answered, 'taken', 'ours', 'drop'],
     ['again, when connected', connected, 'taken', 'ours', 'drop'],
     ['again, while our next offer is out', renegotiating, 'taken', 'ours', 'drop'],
+    [
+      'again, after an offer, while our next offer is out',
+      { ...renegotiating, theirSdp: 'offer' },
+      'taken',
+      'ours',
+      'drop',
+    ],
     ['again, while ICE restarts', { ...renegotiating, ...dead }, 'taken', 'ours', 'drop'],
     ['while we make our offer', making, 'new', 'ours', 'drop'],
     [

@@ -22,6 +22,8 @@ export interface Situation {
   hasAnsweredAhead: boolean;
   /** The last description of the other's that the present connection took. */
   theirSdp: string | undefined;
+  /** The last answer among those. */
+  theirAnswer: string | undefined;
   /** When both offer at once, the polite one gives way. */
   isPolite: boolean;
   /** Our offer has not reached the other, whose own offer is then no collision. */
@@ -77,7 +79,7 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
   const isNew = attempt !== ours.attempt;
   const isOffering = ours.isMakingOffer || ours.signalingState !== 'stable';
   if (type === 'answer') {
-    if (sdp === ours.theirSdp) return 'drop'; // sent again meanwhile: no answer to the offer that is out now
+    if (sdp === ours.theirAnswer) return 'drop'; // sent again meanwhile: no answer to the offer that is out now
     if (!isNew && !isStranger && ours.signalingState === 'have-local-offer') return 'take';
     // The answer does not fit: one of us has started over, and the other does not know it yet. So our connection is of
     // no use either, unless it lives. Or it is a second answer: our offer was sent twice, and a client without the

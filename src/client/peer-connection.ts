@@ -82,6 +82,7 @@ export class Connection {
   #hasAnsweredAhead = false;
   #offersTaken = 0;
   #theirSdp: string | undefined;
+  #theirAnswer: string | undefined;
   #isTheirsFirefox = false;
   #restartedAt: number | undefined;
   /** How many candidates have come for the other's present description, by family of addresses. */
@@ -127,6 +128,7 @@ export class Connection {
     | 'isMakingOffer'
     | 'hasAnsweredAhead'
     | 'theirSdp'
+    | 'theirAnswer'
     | 'isOfferLost'
   > {
     return {
@@ -137,6 +139,7 @@ export class Connection {
       isMakingOffer: this.#isMakingOffer,
       hasAnsweredAhead: this.#hasAnsweredAhead,
       theirSdp: this.#theirSdp,
+      theirAnswer: this.#theirAnswer,
       isOfferLost: this.isOfferLost,
     };
   }
@@ -225,6 +228,7 @@ export class Connection {
   async setRemote(description: Description): Promise<void> {
     this.isIgnoring = false;
     this.#theirSdp = description.sdp;
+    if (description.type === 'answer') this.#theirAnswer = description.sdp;
     this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
     this.#candidates.clear();
     await this.pc.setRemoteDescription(description);

@@ -590,6 +590,29 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(await inPage(page, share, [ofA, ofB])).toEqual({ heard: heard.sort(), isTheSame: true });
   });
 
+  test('an answer that comes again after an offer of the other’s is none to the offer that is out by then', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      media.listen(a);
+      const connections = [a._pc, b._pc];
+      const answers: unknown[] = [];
+      b.on('signal', (signal) => 'type' in signal && signal.type === 'answer' && answers.push(signal));
+      a.addStream(media.stream('of a', 'audio'));
+      await media.told('stream of a');
+      b.addStream(media.stream('of b', 'audio'));
+      await media.told('stream of b');
+      await media.until(() => [a, b].every(({ _pc }) => _pc.signalingState === 'stable'));
+      const [first] = answers.splice(0);
+      a.once('signal', () => Object(b).negotiator.current.channel.signal(first, false));
+      a.addStream(media.stream('later', 'video'));
+      await media.told('stream later');
+      await media.until(() => answers.length === 1 && a._pc.signalingState === 'stable');
+      return { first, isTheSame: a._pc === connections[0] && b._pc === connections[1] };
+    });
+    expect(outcome).toMatchObject({ first: { type: 'answer' }, isTheSame: true });
+  });
+
   test('what is muted and then removed is gone for the other, and may be added again', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;

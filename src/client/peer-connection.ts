@@ -185,9 +185,14 @@ export class Connection {
     this.attempt = attempt;
     this.#offersTaken++;
     this.#outgoing.withdrawOffer();
+    const { pc } = this;
+    // Firefox (153) takes an offer that restarts ICE for a fault, unless its own last one does, too, even where that is
+    // about to be rolled back.
+    const isCollision = pc.signalingState === 'have-local-offer' && isFirefox(pc.localDescription);
+    if (isCollision && restartsIce(pc.currentRemoteDescription, offer)) await pc.createOffer({ iceRestart: true });
     await this.setRemote(offer);
     this.openDatagrams();
-    const answer = await this.pc.createAnswer();
+    const answer = await pc.createAnswer();
     if (!this.#isClosed) await this.#describe('answer', answer.sdp);
   }
 

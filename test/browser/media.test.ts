@@ -613,6 +613,34 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toMatchObject({ first: { type: 'answer' }, isTheSame: true });
   });
 
+  test('one restarts ICE and the other adds a track in the same instant: the connection stays', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      media.listen(a);
+      const connections = [a._pc, b._pc];
+      a.addStream(media.stream('first', 'audio', 'video'));
+      await media.told('stream first');
+      const ufrag = ({ _pc }: typeof a): string =>
+        /a=ice-ufrag:(.*)/.exec(_pc.currentLocalDescription?.sdp ?? '')?.[1] ?? '';
+      const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+      for (const [name, restarting, adding] of [
+        ['to a', a, b],
+        ['to b', b, a],
+      ] as const) {
+        await media.until(isAtRest);
+        const before = [ufrag(a), ufrag(b)];
+        // By the room, which takes longer than it takes the other to make its own offer.
+        restarting.once('signal', () => adding.addStream(media.stream(name, 'audio')));
+        Object(restarting).negotiator.restart();
+        await media.told(`stream ${name}`);
+        await media.until(() => isAtRest() && ufrag(a) !== before[0] && ufrag(b) !== before[1]);
+      }
+      return [a._pc === connections[0], b._pc === connections[1]];
+    });
+    expect(outcome).toEqual([true, true]);
+  });
+
   test('what is muted and then removed is gone for the other, and may be added again', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;

@@ -171,7 +171,7 @@ test('datagrams are sent in their order, the newest of the waiting ones, and eac
 
 test('a description that makes no sense is looked at all the same', () => {
   const text = spoiled(SDP, 'a=fingerprint:sha-256 AB:CD\r\n', 'a=ice-ufrag:\r\n');
-  const known = fc.record({ theirSdp: text, theirAnswer: text, fingerprint: fc.string() });
+  const known = fc.record({ theirSdp: text, theirOffer: text, theirAnswer: text, fingerprint: fc.string() });
   fc.assert(
     fc.property(text, known, fc.constantFrom('offer', 'answer'), fc.boolean(), (sdp, known, type, flag) => {
       expect(sizeFault(sdp) ?? '.').toMatch(/\.$/);

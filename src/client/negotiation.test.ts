@@ -22,6 +22,7 @@ const fresh: Situation = {
   isMakingOffer: false,
   hasAnsweredAhead: false,
   theirSdp: undefined,
+  theirOffer: undefined,
   theirAnswer: undefined,
   isPolite: true,
   isOfferLost: false,
@@ -32,7 +33,7 @@ const fresh: Situation = {
 };
 const offered: Situation = { ...fresh, signalingState: 'have-local-offer' };
 const making: Situation = { ...fresh, isMakingOffer: true };
-const answered: Situation = { ...fresh, theirSdp: 'taken', theirAnswer: 'taken' };
+const answered: Situation = { ...fresh, theirSdp: 'taken', theirOffer: 'taken', theirAnswer: 'taken' };
 const ofWorded = { theirSdp: 'v=0\r\na=ice-ufrag:abcd\r\n' };
 const worded: Situation = { ...answered, ...ofWorded };
 const silent: Situation = { ...answered, isConnected: true, isPinned: true };
@@ -57,6 +58,8 @@ describe('an offer', () => {
     ['again, the answer was lost', answered, 'taken', 'ours', 'resend answer'],
     ['again, when connected', connected, 'taken', 'ours', 'resend answer'],
     ['again, while we offer', renegotiating, 'taken', 'ours', 'resend answer'],
+    ['again, after an answer', { ...connected, theirSdp: 'answer' }, 'taken', 'ours', 'drop'],
+    ['again, after an answer, while we offer', { ...renegotiating, theirSdp: 'answer' }, 'taken', 'ours', 'drop'],
     ['the same text for another connection', answered, 'taken', 'theirs', 'renew'],
 
     ['of Firefox, while we renegotiate', { ...renegotiating, ...withFirefox }, 'new', 'ours', 'resend offer'],

@@ -22,7 +22,8 @@ export interface Situation {
   hasAnsweredAhead: boolean;
   /** The last description of the other's that the present connection took. */
   theirSdp: string | undefined;
-  /** The last answer among those. */
+  /** The last offer and the last answer among those. */
+  theirOffer: string | undefined;
   theirAnswer: string | undefined;
   /** When both offer at once, the polite one gives way. */
   isPolite: boolean;
@@ -88,6 +89,7 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
     return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
+  if (!isNew && sdp === ours.theirOffer) return 'drop'; // sent again by the room, and overtaken by the channel
   // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall
   // silent.
   if (isNew && ours.isAlive) return 'drop';

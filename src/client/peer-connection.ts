@@ -82,6 +82,7 @@ export class Connection {
   #hasAnsweredAhead = false;
   #offersTaken = 0;
   #theirSdp: string | undefined;
+  #theirOffer: string | undefined;
   #theirAnswer: string | undefined;
   #isTheirsFirefox = false;
   #restartedAt: number | undefined;
@@ -128,6 +129,7 @@ export class Connection {
     | 'isMakingOffer'
     | 'hasAnsweredAhead'
     | 'theirSdp'
+    | 'theirOffer'
     | 'theirAnswer'
     | 'isOfferLost'
   > {
@@ -139,6 +141,7 @@ export class Connection {
       isMakingOffer: this.#isMakingOffer,
       hasAnsweredAhead: this.#hasAnsweredAhead,
       theirSdp: this.#theirSdp,
+      theirOffer: this.#theirOffer,
       theirAnswer: this.#theirAnswer,
       isOfferLost: this.isOfferLost,
     };
@@ -188,8 +191,9 @@ export class Connection {
     const { pc } = this;
     // Firefox (153) takes an offer that restarts ICE for a fault, unless its own last one does, too, even where that is
     // about to be rolled back.
-    const isCollision = pc.signalingState === 'have-local-offer' && isFirefox(pc.localDescription);
-    if (isCollision && restartsIce(pc.currentRemoteDescription, offer)) await pc.createOffer({ iceRestart: true });
+    const isCollision = this.#isMakingOffer || pc.signalingState !== 'stable';
+    if (isCollision && isFirefox(pc.localDescription) && restartsIce(pc.currentRemoteDescription, offer))
+      await pc.createOffer({ iceRestart: true });
     await this.setRemote(offer);
     this.openDatagrams();
     const answer = await pc.createAnswer();
@@ -225,7 +229,7 @@ export class Connection {
     this.#hasAnsweredAhead = false;
     this.#followNeeds();
     const paired = this.setRemote({ type: 'answer', sdp: withSetup(offer.sdp, 'passive') });
-    this.#theirSdp = offer.sdp;
+    this.#theirSdp = this.#theirOffer = offer.sdp;
     await paired;
   }
 
@@ -233,7 +237,8 @@ export class Connection {
   async setRemote(description: Description): Promise<void> {
     this.isIgnoring = false;
     this.#theirSdp = description.sdp;
-    if (description.type === 'answer') this.#theirAnswer = description.sdp;
+    if (description.type === 'offer') this.#theirOffer = description.sdp;
+    else this.#theirAnswer = description.sdp;
     this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
     this.#candidates.clear();
     await this.pc.setRemoteDescription(description);

@@ -81,8 +81,9 @@ export class Negotiator {
       canSend: () => this.#other !== undefined && !peer.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => peer.connected,
       needsAllAtOnce: () => this.#polls && !peer.connected,
-      // A peer that polls takes its time, and the room keeps our offer for it.
-      needsRepeats: () => !this.#isUp && !this.#polls,
+      // A peer that polls takes its time, and the room keeps our offer for it. Once it is connected it may lose its answer:
+      // P2PCF sends nothing for a moment after its channel is open.
+      needsRepeats: () => (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),
     });
@@ -403,8 +404,10 @@ export class Negotiator {
       hasRestarted: connection.hasRestarted,
       state: stateOf(connection.pc),
     });
-    if (way === 'channel' && !fault) connection.channel?.signal(signal, this.#polls);
-    else if (way !== 'room') {
+    if (way === 'channel' && !fault) {
+      connection.channel?.signal(signal, this.#polls);
+      if (this.#polls) this.#outgoing.repeat(false);
+    } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
     } else {
@@ -526,6 +529,10 @@ export class Negotiator {
   /** There is no connection, and is not to be one now. */
   get #isIdle(): boolean {
     return this.#isWaiting || this.#peer.destroyed;
+  }
+
+  get #isConnectedAndOffering(): boolean {
+    return this.#peer.connected && this.connection.pc.signalingState !== 'stable';
   }
 
   get #isUp(): boolean {

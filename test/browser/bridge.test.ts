@@ -246,6 +246,19 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('an answer that P2PCF’s has lost is asked for again', async ({ expect, join }) => {
+    const old = await join('p2pcf', 'lost', 'old name');
+    const ours = await join('ours', 'lost', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(old, () => {
+      const { client } = window;
+      Object.assign(client, { send: () => Reflect.deleteProperty(client, 'send') }); // once, as before it is connected
+    });
+    await show(ours, old, { audio: true });
+    expect(await inPage(old, () => Object.hasOwn(window.client, 'send'))).toBe(false);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
   test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', async ({ expect, join }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');

@@ -81,8 +81,8 @@ export class Negotiator {
       canSend: () => this.#other !== undefined && !peer.destroyed && !this.#current?.situation.hasAnsweredAhead,
       isConnected: () => peer.connected,
       needsAllAtOnce: () => this.#polls && !peer.connected,
-      // A peer that polls takes its time, and the room keeps our offer for it. Once it is connected it may lose its answer:
-      // P2PCF sends nothing for a moment after its channel is open.
+      // A peer that polls takes its time, and the room keeps our offer for it. Once we are connected it may lose its
+      // answer: P2PCF sends nothing for a moment after its channel is open.
       needsRepeats: () => (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),

@@ -26,11 +26,11 @@ function silenceAfter(ask: (heartbeat: Heartbeat) => void): number {
 
 test.each<[string, (heartbeat: Heartbeat) => void, ms: number]>([
   ['a ping', (heartbeat) => heartbeat.beat(), 10_000],
-  ['a ping in doubt', (heartbeat) => heartbeat.beat(1_500), 1_500],
+  ['a ping in doubt', (heartbeat) => heartbeat.doubt(), 1_500],
   [
     'a ping in doubt, and one without before that has been answered',
     (heartbeat) => {
-      heartbeat.beat(1_500);
+      heartbeat.doubt();
       vi.advanceTimersByTime(1_000);
       heartbeat.beat();
     },
@@ -40,7 +40,7 @@ test.each<[string, (heartbeat: Heartbeat) => void, ms: number]>([
     'one doubt after another',
     (heartbeat) => {
       for (let n = 0; n < 3; n++) {
-        heartbeat.beat(1_500);
+        heartbeat.doubt();
         vi.advanceTimersByTime(400);
       }
     },
@@ -51,12 +51,48 @@ test.each<[string, (heartbeat: Heartbeat) => void, ms: number]>([
     (heartbeat) => {
       heartbeat.beat();
       vi.advanceTimersByTime(1_000);
-      heartbeat.beat(1_500);
+      heartbeat.doubt();
     },
     2_500,
   ],
 ])('%s that the server does not answer ends the wait', (_what, ask, ms) => {
   expect(silenceAfter(ask)).toBe(ms);
+});
+
+test.each([
+  [20, 580],
+  [100, 900],
+  [250, 1_500],
+  [2_000, 1_500],
+])('where the server last answered after %i ms, it is doubted for %i ms', (roundTripMs, ms) => {
+  const heard = (heartbeat: Heartbeat): void => {
+    heartbeat.beat();
+    vi.advanceTimersByTime(roundTripMs);
+    heartbeat.heard();
+    heartbeat.doubt();
+  };
+  expect(silenceAfter(heard)).toBe(roundTripMs + ms);
+});
+
+test('a round trip is measured from the first ping that has no answer, and not on another socket', () => {
+  const twice = (heartbeat: Heartbeat): void => {
+    heartbeat.beat();
+    vi.advanceTimersByTime(200);
+    heartbeat.beat();
+    vi.advanceTimersByTime(10);
+    heartbeat.heard();
+    heartbeat.doubt();
+  };
+  expect(silenceAfter(twice)).toBe(210 + 1_340);
+  const stopped = (heartbeat: Heartbeat): void => {
+    heartbeat.beat();
+    vi.advanceTimersByTime(10);
+    heartbeat.stop();
+    heartbeat.expect();
+    heartbeat.heard(); // the room's first message, which answers no ping
+    heartbeat.doubt();
+  };
+  expect(silenceAfter(stopped)).toBe(10 + 1_500);
 });
 
 test('whoever answers is asked again 25 s later', () => {

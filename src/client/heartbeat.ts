@@ -10,6 +10,14 @@ const MOST_MS = 2e9;
 /** How long to wait for any answer of the server, as part of the time between pings: 10 of 25 s. */
 const ANSWER_WITHIN = 0.4;
 
+/**
+ * How long to wait in doubt, in ms: until TCP has sent a lost packet again (Linux waits 200 ms and more) and four round
+ * trips, but never longer than most.
+ */
+const DOUBT_MS = 500;
+const DOUBT_ROUND_TRIPS = 4;
+const MOST_DOUBT_MS = 1_500;
+
 export class Heartbeat {
   readonly #ping: () => void;
   readonly #silent: () => void;
@@ -18,6 +26,10 @@ export class Heartbeat {
   #answerTimer: ReturnType<typeof setTimeout> | undefined;
   /** When that ends. */
   #answerBy = 0;
+  /** When the ping was sent that is not answered yet. */
+  #pingedAt: number | undefined;
+  /** How long the last answer took, in ms. */
+  #roundTripMs = MOST_DOUBT_MS;
 
   /**
    * `ping` asks the server; `silent` is told that it has not answered in time. Throws Error for an `everyMs` that cannot
@@ -31,23 +43,29 @@ export class Heartbeat {
     this.#everyMs = everyMs;
   }
 
-  /** Pings now, and from now on. The answer has this many ms at most, and never longer than any. */
-  beat(answerWithinMs?: number): void {
+  /** Pings now, and from now on. */
+  beat(mostMs?: number): void {
+    this.#pingedAt ??= performance.now();
     this.#ping();
-    this.expect(answerWithinMs);
+    this.expect(mostMs);
     clearTimeout(this.#pingTimer);
     this.#pingTimer = setTimeout(() => this.beat(), this.#everyMs);
   }
 
+  /** Pings now, as the network may have changed: a socket of the former network gets no answer. */
+  doubt(): void {
+    this.beat(Math.min(DOUBT_MS + DOUBT_ROUND_TRIPS * this.#roundTripMs, MOST_DOUBT_MS));
+  }
+
   /**
-   * A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on, unless
-   * an answer is due sooner.
+   * A half-open connection says nothing, and its close event may take minutes: waits for an answer from now on, this
+   * many ms at most and never longer than for any, unless an answer is due sooner.
    */
   expect(mostMs = Number.POSITIVE_INFINITY): void {
     const withinMs = Math.min(this.#everyMs * ANSWER_WITHIN, mostMs);
     const by = performance.now() + withinMs;
     if (this.#answerTimer !== undefined && this.#answerBy <= by) return;
-    this.heard();
+    clearTimeout(this.#answerTimer);
     this.#answerBy = by;
     this.#answerTimer = setTimeout(() => this.#silent(), withinMs);
   }
@@ -56,10 +74,13 @@ export class Heartbeat {
   heard(): void {
     clearTimeout(this.#answerTimer);
     this.#answerTimer = undefined;
+    if (this.#pingedAt !== undefined) this.#roundTripMs = performance.now() - this.#pingedAt;
+    this.#pingedAt = undefined;
   }
 
   stop(): void {
     clearTimeout(this.#pingTimer);
+    this.#pingedAt = undefined;
     this.heard();
   }
 }

@@ -13,9 +13,6 @@ import type { Traffic } from './silence.ts';
 /** How long after a restart of ICE signals go by the channel again, in ms. */
 const RESTART_SETTLED_AFTER_MS = 5_000;
 
-/** How long an answer that is made ahead waits for a first candidate, in ms. The others may follow. */
-const CANDIDATE_WITHIN_MS = 10;
-
 /**
  * How long after the end of its gathering node-datachannel (0.33.4) may tell of candidates, in ms; browsers do before.
  */
@@ -202,7 +199,8 @@ export class Connection {
 
   /**
    * Makes an answer to an offer that we have not seen: our own offer, which we keep as it is, in the form of an answer.
-   * It waits for `pair`. Rejects where the browser does not play along.
+   * It waits for `pair`, but for no candidate: those follow, and the other hears our checks before. Rejects where the
+   * browser does not play along.
    */
   async answerAhead(): Promise<void> {
     const { pc } = this;
@@ -216,10 +214,6 @@ export class Connection {
     const { sdp = '' } = await pc.createOffer();
     this.#outgoing.describe({ type: 'answer', sdp: withSetup(sdp, 'active') });
     await pc.setLocalDescription({ type: 'offer', sdp });
-    await new Promise((resolve) => {
-      pc.addEventListener('icecandidate', resolve);
-      setTimeout(resolve, CANDIDATE_WITHIN_MS);
-    });
     this.#hasAnsweredAhead = true;
   }
 

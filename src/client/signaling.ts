@@ -15,11 +15,6 @@ import type { SignalingEvents, SignalingOptions, SignalingState } from './signal
 
 export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass } from './signaling-options.ts';
 
-/**
- * How long to wait for an answer where the network may have changed, in ms: a socket of the former network gets none.
- */
-const ANSWER_DOUBTED_WITHIN_MS = 1_500;
-
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
 
@@ -139,7 +134,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   /** @internal Something else has fallen silent: looks whether the server still answers. */
   doubt(): void {
-    if (this.state === 'open') this.#heartbeat.beat(ANSWER_DOUBTED_WITHIN_MS);
+    if (this.state === 'open') this.#heartbeat.doubt();
   }
 
   #send(message: ClientMessage): void {
@@ -289,7 +284,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   readonly #hurry = ({ type }: Event): void => {
     const isOnline = type === 'online';
     if (!isOnline && globalThis.document?.visibilityState === 'hidden') return;
-    if (this.state === 'open') this.#heartbeat.beat(isOnline ? ANSWER_DOUBTED_WITHIN_MS : undefined);
+    if (this.state === 'open' && isOnline) this.#heartbeat.doubt();
+    else if (this.state === 'open') this.#heartbeat.beat();
     else if (isOnline || this.#retryTimer !== undefined) {
       this.#leaveSocket(COMING_BACK); // an attempt that hangs on the former network
       void this.#enter();

@@ -81,10 +81,8 @@ export class Channel {
       );
     this.#waitingBytes += length;
     const isFirst = this.#sendsUnderWay++ === 0;
-    // What cannot go into the channel now is copied: the app may reuse its buffer. A Blob never changes.
-    const own = isFirst && this.#hasRoom(length) ? message : message.slice();
-    if (isFirst) this.#sending = this.#sendFrames(own, onProgress);
-    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(own, onProgress));
+    if (isFirst) this.#sending = this.#sendFrames(message, onProgress);
+    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(message, onProgress));
     await this.#sending.finally(() => {
       this.#waitingBytes -= length;
     });
@@ -190,18 +188,20 @@ export function notConnected(peerId: string): Error {
   return new Error(`The peer ${peerId} is not connected.`);
 }
 
-/** What is sent of a message. Throws TypeError for what cannot be. */
+/**
+ * What is sent of a message: a copy, as all but its first frame goes later, and the app may reuse its buffer. A Blob
+ * never changes. Throws TypeError for what cannot be sent.
+ */
 export function toMessage(data: Data): Message {
-  return isBlob(data) ? data : toBytes(data, ', view of one or Blob');
+  return isBlob(data) ? data : toBytes(data, ', view of one or Blob').slice();
 }
 
 /** The bytes of a message. Throws TypeError for what has none at hand; `others` names what may be passed beside. */
 export function toBytes(data: unknown, others = ' or view of one'): Uint8Array<ArrayBuffer> {
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
   if (bytes) return bytes;
-  throw new TypeError(
-    `${kindOf(data)} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`,
-  );
+  const what = ArrayBuffer.isView(data) ? `A view of ${kindOf(data.buffer)}` : kindOf(data);
+  throw new TypeError(`${what} cannot be sent: pass a string (JSON.stringify makes one), ArrayBuffer${others}.`);
 }
 
 /** The bytes of a buffer or of a view, undefined of anything else. */

@@ -1,4 +1,5 @@
 /** Messages and signals in frames of the data channel, and out of them. */
+import { parseJson } from '../protocol/json.ts';
 import { MAX_DATA_BYTES, MAX_HELD_BYTES, MAX_SDP_LENGTH } from './limits.ts';
 
 /**
@@ -179,7 +180,7 @@ export function unmarkSignal(whole: Whole): unknown {
   // Not by TextDecoder, which React Native lacks.
   const escaped = Array.from(message.subarray(SIGNAL_MARK_BYTES), (byte) => `%${byte.toString(16).padStart(2, '0')}`);
   try {
-    return JSON.parse(decodeURIComponent(escaped.join('')).replace(/\0$/, ''));
+    return parseJson(decodeURIComponent(escaped.join('')).replace(/\0$/, ''), '');
   } catch {
     return undefined; // not UTF-8 or not JSON: the app's, though no app with this library can have sent it unframed
   }

@@ -68,6 +68,8 @@ export class Emitter<Events extends EventMap<Events>> {
   }
 
   #add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): this {
+    if (typeof listener !== 'function')
+      throw new TypeError(`The listener of ${String(name)} is ${listener}, no function.`);
     this.#listeners[name] = [...(this.#listeners[name] ?? []), { listener, once }];
     return this;
   }

@@ -63,7 +63,8 @@ test.each([
   [20, 580],
   [100, 900],
   [250, 1_500],
-  [2_000, 1_500],
+  [2_000, 4_000],
+  [7_000, 10_000],
 ])('where the server last answered after %i ms, it is doubted for %i ms', (roundTripMs, ms) => {
   const heard = (heartbeat: Heartbeat): void => {
     heartbeat.beat();

@@ -12,11 +12,12 @@ const ANSWER_WITHIN = 0.4;
 
 /**
  * How long to wait in doubt, in ms: until TCP has sent a lost packet again (Linux waits 200 ms and more) and four round
- * trips, but never longer than most.
+ * trips, or this at most; but for two round trips at least, as a slow server would be left again and again.
  */
 const DOUBT_MS = 500;
 const DOUBT_ROUND_TRIPS = 4;
 const MOST_DOUBT_MS = 1_500;
+const LEAST_DOUBT_ROUND_TRIPS = 2;
 
 export class Heartbeat {
   readonly #ping: () => void;
@@ -29,7 +30,7 @@ export class Heartbeat {
   /** When the ping was sent that is not answered yet. */
   #pingedAt: number | undefined;
   /** How long the last answer took, in ms. */
-  #roundTripMs = MOST_DOUBT_MS;
+  #roundTripMs = MOST_DOUBT_MS / LEAST_DOUBT_ROUND_TRIPS;
 
   /**
    * `ping` asks the server; `silent` is told that it has not answered in time. Throws Error for an `everyMs` that cannot
@@ -54,7 +55,8 @@ export class Heartbeat {
 
   /** Pings now, as the network may have changed: a socket of the former network gets no answer. */
   doubt(): void {
-    this.beat(Math.min(DOUBT_MS + DOUBT_ROUND_TRIPS * this.#roundTripMs, MOST_DOUBT_MS));
+    const doubtMs = Math.min(DOUBT_MS + DOUBT_ROUND_TRIPS * this.#roundTripMs, MOST_DOUBT_MS);
+    this.beat(Math.max(doubtMs, LEAST_DOUBT_ROUND_TRIPS * this.#roundTripMs));
   }
 
   /**

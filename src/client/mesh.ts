@@ -93,10 +93,11 @@ export class Mesh {
     }, graceSeconds * 1000);
     for (const id of listed) {
       if (this.#room.state() !== 'open') return;
-      const member = this.#arrive(id);
+      const brings = Object.hasOwn(metadata, id);
+      const member = this.#arrive(id, brings && metadata[id]);
       if (!member) continue;
       member.isListed = true;
-      if (Object.hasOwn(metadata, id)) member.brought = keepable(metadata[id]);
+      if (brings) member.brought = keepable(metadata[id]);
       member.verified = Object.hasOwn(verified, id) ? verified[id] : undefined;
       const known = this.peers.get(id);
       if (known) {
@@ -113,7 +114,7 @@ export class Mesh {
 
   /** A peer has joined; it offers to us, or answers the offer we published. */
   meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
-    const member = this.#arrive(clientId);
+    const member = this.#arrive(clientId, metadata);
     if (!member) {
       if (offerTaken) this.spare.take('joiner')?.destroy();
       this.#publishSpare(true);
@@ -138,9 +139,16 @@ export class Mesh {
     if (offerTaken) this.#publishSpare(true);
   }
 
-  /** The member with this id, unless the app has refused it, or the server names more than can be met. */
-  #arrive(id: string): Member | undefined {
+  /**
+   * The member with this id; unless what it has brought says that it cannot be met, the app has refused it, or the
+   * server names more than can be met.
+   */
+  #arrive(id: string, brought?: unknown): Member | undefined {
     if (this.#admission?.refuses(id)) return undefined;
+    if (isSealed(brought)) {
+      this.refuse(id, 'It has a key, and we have none: look whether the link is whole.');
+      return undefined;
+    }
     const member = this.#members.arrive(id);
     if (member || this.#hasToldOfSurplus) return member;
     this.#hasToldOfSurplus = true;
@@ -338,6 +346,11 @@ export class Mesh {
 /** Whether a connection to a peer is open, and has not failed since. */
 function isLive(peer: Peer | undefined): boolean {
   return peer?.connected === true && peer.state !== 'failed';
+}
+
+/** Whether metadata was sealed with a key: with the key it would have come here opened. */
+function isSealed(metadata: unknown): boolean {
+  return typeof Object(metadata).sealed === 'number';
 }
 
 /** What a member has brought, unless that is too long to be kept, or nested too deeply to be written. */

@@ -139,10 +139,8 @@ export function settingsOf(
   }: Partial<P2PCFOptions> = options ?? {};
   joinUrl(workerUrl ?? '', { roomId, maxPeers });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
-  if (metadata !== undefined) {
-    if (!isJson(metadata)) throw fault('metadata', metadata, 'what JSON can say');
-    checkLength('The metadata', metadata, MAX_APP_METADATA_BYTES);
-  }
+  const asSent = copyOf(metadata);
+  if (metadata !== undefined) checkLength('The metadata', asSent, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);
   checkIceServers('turnIceServers', turnIceServers);
   const { iceServers: ownIceServers = [], iceCandidatePoolSize } = rtcPeerConnectionOptions;
@@ -154,8 +152,8 @@ export function settingsOf(
   }
   checkWhole('rtcPeerConnectionOptions.iceCandidatePoolSize', iceCandidatePoolSize ?? 0, 0, 255);
   checkWhole('maxConnections', maxConnections, offersAhead ? 2 : 1, 500); // with the spare connection
-  if (identity !== undefined && !(identity && typeof identity === 'object' && 'expires' in identity))
-    throw fault('identity', identity, 'what P2PCF.identity() resolves to');
+  if (identity !== undefined && !(Object(identity).expires > Date.now()))
+    throw fault('identity', identity, 'what P2PCF.identity() resolves to, and not expired');
   const { RTCPeerConnection }: Partial<WebRTC> = wrtc;
   if (options.wrtc && typeof RTCPeerConnection !== 'function')
     throw fault('wrtc.RTCPeerConnection', RTCPeerConnection, 'a class');
@@ -184,7 +182,7 @@ export function settingsOf(
     signaling: {
       workerUrl: workerUrl ?? '',
       roomId,
-      metadata: { client_id: clientId, metadata },
+      metadata: { client_id: clientId, metadata: asSent },
       ahead: offersAhead,
       maxPeers,
       WebSocket: options.WebSocket,
@@ -212,10 +210,12 @@ function checkLength(what: string, value: unknown, most: number): void {
   if (length > most) throw new Error(`${what} has ${length} bytes of JSON; ${most} is the most.`);
 }
 
-function isJson(value: unknown): boolean {
+/** Metadata as it is now: the app may change its object, and it is sent again with each connection. */
+function copyOf(metadata: unknown): unknown {
+  if (metadata === undefined) return undefined;
   try {
-    return JSON.stringify(value) !== undefined;
+    return JSON.parse(JSON.stringify(metadata));
   } catch {
-    return false; // a BigInt in it, or itself
+    throw fault('metadata', metadata, 'what JSON can say'); // a BigInt in it, or itself; or nothing, as of a function
   }
 }

@@ -18,8 +18,8 @@ export interface P2PCFEvents {
   /** A peer's state has changed; `reason` says why if it is `failed`. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /**
-   * The state of the connection to the server has changed. `reason` says why if it goes on being `connecting`, and of
-   * `open`, if that is so, that the server names more members than are met.
+   * The state of the connection to the server has changed. `reason` says why if it is `closed` for good, or goes on
+   * being `connecting`, and of `open`, if that is so, that the server names more members than are met.
    */
   state: [state: SignalingState, reason: string | undefined];
   /** The room has its `max` peers, which is undefined where that is not why: we are not in it, and not coming back. */

@@ -168,8 +168,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    * 1 MiB; rejects with Error if the peer is not connected. Throws TypeError for what cannot be sent.
    */
   send(peer: Peer, data: Data, onProgress?: Progress): Promise<void> {
-    if (typeof peer?.send !== 'function')
-      throw new TypeError('send() takes a peer, as room.peers has them, and the data.');
+    checkPeer('send', peer);
     return peer.send(data, onProgress);
   }
 
@@ -179,7 +178,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    */
   broadcast(data: Data): Promise<void> {
     const message = toMessage(data);
-    const sent = Promise.all(this.connectedSessions.map((id) => this.peers.get(id)?.send(message))).then(
+    const sent = Promise.all(this.connectedSessions.map((id) => this.#mesh.peers.get(id)?.sendMessage(message))).then(
       () => undefined,
     );
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
@@ -188,9 +187,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
 
   /**
    * Removes a peer from the room until its room token expires. Our own token has to say `host`: else the console says
-   * that we may not.
+   * that we may not. Throws TypeError for what is no peer.
    */
   remove(peer: Peer): void {
+    checkPeer('remove', peer);
     this.#signaling.remove(peer.id);
   }
 
@@ -199,6 +199,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
    * it may be lost or overtaken. Throws RangeError for more bytes, TypeError for what cannot be sent.
    */
   sendUnreliable(peer: Peer, data: Datagram): void {
+    checkPeer('sendUnreliable', peer);
     peer.sendUnreliable(data);
   }
 
@@ -280,4 +281,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#mesh.leave();
   }
 }
+/** An app may have only the peer's id, or nobody. */
+function checkPeer(method: string, peer: unknown): void {
+  if (typeof Object(peer).send !== 'function') throw new TypeError(`${method}() takes a peer, as room.peers has them.`);
+}
+
 printAs(P2PCF, 'P2PCF');

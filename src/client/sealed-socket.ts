@@ -3,8 +3,16 @@ import type { SocketFace } from './sealed/face.ts';
 import type { SealedOptions } from './sealed-options.ts';
 import type { WebSocketClass } from './signaling-options.ts';
 
-/** A chunk of its own. */
-export const loadSealed = (): Promise<typeof import('./sealed/index.ts')> => import('./sealed/index.ts');
+type Chunk = typeof import('./sealed/index.ts');
+
+/** A chunk of its own, which may come another time where it does not now: browsers keep no failure. */
+export function loadSealed(): Promise<Chunk> {
+  return import('./sealed/index.ts').catch((error: unknown) => {
+    throw new Error(
+      `sealed.js did not load: is the page online, and is the file beside the library's other files? ${error}`,
+    );
+  });
+}
 
 /** Whether an option needs sealed messages. An empty key is not a missing one: it is refused, not ignored. */
 export function needsSealing({ key, password, hideRoom, trust }: SealedOptions): boolean {
@@ -18,15 +26,28 @@ export function sealedWebSocket(
   onRefused: (id: string, reason: string) => void,
   onFailed: (error: Error) => void,
 ): WebSocketClass {
-  const sealed = loadSealed().then((chunk) => chunk.newSealedSockets(roomId, options, onRefused));
-  sealed.catch(() => undefined); // whoever connects hears of it
+  let sockets: ReturnType<Chunk['newSealedSockets']> | undefined;
+  const begin = ({ newSealedSockets }: Chunk): NonNullable<typeof sockets> => {
+    sockets ??= newSealedSockets(roomId, options, onRefused);
+    return sockets;
+  };
+  loadSealed()
+    .then(begin)
+    .catch(() => undefined); // whoever connects hears of it
   return class implements SocketFace {
     readyState = 0;
     readonly join: SocketFace['join'];
     constructor(...join: SocketFace['join']) {
       this.join = join;
-      sealed.then((connect) => connect(this)).catch(onFailed);
+      loadSealed().then(
+        (chunk) =>
+          begin(chunk)
+            .then((connect) => connect(this))
+            .catch(onFailed),
+        ({ message }: Error) => this.onclose?.({ code: 1006, reason: '', cause: message }),
+      );
     }
+    onclose?: SocketFace['onclose'];
     close(): void {
       this.readyState = 3;
     }

@@ -44,7 +44,10 @@ export interface SignalingOptions {
 }
 
 export interface SignalingEvents {
-  /** The state has changed; or, while it is `connecting` or `reconnecting`, the `reason` why that goes on is known. */
+  /**
+   * The state has changed, with the `reason` why it is `closed` for good; or, while it is `connecting` or
+   * `reconnecting`, the reason why that goes on is known.
+   */
   state: [state: SignalingState, reason: string | undefined];
   /** We are in: who is here, after the first connection and after each later one. */
   peers: [message: Peers];

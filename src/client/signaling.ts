@@ -38,13 +38,16 @@ export class SignalingClient extends Emitter<SignalingEvents> {
 
   state: SignalingState = 'closed';
   /**
-   * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; or that we
-   * are `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long.
+   * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; that we are
+   * `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long; or why the room is
+   * `closed` to us for good.
    */
   reason: string | undefined;
   /** Our id in the room, once the room has answered. */
   clientId: string | undefined;
   readonly #options: SignalingOptions;
+  /** As JSON, as it was when we were made: an app may change its object into what cannot be sent. */
+  readonly #metadata: string | undefined;
   /**
    * Gives us back the place we left, and nobody else. Our own from the first attempt on, so that an answer lost on the
    * way to us does not lock us out. In memory only: else a copied tab would close the connection of the original tab.
@@ -70,6 +73,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (!options || typeof options !== 'object')
       throw new Error(`The options are ${JSON.stringify(options)}, not an object: pass { workerUrl, roomId }.`);
     this.#options = options;
+    this.#metadata = jsonOf(options.metadata);
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     this.#heartbeat = new Heartbeat(
       () => this.#socket?.send(PING),
@@ -182,7 +186,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
-    socket.onclose = (event) => this.#lost(event);
+    socket.onclose = (event) => this.#lost(event, Object(event).cause);
     socket.onerror = () => undefined; // close tells; the npm package ws throws an error nobody listens for
     this.#heartbeat.expect();
   }
@@ -244,6 +248,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (mayRenew) this.#isRenewing = true;
     else if (isFinal(close) && !isShutOut) {
       this.emit('refused', { code, reason: close.reason });
+      if (this.state !== 'connecting') console.warn(`P2PCF-WS: ${refusal}`); // nobody waits for start() any more
       this.#end(Object.assign(new Error(refusal), { code }));
       return;
     }
@@ -301,10 +306,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const started = this.#started;
     this.#started = undefined;
     started?.reject(error);
-    this.#close();
+    this.#close(Object(error).name === 'AbortError' ? undefined : Object(error).message);
   }
 
-  #close(): void {
+  #close(reason?: string): void {
     this.#entry = undefined;
     this.#leaveSocket();
     this.#listen('removeEventListener');
@@ -314,7 +319,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#waiting = [];
     this.#attempt = this.#lostAt = 0;
     this.#isRenewing = false;
-    this.#setState('closed');
+    this.#setState('closed', reason);
   }
 
   /** Is done with the present socket, whatever becomes of it. */
@@ -332,12 +337,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   }
 
   get #join(): Join {
-    const { roomId, clientId, metadata, maxPeers, ahead = false } = this.#options;
+    const { roomId, clientId, maxPeers, ahead = false } = this.#options;
     return {
       roomId,
       // The id the server made up is ours from then on; never another in place of our own.
       clientId: clientId || this.clientId,
-      metadata: JSON.stringify(metadata),
+      metadata: this.#metadata,
       maxPeers,
       resume: this.#resumeToken,
       // Whoever returns has its connections.
@@ -351,11 +356,20 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.emit('state', this.state, reason);
   }
 
-  #setState(state: SignalingState): void {
+  #setState(state: SignalingState, reason?: string): void {
     if (state === this.state) return;
     this.state = state;
-    this.reason = undefined;
-    this.emit('state', state, undefined);
+    this.reason = reason;
+    this.emit('state', state, reason);
   }
 }
+/** Throws Error for what JSON cannot say. */
+function jsonOf(metadata: unknown): string | undefined {
+  try {
+    return JSON.stringify(metadata);
+  } catch (error) {
+    throw new Error(`The metadata must be what JSON can say: ${error}`);
+  }
+}
+
 printAs(SignalingClient, 'SignalingClient');

@@ -93,7 +93,7 @@ export class SupervisedPeer extends Peer {
   }
 
   send(data: Data, onProgress?: Progress): Promise<void> {
-    const sent = this.#send(toMessage(data), onProgress);
+    const sent = this.sendMessage(toMessage(data), onProgress);
     sent.catch(() => undefined); // the caller may wait for it; P2PCF's apps do not
     return sent;
   }
@@ -115,7 +115,8 @@ export class SupervisedPeer extends Peer {
     void this.send(bytes);
   }
 
-  async #send(message: Message, onProgress?: Progress): Promise<void> {
+  /** Sends a message that nobody changes any more: see `send`. */
+  async sendMessage(message: Message, onProgress?: Progress): Promise<void> {
     const channel = this.negotiator.current?.channel;
     if (!channel) throw notConnected(this.id);
     await channel.send(message, onProgress);

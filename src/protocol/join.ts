@@ -18,12 +18,16 @@ const PLAIN_ID = /^[\w-][\w.-]*$/;
 
 /**
  * Longest metadata of a join, in UTF-8 bytes of JSON. The library promises an app 2,048 and needs some for its own
- * envelope; with an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11).
+ * envelope. With an offer it fits into a socket's attachment of 16,384 bytes however it is escaped (2026-11), if the
+ * room token has no long subject beside: then the longest offers are not kept.
  */
 export const MAX_JOIN_METADATA_BYTES = 2560;
 
 /** Longest answer of a join, in UTF-8 bytes of JSON: a data channel and a dozen candidates have some 2,000. */
 export const MAX_JOIN_ANSWER_BYTES = 8192;
+
+/** Longest list of subprotocols that is read; with all of a join at its largest, a room token too, it has some 22,000. */
+const MAX_SUBPROTOCOLS_LENGTH = 32_768;
 
 /** What `max` may be: a room has at most as many sockets. */
 const MAX_PEERS_RANGE = 'a whole number from 1 to 32,000';
@@ -101,8 +105,8 @@ export function joinUrl(workerUrl: string, { roomId, clientId, metadata = '', re
   const bytes = utf8Length(metadata);
   if (bytes > MAX_JOIN_METADATA_BYTES)
     throw new Error(`The metadata has ${bytes} bytes of JSON; ${MAX_JOIN_METADATA_BYTES} is the most.`);
-  if (resume && resume.length !== 36)
-    throw new Error('resumeToken must have 36 characters, as crypto.randomUUID() gives.');
+  if (resume && !isRandomToken(resume))
+    throw new Error('resumeToken must have 36 characters, random and in small letters, as crypto.randomUUID() gives.');
   const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
   return serverUrl(workerUrl, 'ws', path, [
     ...(clientId && PLAIN_ID.test(clientId) ? [`clientId=${clientId}`] : []),
@@ -216,6 +220,8 @@ function subprotocol(name: string, subprotocols: string | null): string | undefi
 }
 
 function listed(subprotocols: string | null): string[] {
+  if ((subprotocols?.length ?? 0) > MAX_SUBPROTOCOLS_LENGTH)
+    throw fault(`The subprotocols are longer than ${MAX_SUBPROTOCOLS_LENGTH} characters.`);
   return subprotocols?.split(',').map((each) => each.trim()) ?? [];
 }
 

@@ -36,7 +36,7 @@ export function useRoom(given: P2PCF | string | undefined, roomId = '', options 
   });
   // biome-ignore lint/correctness/useExhaustiveDependencies: the options that make it another room stand for all of them
   useEffect(() => {
-    if (typeof given !== 'string') return given && follow(given, setView);
+    if (typeof given !== 'string') return given ? follow(given, setView) : undefined; // null, too, in JavaScript
     return join(() => new P2PCF(given, roomId, latest.current), setView);
   }, [given, roomId, workerUrl, key, password, hideRoom]);
   return view;
@@ -54,7 +54,8 @@ type SetView = (change: (view: RoomView) => RoomView) => void;
 
 /** Returns what ends it. */
 function follow(room: P2PCF, setView: SetView): () => void {
-  const update = (state: SignalingState): void => setView((view) => ({ ...view, state }));
+  const update = (state: SignalingState, reason?: string): void =>
+    setView((view) => ({ ...view, state, error: state === 'closed' && reason ? new Error(reason) : undefined }));
   setView(() => ({ room, state: room.state, error: undefined }));
   room.on('state', update);
   return () => {

@@ -25,6 +25,14 @@ const DRAINED_PER_MESSAGE = 10 * 1024;
 const MAX_SHARE_LENGTH = 64 * 1024;
 const SHARE_DRAINED_PER_MESSAGE = 100;
 
+/**
+ * A member that has pinged within this time, in ms, reads what it is sent: workerd answers no pings once the answers
+ * are not taken (2026-11). To all others, which may leave it all in the room's memory for as long as they like, a
+ * thirty-second part goes.
+ */
+const READS_FOR_MS = 60_000;
+const PART_UNREAD = 1 / 32;
+
 /** Whether a frame has more than `maxBytes` UTF-8 bytes; a UTF-16 unit becomes 1 to 3, so most need no counting. */
 export function isTooLarge(frame: string | ArrayBuffer, maxBytes: number): boolean {
   if (typeof frame !== 'string') return frame.byteLength > maxBytes;
@@ -48,7 +56,7 @@ export function refuseTooLarge<M extends Member>(
 
 /** Puts a message into a member's inbox. Returns 0; or, where there is no room, in how many ms there would be. */
 export function putIn<M extends Member>(
-  { inbox, share }: M,
+  { inbox, share, lastPing = Number.NEGATIVE_INFINITY }: M,
   text: string,
   roster: Roster<M>,
   { messagesPerSecond }: Limits,
@@ -56,11 +64,13 @@ export function putIn<M extends Member>(
 ): number {
   if (messagesPerSecond === 0) return 0;
   const length = Math.min(text.length, MAX_INBOX_LENGTH);
-  const rate = messagesPerSecond * DRAINED_PER_MESSAGE;
+  const isRead = now - lastPing <= READS_FOR_MS;
+  const perSecond = messagesPerSecond * (isRead ? 1 : PART_UNREAD);
+  const rate = perSecond * DRAINED_PER_MESSAGE;
   const waitMs = take(inbox, length, { burst: MAX_INBOX_LENGTH, rate }, now);
   if (waitMs > 0) return waitMs;
-  const roomWaitMs = take(roster.inbox, length, { burst: MAX_INBOXES_LENGTH, rate }, now);
-  const ofShare = { burst: MAX_SHARE_LENGTH, rate: messagesPerSecond * SHARE_DRAINED_PER_MESSAGE };
+  const roomWaitMs = take(isRead ? roster.inbox : roster.unread, length, { burst: MAX_INBOXES_LENGTH, rate }, now);
+  const ofShare = { burst: MAX_SHARE_LENGTH, rate: perSecond * SHARE_DRAINED_PER_MESSAGE };
   if (roomWaitMs === 0 || take(share, length, ofShare, now) === 0) return 0;
   inbox.spent -= length; // it gets nothing
   return roomWaitMs;

@@ -40,7 +40,7 @@ test('whatever happens, everyone knows who is here, signals reach whom they shou
           const brought = { nothing: undefined, 'a new token': `new ${n}`, 'a wrong token': 'wrong' };
           const token = step.with === 'the last token' ? lastToken.get(step.id) : brought[step.with];
           const live = world.find(step.id);
-          const isGhost = live?.pings === true && world.now - live.lastSeen > 150_000;
+          const isGhost = live?.lastPing !== undefined && world.now - live.lastSeen > 150_000;
           const place = world.held.find(({ id, until }) => id === step.id && until > world.now);
           const ownerToken = isGhost ? undefined : (live ?? place)?.token;
           const joiner = world.join(step.id, { token });

@@ -66,7 +66,7 @@ export function endOf(member: Member, limits: Limits, now: number): Close | unde
 }
 
 export function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
-  return member.pings && now - member.lastSeen > ghostAfterSeconds * 1000;
+  return member.lastPing !== undefined && now - member.lastSeen > ghostAfterSeconds * 1000;
 }
 
 export function farewell<M>(clientId: string, reason: LeaveReason, to: readonly M[], now: number): Effect<M> {
@@ -96,6 +96,6 @@ export function introductions(pollers: readonly Posting[]): (Bearer & { id: stri
 }
 
 /** Whether it has given a sign of life after its join. */
-export function hasSent({ pings, speaks }: Member): boolean {
-  return pings || speaks;
+export function hasSent({ lastPing, speaks }: Member): boolean {
+  return lastPing !== undefined || speaks;
 }

@@ -126,6 +126,28 @@ test('members that may not read, however many they are, are sent 24 MiB in all, 
   expect(bob.heard.at(-1)).toMatchObject({ type: 'signal', fromId: 'alice' });
 });
 
+test('what a member that does not ping, or no longer, may be sent after that is a thirty-second part', () => {
+  const world = new World();
+  const [mute, reader, sender] = ['mute', 'reader', 'sender'].map((id) => world.join(id, {}, DEFAULTS));
+  if (!mute || !reader || !sender) throw new Error('three have joined');
+  world.ping(reader);
+  const inTenMinutes = (target: TestMember, ping?: TestMember): number => {
+    let sent = 0;
+    for (let second = 0; second < 600; second++) {
+      world.pass(1);
+      if (ping && second % 25 === 0) world.ping(ping);
+      sent += flood(world, sender, target, 2);
+    }
+    return sent;
+  };
+  const kept = inTenMinutes(mute);
+  expect(kept).toBeGreaterThan(10 * MIB);
+  expect(kept).toBeLessThan(14 * MIB);
+  expect(inTenMinutes(reader, reader)).toBeGreaterThan(68 * MIB);
+  world.pass(61);
+  expect(inTenMinutes(reader)).toBeLessThan(14 * MIB);
+});
+
 test.each<[string, (sender: TestMember) => unknown]>([
   ['nobody by a long name', () => ({ type: 'signal', targetId: 'x'.repeat(4000), signal: 1 })],
   ['no JSON', () => `{${'x'.repeat(4000)}`],

@@ -25,8 +25,8 @@ export interface Newcomer extends Bearer {
 
 /** One open socket, as far as the room's decisions go. */
 export interface Member extends Newcomer {
-  /** Whether it has ever pinged; if not, its silence means nothing. */
-  readonly pings: boolean;
+  /** When it last pinged, in ms since the epoch; undefined if it never has: then its silence means nothing. */
+  readonly lastPing: number | undefined;
   /** Last sign of life (the join, a message or a ping), in ms since the epoch. */
   readonly lastSeen: number;
   /** Whether it has ever sent a message, on this socket or on one before it under the same token. */
@@ -117,8 +117,9 @@ export interface Removal {
 
 /** Who is in the room, by socket, by a place held, or by polling. */
 export interface Roster<M extends Member> {
-  /** What has been sent to all members by one another lately, in characters. */
+  /** What has been sent to all members by one another lately, in characters: to those that read, and to the others. */
   readonly inbox: Bucket;
+  readonly unread: Bucket;
   /** The member with this id: one look-up, however large the room. */
   find(id: string): M | undefined;
   /** Every member but this one, longest there first. Touches every socket: for what concerns everyone, no more. */

@@ -106,20 +106,16 @@ export class SocketMember implements Member {
     return this.#attachment.token;
   }
 
-  get pings(): boolean {
-    return this.#lastPing !== null;
-  }
-
   get speaks(): boolean {
     return this.#attachment.speaks === true;
   }
 
   get lastSeen(): number {
-    return Math.max(this.#lastPing?.getTime() ?? 0, this.#attachment.seenAt);
+    return Math.max(this.lastPing ?? 0, this.#attachment.seenAt);
   }
 
-  get #lastPing(): Date | null {
-    return this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket);
+  get lastPing(): number | undefined {
+    return this.#ctx.getWebSocketAutoResponseTimestamp(this.#socket)?.getTime();
   }
 
   /** It has joined, or come back to its place. Returns false if that cannot be kept. */

@@ -10,6 +10,7 @@ export function addressTag(address: string): string {
 /** The open sockets are the roster, with what is in the rows: nothing here but what can be read off them again. */
 export class SocketRoster implements Roster<SocketMember> {
   readonly inbox = { spent: 0, at: 0 };
+  readonly unread = { spent: 0, at: 0 };
   readonly #ctx: DurableObjectState;
   readonly #rows: Rows;
   /** The runtime hands out the same object for a socket as long as the room is awake (workerd, 2026-11). */

@@ -346,11 +346,14 @@ function makeKey(): string {
  */
 function completeClose(socket: WebSocket, code: number, reason: string): void {
   if (socket.readyState === WebSocket.CLOSED) return;
-  try {
-    if (code === 1005) socket.close();
-    else if (code === 1006) socket.close(1000);
-    else socket.close(code, reason);
-  } catch {
-    // Nothing is left to answer: the connection is gone.
+  const answer: [code?: number, reason?: string] = code === 1005 ? [] : code === 1006 ? [1000] : [code, reason];
+  // The second for a code that may not be sent, which is a protocol error (RFC 6455, section 7.4).
+  for (const each of [answer, [1002]] satisfies (typeof answer)[]) {
+    try {
+      socket.close(...each);
+      return;
+    } catch {
+      // That; or nothing is left to answer, as the connection is gone.
+    }
   }
 }

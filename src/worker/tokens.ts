@@ -14,6 +14,9 @@ export const AUDIENCE = 'p2pcf-ws';
 /** Longest token, in characters: a header of that length is still taken by proxies. */
 const MAX_TOKEN_LENGTH = 4096;
 
+/** Longest header of a token in that: it is read before the signature is, and names an algorithm and perhaps a key. */
+const MAX_TOKEN_HEADER_LENGTH = 512;
+
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;
 
@@ -99,6 +102,8 @@ export async function verifyToken(
   if (!token) return { refusal: unauthorized('A token is needed') };
   if (token.length > MAX_TOKEN_LENGTH)
     return { refusal: unauthorized(`The token is longer than ${MAX_TOKEN_LENGTH} characters`) };
+  if (token.indexOf('.') > MAX_TOKEN_HEADER_LENGTH)
+    return { refusal: unauthorized(`The header of the token is longer than ${MAX_TOKEN_HEADER_LENGTH} characters`) };
   let fault = 'The token is not signed by a key of this server';
   for (const { alg, key } of keys) {
     try {

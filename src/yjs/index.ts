@@ -97,7 +97,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
   synced = false;
   /** Connected peers that have the document, and whether theirs has come. */
   readonly #theirs = new Map<Peer, boolean>();
-  /** The id in the awareness that each peer speaks for: the first that it has brought and nobody else had. */
+  /** The id in the awareness that each peer speaks for until it is away: the first that nobody else had. */
   readonly #ids = new Map<Peer, number>();
   /** Peers whose id there is a stand-in, known to us alone, as they have brought another's. */
   readonly #standIns = new Set<Peer>();
@@ -217,7 +217,12 @@ export class YjsProvider extends Emitter<YjsEvents> {
     if (update.length > MAX_AWARENESS || readVarUint(decoder) !== 1)
       throw new Error('It says too much in the awareness.');
     const id = readVarUint(decoder);
-    const before = this.#ids.get(peer);
+    let before = this.#ids.get(peer);
+    // It has said that it is away. It may come back with another Y.Doc of the document, whose id is another.
+    if (before !== undefined && !this.awareness.states.has(before)) {
+      this.#hide(peer);
+      before = undefined;
+    }
     if (id === this.awareness.clientID || (id !== (before ?? id) && !this.#standIns.has(peer)))
       throw new Error(`The id ${id} in the awareness is not its own.`);
     const isOthers = [...this.#ids].some(([other, theirs]) => theirs === id && other.fingerprint !== peer.fingerprint);

@@ -42,7 +42,7 @@ export class TestMember implements Member {
   metadata: unknown;
   readonly claims: Claims | undefined;
   maxPeers: number | undefined;
-  pings = false;
+  lastPing: number | undefined;
   iceServersDue: number | undefined;
   lastSeen: number;
   ahead: unknown;
@@ -104,6 +104,7 @@ export class World implements Roster<TestMember> {
   posted: Posting[] = [];
   removed: Removal[] = [];
   readonly inbox = { spent: 0, at: 0 };
+  readonly unread = { spent: 0, at: 0 };
   readonly rate = new PollRate();
   touchedAll = 0;
   /** The members that were to get new ICE servers. */
@@ -169,7 +170,7 @@ export class World implements Roster<TestMember> {
   }
 
   ping(member: TestMember): void {
-    member.pings = true;
+    member.lastPing = this.now;
     member.lastSeen = this.now;
   }
 

@@ -2,7 +2,7 @@
  * A sealed message: a header that anybody can read and nobody change, and what only those with the key can read.
  * PROTOCOL.md, "Sealed rooms", tells what each field is for.
  */
-import { isObject } from '../../protocol/json.ts';
+import { isObject, parseJson } from '../../protocol/json.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { Keys, Kind } from './keys.ts';
 
@@ -83,7 +83,7 @@ export async function open(value: unknown, expected: Expected, keys: Keys): Prom
     const key = await keys.derive(expected.kind, expected.from);
     const text = await crypto.subtle.decrypt(parameters, key, bytes.subarray(NONCE_BYTES));
     const { n, attempt } = envelope;
-    return { n, attempt, content: JSON.parse(new TextDecoder().decode(text)) };
+    return { n, attempt, content: parseJson(new TextDecoder().decode(text), '') };
   } catch {
     throw new Untrusted('Its message was changed on the way.'); // an OperationError: the tag does not fit
   }

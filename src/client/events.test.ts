@@ -58,3 +58,11 @@ test.each(scenes)('as with Node: %s', (_what, play) => {
   });
   expect(ours).toEqual(nodes);
 });
+
+test.each([undefined, null, 'close', {}])('%j, which is no function, is named as a listener', (listener) => {
+  const emitter = new Emitter<{ close: [] }>();
+  for (const method of ['on', 'once', 'addListener'] as const)
+    expect(() => Reflect.apply(emitter[method], emitter, ['close', listener])).toThrow(
+      `The listener of close is ${listener}, no function.`,
+    );
+});

@@ -91,6 +91,7 @@ describe('says which option cannot work, what was given, and how it should look'
     [{ wrtc: { RTCPeerConnection: 'x' } }, 'wrtc.RTCPeerConnection is "x": it must be a class'],
     [{ wrtc: { default: good.wrtc } }, 'wrtc.RTCPeerConnection is undefined: it must be a class'],
     [{ identity: 'x' }, 'identity is "x": it must be what P2PCF.identity() resolves to'],
+    [{ identity: { expires: Date.now() - 1 } }, 'identity is an object: it must be what P2PCF.identity() resolves to'],
     [{ maxConnections: 0 }, 'maxConnections is 0: it must be a whole number from 2 to 500'],
     [{ maxConnections: 0, offersAhead: false }, 'it must be a whole number from 1 to 500'],
     [{ maxConnections: '9' }, 'maxConnections is "9"'],

@@ -5,7 +5,7 @@
 import type { Close } from './close.ts';
 import { type ErrorCode, ProtocolError } from './error.ts';
 import { type IceServers, isIceServers } from './ice-servers.ts';
-import { asciiJson, isObject, parseJson, SERVER_ALIKE } from './json.ts';
+import { asciiJson, isObject, parseJson } from './json.ts';
 
 /** A client sends this text to show that it is alive; the runtime answers PONG without waking the room. */
 export const PING = 'ping';
@@ -286,7 +286,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
  */
 export function parseServerMessage(text: string): ServerMessage | undefined {
   try {
-    const message = parseJson(text, '', SERVER_ALIKE);
+    const message = parseJson(text, '');
     return isServerMessage(message) ? message : undefined;
   } catch {
     return undefined; // a ProtocolError

@@ -3,6 +3,7 @@
  * as an answer. SDP, candidates and base64, pure text. Neither peer learns anything new by it.
  */
 import { ProtocolError } from '../protocol/error.ts';
+import { parseJson } from '../protocol/json.ts';
 import { ALIAS_MARK, type Entry, isReactNative, type Package } from '../protocol/poll.ts';
 import type { Description, IceCandidate, Signal } from '../protocol/signal.ts';
 import type { Listing, Member, Offer, PendingOffer } from './room.ts';
@@ -128,7 +129,7 @@ function attemptOf({ attempt }: Offer): { attempt?: string } {
 function candidatesFor(packages: readonly Package[], socketId: string, sdpMid: string): IceCandidate[] {
   const lines = packages
     .filter(({ to }) => to === toSessionId(socketId))
-    .flatMap(({ json }): unknown[] => JSON.parse(json)[8] ?? [])
+    .flatMap(({ json }): unknown[] => Object(parseJson(json, ''))[8] ?? [])
     .filter(isCandidate);
   const isV6 = (line: string): boolean => line.split(' ')[4]?.includes(':') ?? false;
   const families = [lines.filter((line) => !isV6(line)), lines.filter(isV6)];

@@ -1,5 +1,5 @@
 import type { Close } from '../protocol/close.ts';
-import { asciiJson } from '../protocol/json.ts';
+import { asciiJson, parseJson } from '../protocol/json.ts';
 import type { Member, PendingOffer } from '../room/room.ts';
 import type { Claims } from '../room/token-claims.ts';
 
@@ -94,7 +94,7 @@ export class SocketMember implements Member {
   }
 
   get offers(): readonly PendingOffer[] {
-    this.#offers ??= (this.#attachment.offers ?? []).map((json) => JSON.parse(json));
+    this.#offers ??= (this.#attachment.offers ?? []).map((json) => Object(parseJson(json, '')));
     return this.#offers;
   }
 
@@ -235,5 +235,5 @@ function sizeOf({ metadata = '', token = '', claims = '', ahead = '', offers = [
 }
 
 function parsed(json: string | undefined): unknown {
-  return json === undefined ? undefined : JSON.parse(json);
+  return json === undefined ? undefined : parseJson(json, '');
 }

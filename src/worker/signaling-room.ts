@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { type Close, COMING_BACK, UNKEPT } from '../protocol/close.ts';
 import type { IceServers } from '../protocol/ice-servers.ts';
-import { escapeNonAscii } from '../protocol/json.ts';
+import { escapeNonAscii, parseJson } from '../protocol/json.ts';
 import { closing, PING, PONG } from '../protocol/messages.ts';
 import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { lapseRemovals } from '../room/host-removal.ts';
@@ -88,7 +88,7 @@ export class SignalingRoom extends DurableObject<Settings> {
       token,
       claims,
       maxPeers,
-      metadata: json === undefined ? undefined : JSON.parse(json),
+      metadata: json === undefined ? undefined : parseJson(json, ''),
       metadataLength: json === undefined ? 0 : escapeNonAscii(json).length,
     };
     this.#apply(lapsePollers(this.#roster, this.#limits, now));

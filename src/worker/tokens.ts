@@ -14,8 +14,11 @@ export const AUDIENCE = 'p2pcf-ws';
 /** Longest token, in characters: a header of that length is still taken by proxies. */
 const MAX_TOKEN_LENGTH = 4096;
 
-/** Longest header of a token in that: it is read before the signature is, and names an algorithm and perhaps a key. */
-const MAX_TOKEN_HEADER_LENGTH = 512;
+/**
+ * Longest header of a token in that, which names an algorithm and perhaps a key: it is read before the signature is, and
+ * not by `parseJson`.
+ */
+const MAX_TOKEN_HEADER_LENGTH = 256;
 
 /** How far the clocks of the backend and ours may differ, in seconds. */
 const CLOCK_ERROR_SECONDS = 10;

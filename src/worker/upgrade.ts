@@ -2,7 +2,7 @@
 import type { Close } from '../protocol/close.ts';
 import type { IceServers } from '../protocol/ice-servers.ts';
 import { type CheckedJoin, offersSubprotocol, SUBPROTOCOL } from '../protocol/join.ts';
-import { asciiJson } from '../protocol/json.ts';
+import { asciiJson, parseJson } from '../protocol/json.ts';
 import { closing } from '../protocol/messages.ts';
 import type { Bearer, Claims } from '../room/token-claims.ts';
 
@@ -37,7 +37,7 @@ export function withJoin(
 
 /** The join that the Worker let through. */
 export function joinOf({ headers }: Request): CarriedJoin {
-  return JSON.parse(headers.get(JOIN_HEADER) ?? '');
+  return Object(parseJson(headers.get(JOIN_HEADER) ?? '', ''));
 }
 
 /** Says yes to an upgrade. A browser fails the connection if it offered subprotocols and none of them comes back. */

@@ -16,6 +16,7 @@ import { listen } from '../support/listen.ts';
 import { newRoom } from '../support/new-room.ts';
 import { connected, enter, heard, say, until } from '../support/room-page.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -58,6 +59,7 @@ beforeAll(async () => {
   app = newApp();
   app.write('app.js', APP);
   app.write('beside.js', APP_BESIDE);
+  app.write('plain.html', '<!doctype html><script src="/node_modules/p2pcf-ws/dist/p2pcf-ws.script.js"></script>');
   for (const name of BESIDE) symlinkSync(join(root, 'node_modules', name), join(app.folder, 'node_modules', name));
   [server, browser] = await Promise.all([startWorkerd(), launchChromium()]);
   const pages = createServer(({ url = '/' }, response) => {
@@ -119,7 +121,6 @@ function plainPage(name: string, entry: string): string {
 
 test.each(Object.keys(BUNDLERS))('%s: a page that it built meets one with a script tag', async (name) => {
   const path = await BUNDLERS[name]?.(name, 'app.js');
-  app.write('plain.html', '<!doctype html><script src="/node_modules/p2pcf-ws/dist/p2pcf-ws.script.js"></script>');
   const room = newRoom();
   const plain = await openPage(browser, `${address}/plain.html`);
   const built = await openPage(browser, `${address}${path}`);
@@ -141,6 +142,29 @@ test.each(Object.keys(BUNDLERS))('%s: a page that it built meets one with a scri
     expect([await shown('room'), await shown('[...room.peers.values()][0]')]).toEqual(['P2PCF', 'Peer']);
   }
   for (const page of [plain, built]) await page.context().close();
+});
+
+test('a page with a key that is offline when sealed.js is to be loaded says so, and is in when it is online', async () => {
+  const page = await openPage(browser, `${address}/plain.html`);
+  await page.route('**/sealed.js', (route) => route.abort());
+  await page.evaluate(
+    ([workerUrl, room, key]) => {
+      const P2PCF = Reflect.get(window, 'P2PCF');
+      const p2pcf = new P2PCF('Alice', room, { workerUrl, key, stunIceServers: [] });
+      const told: unknown[] = [];
+      p2pcf.on('state', (...state: unknown[]) => told.push(state));
+      Object.assign(window, { told, p2pcf, started: p2pcf.start() });
+    },
+    [server.url, newRoom(), 'AAECAwQFBgcICQoLDA0ODw'] as const,
+  );
+  await expect
+    .poll(() => page.evaluate('String(told.at(-1)[1])'), WAIT)
+    .toMatch(/^sealed.js did not load: is the page online/);
+  expect(await page.evaluate('told.map(([state]) => state).join()')).toBe('connecting,connecting');
+  await page.unroute('**/sealed.js');
+  await page.evaluate('started');
+  expect(await page.evaluate('p2pcf.state')).toBe('open');
+  await page.context().close();
 });
 
 // Rollup has no way to take React, which is CommonJS, without a plugin for it. Webpack and Parcel find these entries as

@@ -158,6 +158,10 @@ const HOOKS = `
     const { state } = useRoom(room);
     return <p>{state} {usePeers(room).filter((peer) => peer.connected).map((peer) => peer.client_id).join()}</p>;
   }
+  function Nobody() {
+    const { state } = useRoom(null);
+    return <p>nobody {state}</p>;
+  }
   function Made({ name, roomId, url }) {
     const { room, state, error } = useRoom(name, roomId, { workerUrl: url });
     usePeers(room);
@@ -171,6 +175,7 @@ const HOOKS = `
     mine,
     listeners,
     show: (what) => root.render(<StrictMode>{what}</StrictMode>),
+    showNobody: () => show(<Nobody />),
     showMine: () => show(<Mine room={mine} />),
     showMade: (name, roomId) => show(<Made name={name} roomId={roomId} url={workerUrl} />),
     onServer: () => renderToString(<Made name="my name" roomId="never" url={workerUrl} />),
@@ -182,6 +187,8 @@ test.each(VERSIONS)(
     const page = await openExample(`${folder}hooks`);
     expect(await page.evaluate("'React ' + parseInt(version)")).toBe(name);
     const run = (code: string): Promise<unknown> => page.evaluate(code);
+    await run('showNobody()');
+    await untilShown(page, /^nobody connecting/);
     const before = await run('listeners()');
     await run('showMine()');
     await untilShown(page, /^connecting|closed/);

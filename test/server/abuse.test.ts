@@ -1,4 +1,5 @@
 /** What strangers and bad networks do, over real TCP. */
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -77,6 +78,26 @@ describe('with the limits of wrangler.toml', () => {
     expect(mallory.extensions).toBe('');
     mallory.terminate();
   });
+
+  test.each([0, 1, 999, 1004, 1015, 5000, 65_535])(
+    'a close frame with the code %i, which may not be sent, is answered',
+    async (code) => {
+      const { hostname, port } = new URL(server.url);
+      const socket = connect(Number(port), hostname);
+      const answers: Buffer[] = [];
+      const [head, whole] = [new Promise((resolve) => socket.once('data', resolve)), once(socket, 'end')];
+      socket.on('data', (data) => answers.push(data));
+      const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+      socket.write(
+        `GET /ws/room/${encodeURIComponent(newRoom())} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n\r\n`,
+      );
+      await head;
+      socket.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, code >> 8, code & 255]));
+      await whole;
+      expect(Buffer.concat(answers).subarray(-4)).toEqual(Buffer.from([0x88, 2, 1002 >> 8, 1002 & 255]));
+      socket.destroy();
+    },
+  );
 
   test.each(['a b%zz[', 'a<b>', 'x:99999999'])('the Host %j gets a sentence', async (host) => {
     const { hostname, port } = new URL(server.url);

@@ -453,15 +453,69 @@ test('new SignalingClient says so of what the server would refuse', () => {
   const make = (more: object): unknown =>
     Reflect.construct(SignalingClient, [{ workerUrl: 'https://example.com', roomId: 'lobby', ...more }]);
   expect(() => make({ metadata: 'x'.repeat(2559) })).toThrow('The metadata has 2561 bytes of JSON; 2560 is the most.');
-  expect(() => make({ resumeToken: 'mine' })).toThrow('resumeToken must have 36 characters');
+  for (const resumeToken of ['mine', crypto.randomUUID().toUpperCase(), 'a'.repeat(36)])
+    expect(() => make({ resumeToken })).toThrow('resumeToken must have 36 characters, random and in small letters');
+  expect(() => make({ metadata: 1n })).toThrow('The metadata must be what JSON can say');
   make({ metadata: 'x'.repeat(2558), resumeToken: crypto.randomUUID() });
 });
 
-test.each([undefined, null, 'a session id', {}])('send() to %j, which is no peer, says so', (peer) => {
+test.each([undefined, null, 'a session id', {}])('%j, which is no peer, is named where one is wanted', (peer) => {
   const room = new P2PCF('name', 'room', { workerUrl: 'https://example.com', wrtc });
-  expect(() => Reflect.apply(room.send, room, [peer, 'hello'])).toThrow(
-    /^send\(\) takes a peer, as room.peers has them/,
+  for (const method of ['send', 'sendUnreliable', 'remove'] as const)
+    expect(() => Reflect.apply(room[method], room, [peer, 'hello'])).toThrow(
+      `${method}() takes a peer, as room.peers has them.`,
+    );
+});
+
+test.each([1_000, 15_988, 15_989, 16_000, 16_001, 40_000, 2_000_000])(
+  'a buffer of %i bytes that the app uses again at once arrives as it was, from send and from broadcast',
+  async (size) => {
+    const { alice, bob, aliceSees } = await meet();
+    const heard: ArrayBuffer[] = [];
+    bob.on('msg', (_peer, data) => heard.push(data));
+    const buffer = new Uint8Array(size).fill(1);
+    buffer.set([0xb9, 0x1f]); // as a frame begins
+    const before = buffer.slice();
+    const sent = [alice.send(aliceSees, buffer), alice.broadcast(buffer.buffer), aliceSees.send(buffer)];
+    structuredClone(buffer, { transfer: [buffer.buffer] });
+    await Promise.all(sent);
+    await vi.waitFor(() => expect(heard).toHaveLength(3), WAIT);
+    for (const each of heard) expect(Buffer.compare(new Uint8Array(each), before)).toBe(0);
+    alice.destroy();
+    bob.destroy();
+  },
+);
+
+test('metadata that the app changes is told as it was when the room was made, and keeps nobody from coming back', async () => {
+  const sockets: WsWebSocket[] = [];
+  class Kept extends WsWebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      sockets.push(this);
+    }
+  }
+  const roomId = newRoom();
+  const metadata: Record<string, unknown> = { colour: 'red' };
+  const room = new P2PCF('Alice', roomId, {
+    workerUrl: server.url,
+    stunIceServers: [],
+    wrtc,
+    metadata,
+    WebSocket: Kept,
+  });
+  const client = new SignalingClient({ workerUrl: server.url, roomId, metadata, WebSocket: Kept });
+  for (const each of [room, client]) await each.start();
+  Object.assign(metadata, { colour: 'blue', long: 'x'.repeat(5_000), itself: metadata, big: 1n });
+  const back = new Promise((resolve) => client.once('peers', resolve));
+  for (const each of sockets) each.terminate();
+  await vi.waitFor(() => expect([room.state, client.state]).toEqual(['open', 'open']), WAIT);
+  expect(await back).toMatchObject({ resumed: true });
+  const bob = await Client.connect(placeOf(server), roomId, 'bob');
+  expect(Object.values(Object(await bob.next()).metadata)).toEqual(
+    expect.arrayContaining([{ client_id: 'Alice', metadata: { colour: 'red' } }, { colour: 'red' }]),
   );
+  room.destroy();
+  client.stop();
 });
 
 test.each([

@@ -76,6 +76,26 @@ test.each<[object, RegExp]>([
   }
 });
 
+test.each([
+  ['first', ['Alice', 'Bobby']],
+  ['last', ['Bobby', 'Alice']],
+])('whoever comes %s and has no key, as where a link has lost it, is told so at once', async (_when, order) => {
+  const { join, [Symbol.asyncDispose]: leave } = await startRoom();
+  try {
+    const [room, key] = [newRoom(), P2PCF.newKey()];
+    const members: Record<string, TestMember> = {};
+    for (const name of order) members[name] = await join(name, room, name === 'Alice' ? {} : { key });
+    const { Alice: alice, Bobby: bob } = members;
+    await vi.waitFor(() => {
+      expect(alice?.failed).toEqual([expect.stringContaining('It has a key, and we have none: look whether the link')]);
+      expect(bob?.untrusted.join()).toContain('It has no key');
+    }, WAIT);
+    expect([alice?.met, bob?.met, alice?.room.peers.size]).toEqual([[], [], 0]);
+  } finally {
+    await leave();
+  }
+});
+
 test('trust without a key, and no hidden room, is asked all the same', async () => {
   const { join, [Symbol.asyncDispose]: leave } = await startRoom();
   try {

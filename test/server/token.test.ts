@@ -112,13 +112,17 @@ test('a host removes a peer: it is closed for all, and stays out; others may not
   const host = await enter(roomId, 'Host', { sub: 'host', host: true });
   const guest = await enter(roomId, 'Guest', { sub: 'guest' });
   const target = await enter(roomId, 'Target', { sub: 'target' });
+  const told: unknown[] = [];
+  target.on('state', (...state) => told.push(state));
   const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target'), connected(guest, 'Host')]);
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   guest.remove(seen[2]);
   await vi.waitUntil(() => warn.mock.calls.some(([text]) => String(text).includes('Only a host may remove')), WAIT);
-  warn.mockRestore();
   host.remove(seen[0]);
   await vi.waitUntil(() => target.state === 'closed' && seen[0].destroyed && seen[1].destroyed, WAIT);
+  expect(told).toEqual([['closed', 'The room refused: Removed by a host (4403).']]);
+  expect(warn).toHaveBeenCalledWith('P2PCF-WS: The room refused: Removed by a host (4403).');
+  warn.mockRestore();
   expect(seen[2].connected).toBe(true);
   await expect(enter(roomId, 'Target', { sub: 'target' })).rejects.toMatchObject({ code: 4403 });
   expect([host, guest].map(({ peers }) => [...peers.values()].map(({ client_id }) => client_id))).toEqual([

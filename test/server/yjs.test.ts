@@ -330,6 +330,24 @@ test('whoever brings an id first, in the awareness, keeps nobody out: both are s
   await expect.poll(() => names(bob), WAIT).toEqual(['Bobby']);
 });
 
+test('whoever closes a document, and opens it again as another Doc, is seen again', async () => {
+  const roomId = newRoom();
+  const [alice, bob] = [member(roomId, 'Alice'), editor(roomId, 'Bobby')];
+  for (const room of [alice, bob.room]) await room.start();
+  const seen = (): unknown[] =>
+    [...bob.provider.awareness.getStates().values()].flatMap((state) => state['visit'] ?? []);
+  for (const visit of [1, 2, 3]) {
+    const doc = new Doc();
+    const provider = new YjsProvider(alice, doc);
+    provider.awareness.setLocalState({ visit });
+    await expect.poll(seen, WAIT).toEqual([visit]);
+    provider.destroy();
+    doc.destroy();
+    await expect.poll(seen, WAIT).toEqual([]);
+  }
+  expect(bob.provider.awareness.meta.size).toBeLessThanOrEqual(2); // of ids that are gone nothing is kept
+});
+
 test('an awareness update over 64 KiB is not even decoded', async () => {
   const roomId = newRoom();
   const [alice, mallory] = [editor(roomId, 'Alice'), member(roomId, 'Mallory')];

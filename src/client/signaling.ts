@@ -111,7 +111,10 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#end(error);
   }
 
-  /** Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits while reconnecting. */
+  /**
+   * Carries `signal` to one peer, or to all others if `targetId` is `__broadcast__`. Waits until the room has answered,
+   * also while reconnecting; before `start` and after `stop` this and the next three have no effect.
+   */
   send(targetId: string, signal: unknown): void {
     this.#send({ type: 'signal', targetId, signal });
   }

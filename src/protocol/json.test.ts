@@ -54,7 +54,7 @@ test('any JSON is read as JSON.parse reads it', () => {
         expect(parseJson(text, '')).toEqual(JSON.parse(text));
       },
     ),
-    { numRuns: 10_000 },
+    { numRuns: 3_000 },
   );
 });
 
@@ -70,6 +70,6 @@ test('what is no JSON is a ProtocolError', () => {
       if (isJson) expect(parseJson(text, '')).toEqual(JSON.parse(text));
       else expect(() => parseJson(text, 'a sentence')).toThrow('a sentence');
     }),
-    { numRuns: 10_000 },
+    { numRuns: 3_000 },
   );
 });

@@ -2,11 +2,11 @@
 import { ProtocolError } from './error.ts';
 
 /**
- * A text of digits alone, and no name. V8 keeps each text that JSON.parse makes of up to ten characters but once, until
+ * A text of digits alone, too many for it to be one of a few, and no name. V8 keeps each text that JSON.parse makes of up to ten characters but once, until
  * much else is collected; and the place of one of digits is its value (workerd and Chromium 156, 2026-11). So whoever
  * likes makes thousands with one place, of which each is compared with all before it: 64 KB took 50 to 90 ms.
  */
-const DIGITS = /(?<!\\)"((?:\d|\\u003\d){1,10})"(?!\s*:)/g;
+const DIGITS = /(?<!\\)"((?:\d|\\u003\d){4,10})"(?!\s*:)/g;
 
 /** With this before it such a text is too long for that. Random, so that no text begins with it by itself. */
 let mark = '';

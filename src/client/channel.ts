@@ -27,8 +27,8 @@ export interface ChannelListener {
   peerId(): string;
   opened(): void;
   closed(): void;
-  /** Whether the other can be reached, as far as ICE can tell. */
-  isAlive(): boolean;
+  /** Whether ICE has a way to the other; undefined if it has none, and that may be because of our own network. */
+  isReached(): boolean | undefined;
   message(bytes: Uint8Array<ArrayBuffer>): void;
   /** So much of a message that comes in parts is here. */
   progress(receivedBytes: number, totalBytes: number): void;
@@ -158,6 +158,7 @@ export class Channel {
   /** Of a channel that is closed there is nothing to wait for. */
   async #untilRoomFor(bytes: number): Promise<void> {
     let stalledMs = 0;
+    let wasReached = this.#listener.isReached();
     while (!this.#isClosed && !this.#hasRoom(bytes)) {
       const before = this.rtc.bufferedAmount;
       await new Promise<void>((resolve) => {
@@ -167,8 +168,11 @@ export class Channel {
           resolve();
         };
       });
-      const isStalled = this.rtc.bufferedAmount >= before && this.#listener.isAlive();
-      stalledMs = isStalled ? stalledMs + LOOK_EVERY_MS : 0;
+      const isReached = this.#listener.isReached();
+      // Where a way has been lost or found SCTP needs its time.
+      if (isReached === undefined || isReached !== wasReached || this.rtc.bufferedAmount < before) stalledMs = 0;
+      else stalledMs += LOOK_EVERY_MS;
+      wasReached = isReached;
       if (stalledMs >= STALLED_AFTER_MS) this.#listener.exceeded('It does not read what it is sent.');
     }
   }

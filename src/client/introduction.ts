@@ -18,6 +18,8 @@ export interface Introduction {
   polls: boolean;
   /** Carries a signal to the other through the room. */
   send: (signal: Signal | RestartRequest) => void;
+  /** Whether the room can be heard, so that our own network is there. */
+  hasRoom: () => boolean;
   /** The most bytes of JSON that a signal through the room may have. */
   maxSignalBytes: () => number;
   /** How many new connections it may have on the other's demand. */

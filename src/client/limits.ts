@@ -9,7 +9,10 @@ export const MAX_DATA_BYTES = 256 * 1024 * 1024;
 /** What may wait to be sent to a peer, in bytes: the page holds all of it. */
 export const MAX_WAITING_BYTES = 2 * MAX_DATA_BYTES;
 
-/** A peer that takes nothing for this long, in ms, while ICE is connected, does not read what it is sent. */
+/**
+ * A peer that takes nothing for this long, in ms, while ICE is connected, or while it is not and the room can be heard,
+ * does not read what it is sent.
+ */
 export const STALLED_AFTER_MS = 90_000;
 
 /** What all peers together may make the page hold of messages that are not whole yet, in bytes. */

@@ -318,6 +318,7 @@ export class Mesh {
       polls,
       // What the room cannot hear now is said again by signalAgain().
       send: (signal) => this.#room.state() === 'open' && this.#room.signal(id, signal),
+      hasRoom: () => this.#room.state() === 'open',
       maxSignalBytes: () => Math.max(0, this.#maxMessageBytes - ENVELOPE_BYTES),
       connections: member.connections,
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),

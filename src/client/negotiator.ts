@@ -428,7 +428,7 @@ export class Negotiator {
       peerId: () => peer.id,
       opened: () => this.#opened(),
       closed: () => peer.destroy(),
-      isAlive: () => stateOf(connection.pc) === 'connected',
+      isReached: () => stateOf(connection.pc) === 'connected' || (this.#other?.hasRoom() ? false : undefined),
       message: (bytes) => peer.emit('data', bytes),
       progress: (...bytes) => peer.emit('progress', ...bytes),
       signal: (signal) => {

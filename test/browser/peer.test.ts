@@ -35,6 +35,7 @@ beforeEach(async () => {
         isPolite: false,
         polls: false,
         send: () => undefined,
+        hasRoom: () => true,
         maxSignalBytes: () => 64_000,
         connections: newConnectionAllowance(),
         onStranger: () => undefined,
@@ -72,6 +73,7 @@ async function introduce(isPolite: boolean): Promise<void> {
           pair.signals++;
           if (pair.lost !== id) setTimeout(() => pair[other].negotiator.receive(structuredClone(signal)), 10);
         },
+        hasRoom: () => true,
         maxSignalBytes: () => 64_000,
         connections: newConnectionAllowance(),
         onStranger: () => undefined,

@@ -81,6 +81,12 @@ export const newIceServersAllowance = (): Allowance => new Allowance(5, 10_000);
 /** Most candidates of an address family from a peer that polls, where anybody may add some in its name. */
 export const MAX_POLLED_CANDIDATES = 8;
 
+/** Longest that a server of ours holds a place, in seconds: a timer of more than 24 days fires at once. */
+export const MAX_GRACE_SECONDS = 3_600;
+
+/** Most channels that a peer opens beside its own: node-datachannel (0.33.4) keeps each, also when it is closed. */
+export const MAX_SURPLUS_CHANNELS = 100;
+
 /** Most transceivers that a P2PCF peer may have asked for and not used. */
 export const MAX_UNUSED_TRANSCEIVERS = 16;
 

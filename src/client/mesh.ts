@@ -3,7 +3,13 @@ import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
-import { ENVELOPE_BYTES, MAX_MEMBER_METADATA_LENGTH, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import {
+  ENVELOPE_BYTES,
+  MAX_GRACE_SECONDS,
+  MAX_MEMBER_METADATA_LENGTH,
+  MAX_MEMBERS,
+  MAX_ROOM_MESSAGE_BYTES,
+} from './limits.ts';
 import { type Member, Members, meetingDelay } from './members.ts';
 import type { RoomSettings } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
@@ -52,7 +58,10 @@ export class Mesh {
     this.#room = room;
     this.#admission = admit && new Admission(admit);
     const most = offersAhead ? maxConnections - 1 : maxConnections; // beside the spare
-    this.#line = new WaitingLine(() => this.#connections < most);
+    this.#line = new WaitingLine(
+      () => this.#connections < most,
+      () => this.#absent(),
+    );
     this.spare = new Spare(
       () => new SupervisedPeer(connection),
       offersAhead ? (offer) => room.publish(offer) : undefined,
@@ -62,6 +71,12 @@ export class Mesh {
   /** How many peers have a connection, or are on the way to one. */
   get #connections(): number {
     return [...this.peers.values()].filter(({ state }) => state !== 'waiting').length;
+  }
+
+  /** Peers that the room does not list, and whose places it does not hold any more: the longest gone come first. */
+  #absent(): SupervisedPeer[] {
+    if (this.#room.state() !== 'open' || this.#graceTimer !== undefined) return [];
+    return [...this.#members].flatMap(([id, { isListed }]) => (!isListed && this.peers.get(id)) || []);
   }
 
   /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
@@ -90,7 +105,7 @@ export class Mesh {
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
       for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.forget(id);
-    }, graceSeconds * 1000);
+    }, Math.min(graceSeconds, MAX_GRACE_SECONDS) * 1000);
     for (const id of listed) {
       if (this.#room.state() !== 'open') return;
       const brings = Object.hasOwn(metadata, id);

@@ -100,6 +100,7 @@ export class Negotiator {
       channel: (channel) => this.#use(channel),
       datagram: (bytes) => peer.connected && peer.emit('datagram', bytes),
       datagramDropped: () => peer.datagramsDropped++,
+      exceeded: (reason) => this.#exceed(reason),
       track: (event) => peer.received.take(event),
       stateChanged: () => this.#listener.stateChanged(stateOf(connection.pc)),
     });

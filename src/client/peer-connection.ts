@@ -4,7 +4,7 @@ import type { Channel } from './channel.ts';
 import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
 import { restartDelay } from './ice-restart.ts';
-import { type Allowance, MAX_CANDIDATES, MAX_POLLED_CANDIDATES } from './limits.ts';
+import { type Allowance, MAX_CANDIDATES, MAX_POLLED_CANDIDATES, MAX_SURPLUS_CHANNELS } from './limits.ts';
 import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing-signals.ts';
 import { randomHex } from './random.ts';
@@ -48,6 +48,8 @@ export interface ConnectionListener {
   channel(channel: RTCDataChannel): void;
   datagram(bytes: Uint8Array<ArrayBuffer>): void;
   datagramDropped(): void;
+  /** The other makes us hold too much; `reason` is a sentence. */
+  exceeded(reason: string): void;
   track(event: RTCTrackEvent): void;
   stateChanged(): void;
 }
@@ -78,6 +80,7 @@ export class Connection {
   #isMakingOffer = false;
   #hasAnsweredAhead = false;
   #offersTaken = 0;
+  #surplusChannels = 0;
   #theirSdp: string | undefined;
   #theirOffer: string | undefined;
   #theirAnswer: string | undefined;
@@ -106,7 +109,9 @@ export class Connection {
       this.#errors = [...this.#errors.slice(1 - MAX_CANDIDATES), error];
     };
     pc.ondatachannel = ({ channel }) => {
-      if (!this.channel) listener.channel(channel); // another could only take its place
+      // Another could only take the place of the one.
+      if (!this.channel) listener.channel(channel);
+      else if (++this.#surplusChannels > MAX_SURPLUS_CHANNELS) listener.exceeded('It opens too many channels.');
     };
     pc.ontrack = (event) => listener.track(event);
     // Firefox before 113 has ICE's state alone.

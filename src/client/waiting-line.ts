@@ -6,12 +6,15 @@ const RETRY_EVERY_MS = 10_000;
 
 export class WaitingLine {
   readonly #hasRoom: () => boolean;
+  readonly #absent: () => Iterable<SupervisedPeer>;
   /** In the order of their turns, each with what is to be done when it has begun. */
   #waiting = new Map<SupervisedPeer, () => void>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(hasRoom: () => boolean) {
+  /** `absent` are connected, but not in the room any more: they give way, the first of them first. */
+  constructor(hasRoom: () => boolean, absent: () => Iterable<SupervisedPeer>) {
     this.#hasRoom = hasRoom;
+    this.#absent = absent;
   }
 
   /** Whether a connection may be made now. */
@@ -28,6 +31,8 @@ export class WaitingLine {
     this.#waiting.set(peer, begun);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
+      // The end of each gives the next its turn. Else strangers that connect and break off could keep all others out.
+      for (const peer of this.#absent()) if (this.someoneWaits && !this.#hasRoom()) peer.destroy();
       this.next();
       for (const [each, again] of this.#waiting) this.add(each, again); // which sets the timer
     }, RETRY_EVERY_MS);

@@ -145,6 +145,10 @@ export class Mesh {
     } else if (taken) {
       // A peer that takes an offer is new here, even if we have not noticed that it was away.
       this.peers.get(clientId)?.destroy();
+      if (this.#room.state() !== 'open') {
+        taken.destroy(); // a listener has left
+        return;
+      }
     }
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
@@ -285,6 +289,8 @@ export class Mesh {
     peer.follow({
       state: (state, reason) => {
         if (state === 'waiting') this.#line.add(peer, announce);
+        // Before it is told: of a peer that has not been announced nothing else is.
+        if (state === 'closed' && this.peers.get(id) === peer) this.peers.delete(id);
         this.#room.emit('peerstate', peer, state, reason);
         // Our own network may have changed: nobody tells us when a router gets another address.
         if (state === 'disconnected') this.#room.doubt();
@@ -298,7 +304,8 @@ export class Mesh {
       },
       connect: () => {
         connectedAt = Date.now();
-        this.#room.emit('peerconnect', peer);
+        announce();
+        if (!peer.destroyed) this.#room.emit('peerconnect', peer);
       },
       progress: (...bytes) => this.#room.emit('progress', peer, ...bytes),
       datagram: (bytes) => {
@@ -312,14 +319,11 @@ export class Mesh {
       close: () => {
         const member = this.#members.get(id);
         if (member) member.rejoined = undefined;
-        if (this.peers.get(id) === peer) {
-          this.peers.delete(id);
-          if (!member?.isListed) this.#members.delete(id);
-        }
         this.#line.remove(peer);
         this.#silence.forget(peer);
-        this.#room.emit('peerclose', peer);
         if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        else if (!this.peers.has(id)) this.#members.delete(id);
+        if (isAnnounced) this.#room.emit('peerclose', peer); // whose listener may leave, and have all forgotten
         if (this.#room.state() !== 'closed') this.#line.next();
         this.#publishSpare(true);
       },
@@ -339,6 +343,7 @@ export class Mesh {
       onStranger: (signal) => this.#meetStranger(peer, polls, signal),
     });
     const refusal = this.#admission?.ask(peer);
+    if (peer.destroyed) return peer; // by the app
     if (refusal) peer.hold(refusal);
     void refusal?.then((reason) => {
       if (reason === undefined || peer.destroyed) return;

@@ -83,7 +83,7 @@ export class Negotiator {
       needsAllAtOnce: () => this.#polls && !peer.connected,
       // A peer that polls takes its time, and the room keeps our offer for it. Once we are connected it may lose its
       // answer: P2PCF sends nothing for a moment after its channel is open.
-      needsRepeats: () => (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
+      needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),
     });
@@ -187,6 +187,7 @@ export class Negotiator {
    */
   startOver(): Promise<void> | undefined {
     if (this.#peer.connected && !this.#polls) this.#current?.channel?.renew();
+    if (this.#peer.destroyed) return undefined; // it takes no signal
     this.#incoming.startOver();
     this.#listener.begun();
     return this.#renew() ? this.initiate() : undefined;
@@ -209,7 +210,7 @@ export class Negotiator {
 
   /** Takes a signal that came by the room. A signal that makes no sense is dropped, and so are too many. */
   receive(signal: unknown): void {
-    if (this.#isWaiting) return;
+    if (this.#isIdle) return;
     const parsed = parseSignal(signal);
     const strangers = this.#peer.connected ? undefined : this.#settings.strangers;
     const fault = this.#incoming.fault(parsed, true, strangers);
@@ -242,7 +243,7 @@ export class Negotiator {
 
   /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
   restart(): void {
-    if (this.#isWaiting) return;
+    if (this.#isIdle) return;
     this.#restartTimer ??= setTimeout(() => this.#restart(), this.connection.restartDelayMs);
   }
 
@@ -275,7 +276,7 @@ export class Negotiator {
 
   /** Takes a signal that is within the limits; `signal` is what it was read from. */
   #receive(parsed: ParsedSignal | undefined, signal: unknown): void {
-    if (!parsed || this.#isWaiting) return;
+    if (!parsed || this.#isIdle) return;
     const { request, description, candidates } = parsed;
     if (request?.type === 'restart') this.restart();
     const taken = this.#incoming.inTurn(async () => {
@@ -394,6 +395,7 @@ export class Negotiator {
   #signal(signal: Signal): void {
     const { connection } = this;
     this.#peer.emit('signal', signal);
+    if (this.#peer.destroyed) return; // by a listener
     const marked = { ...signal, attempt: connection.attempt };
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
@@ -462,10 +464,10 @@ export class Negotiator {
     const peer = this.#peer;
     clearTimeout(this.#mediaTimer);
     this.#mediaTimer = undefined;
-    if (connection !== this.#current) return;
+    if (connection !== this.#current || peer.destroyed) return;
     peer.media.attach();
     const isOfferDue = this.#polls ? connection.pc.getTransceivers().length > 0 : connection.isOfferDue;
-    if (isOfferDue && !peer.destroyed) this.#guard(connection.offer());
+    if (isOfferDue) this.#guard(connection.offer());
   }
 
   /** On its own channel the other does what no honest peer does. */
@@ -491,7 +493,7 @@ export class Negotiator {
     this.#listener.renewed();
     this.#peer.initiator = false;
     this.#outgoing.reset();
-    return this.open();
+    return !this.#peer.destroyed && this.open(); // else a listener has closed it
   }
 
   #discard(): void {
@@ -523,13 +525,9 @@ export class Negotiator {
     return this.#other?.polls ?? false;
   }
 
-  get #isWaiting(): boolean {
-    return this.#peer.state === 'waiting';
-  }
-
   /** There is no connection, and is not to be one now. */
   get #isIdle(): boolean {
-    return this.#isWaiting || this.#peer.destroyed;
+    return this.#peer.state === 'waiting' || this.#peer.destroyed;
   }
 
   get #isConnectedAndOffering(): boolean {

@@ -7,7 +7,7 @@ export interface P2PCFEvents {
   peerjoin: [peer: Peer];
   /** The peer's data channel is open. */
   peerconnect: [peer: Peer];
-  /** A peer that was connected, or was about to be, is gone. */
+  /** A peer that `peerjoin` has told of is gone. Of others `peerstate` alone says that they are closed. */
   peerclose: [peer: Peer];
   /** A message from a peer. */
   msg: [peer: Peer, data: ArrayBuffer];
@@ -15,7 +15,7 @@ export interface P2PCFEvents {
   datagram: [peer: Peer, data: ArrayBuffer];
   /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
   progress: [peer: Peer, receivedBytes: number, totalBytes: number];
-  /** A peer's state has changed; `reason` says why if it is `failed`. */
+  /** A peer's state has changed; `reason` says why if it is `failed`. One that is `closed` is not in `peers` any more. */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /**
    * The state of the connection to the server has changed. `reason` says why if it is `closed` for good, or goes on

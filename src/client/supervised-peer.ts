@@ -167,11 +167,13 @@ export class SupervisedPeer extends Peer {
 
   #expectConnection(): void {
     clearTimeout(this.#connectTimer);
-    if (!this.#isHeld) this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
+    if (!this.#isHeld && !this.destroyed)
+      this.#connectTimer = setTimeout(() => this.#reportFailure(), this.#connectWithinMs);
   }
 
   #setState(state: PeerState, reason?: string): void {
-    if (state === this.state && reason === undefined) return;
+    // What is closed says nothing more.
+    if (this.state === 'closed' || (state === this.state && reason === undefined)) return;
     this.state = state;
     this.emit('state', state, reason);
   }

@@ -116,6 +116,31 @@ describe.each([true, false])('offers ahead: %s', (offersAhead) => {
     pc.close();
   });
 
+  test('an app that leaves as it is asked has left: no connection is made', async () => {
+    const roomId = newRoom();
+    let hasLeft = false;
+    let made = 0;
+    class Counted extends wrtc.RTCPeerConnection {
+      constructor(configuration: ConstructorParameters<typeof wrtc.RTCPeerConnection>[0]) {
+        super(configuration);
+        if (hasLeft) made++;
+      }
+    }
+    const left = Promise.withResolvers<void>();
+    const gate: Entered = await enter(roomId, 'Gated', {
+      wrtc: { RTCPeerConnection: Counted },
+      admit: () => {
+        gate.room.destroy();
+        hasLeft = true;
+        setTimeout(left.resolve);
+        return true;
+      },
+    });
+    await enter(roomId, 'Alice');
+    await left.promise;
+    expect([made, gate.room.peers.size]).toEqual([0, 0]);
+  });
+
   test.each([
     [
       'throws',

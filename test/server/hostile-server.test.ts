@@ -279,6 +279,81 @@ test('what the room said before the certificate was there is for nothing if we h
   expect([room.state, room.peers.size, made]).toEqual(['closed', 0, 0]);
 });
 
+test('an app that leaves as a peer closes, of which the server says that it is new, has left', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(welcome([]));
+    socket.on('message', (data) => {
+      if (!String(data).includes('"ahead"')) return;
+      socket.send(JSON.stringify({ type: 'peer_join', clientId: 'eve', timestamp: 1 }));
+      socket.send(JSON.stringify({ type: 'peer_join', clientId: 'eve', timestamp: 2, offerTaken: true }));
+    });
+  });
+  const open = new Set<object>();
+  class Counted extends wrtc.RTCPeerConnection {
+    constructor(configuration: ConstructorParameters<typeof wrtc.RTCPeerConnection>[0]) {
+      super(configuration);
+      open.add(this);
+    }
+    override close(): void {
+      open.delete(this);
+      super.close();
+    }
+  }
+  const options = { workerUrl: url, stunIceServers: [], wrtc: { RTCPeerConnection: Counted } };
+  const room = new P2PCF('name', 'room', options);
+  const log: string[] = [];
+  room.on('peerjoin', ({ id }) => log.push(`${id} joins`));
+  const left = new Promise<void>((resolve) =>
+    room.on('peerclose', ({ id }) => {
+      log.push(`${id} closes`);
+      room.destroy();
+      setTimeout(resolve);
+    }),
+  );
+  await room.start();
+  await left;
+  expect([log, room.peers.size, open.size]).toEqual([['eve joins', 'eve closes'], 0, 0]);
+});
+
+test('of a poller that leaves before our first offer is made the app hears neither that it comes nor that it goes', async () => {
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(JSON.stringify({ type: 'peers', peers: ['poller'], polling: ['poller'], yourId: 'me' }));
+    socket.send(JSON.stringify({ type: 'peer_leave', clientId: 'poller' }));
+    socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+  });
+  class Slow extends wrtc.RTCPeerConnection {
+    override createOffer(): Promise<never> {
+      return new Promise(() => undefined);
+    }
+  }
+  const options = { workerUrl: url, stunIceServers: [], offersAhead: false, wrtc: { RTCPeerConnection: Slow } };
+  const room = new P2PCF('name', 'room', options);
+  const log: string[] = [];
+  room
+    .on('peerjoin', ({ id }) => log.push(`${id} joins`))
+    .on('peerstate', ({ id }, state) => log.push(`${id} ${state}`))
+    .on('peerclose', ({ id }) => log.push(`${id} closes`));
+  await room.start();
+  await expect.poll(() => log, WAIT).toEqual(['poller closed', 'the end joins']);
+  room.destroy();
+});
+
+test('a server that holds places for an absurd time does not have us forget their members at once', async () => {
+  let connections = 0;
+  server.on('connection', (socket: WebSocket) => {
+    if (++connections === 1) {
+      socket.send(welcome(['eve']));
+      socket.close(1001);
+      return;
+    }
+    socket.send(JSON.stringify({ type: 'peers', peers: [], yourId: 'me', graceSeconds: 1e300 }));
+    setTimeout(() => socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' })), 200);
+  });
+  const { room } = await enter();
+  await expect.poll(() => [...room.peers.keys()], WAIT).toEqual(['eve', 'the end']);
+  room.destroy();
+});
+
 test('a server that takes its time for each answer, but not longer than it may, is not given up', async () => {
   let connections = 0;
   server.on('connection', (socket: WebSocket) => {

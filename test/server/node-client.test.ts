@@ -1,12 +1,13 @@
 /** The library in Node, with an injected WebRTC. */
 import wrtc from 'node-datachannel/polyfill';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
 import { signalFrames } from '../../src/client/chunks.ts';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
 import { SignalingClient, type SignalingOptions } from '../../src/client/signaling.ts';
 import { ownedId } from '../../src/protocol/owned-id.ts';
 import { Client } from '../support/client.ts';
+import { startFaultyProxy } from '../support/faults.ts';
 import { newRoom } from '../support/new-room.ts';
 import { placeOf } from '../support/place.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
@@ -177,6 +178,205 @@ test('a peer that takes no datagrams costs no other its own, and what it does no
     ['Bobby', false],
   ]);
   for (const each of [alice, mallory, bob]) each.destroy();
+});
+
+test('a peer that opens channels without end is closed with an error', async () => {
+  const { alice, bob, aliceSees, bobSees } = await meet();
+  const errors: string[] = [];
+  aliceSees.on('error', ({ message }) => errors.push(message));
+  const open = (): Promise<void> =>
+    new Promise((resolve) => {
+      const channel = bobSees._pc.createDataChannel('surplus');
+      channel.onopen = () => channel.close();
+      channel.onclose = () => resolve();
+    });
+  for (let n = 0; n < 100; n++) await open();
+  const heard = firstMessage(alice);
+  await bob.broadcast('hello');
+  await heard;
+  expect(errors).toEqual([]);
+  bobSees._pc.createDataChannel('surplus');
+  await expect.poll(() => errors, WAIT).toEqual([`The peer ${bob.sessionId} is closed. It opens too many channels.`]);
+  alice.destroy();
+  bob.destroy();
+});
+
+test('peers that have broken off their sockets give way to a member that waits, the longest gone first, and no more of them', async () => {
+  const short = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 1 } });
+  const room = newRoom();
+  const options = { workerUrl: short.url, stunIceServers: [], offersAhead: false, wrtc };
+  const lost: string[] = [];
+  class Watched extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      this.addEventListener('message', ({ data }) => String(data).includes('peer_leave') && lost.push(data));
+    }
+  }
+  const alice = new P2PCF('Alice', room, { ...options, maxConnections: 3, WebSocket: Watched });
+  const bob = new P2PCF('Bobby', room, options);
+  const met = firstPeer(alice);
+  await alice.start();
+  await bob.start();
+  await met;
+  const ghosts: P2PCF[] = [];
+  for (const name of ['Ghost 1', 'Ghost 2']) {
+    const proxy = await startFaultyProxy(short.url);
+    onTestFinished(() => proxy.stop());
+    const ghost = new P2PCF(name, room, { ...options, workerUrl: proxy.url });
+    ghosts.push(ghost);
+    const haunted = firstPeer(alice);
+    await ghost.start();
+    await haunted;
+    proxy.refuse(true);
+    proxy.drop();
+    await expect.poll(() => lost.length, WAIT).toBe(ghosts.length);
+  }
+  const carol = new P2PCF('Carol', room, options);
+  const metAtLast = firstPeer(alice);
+  await carol.start();
+  expect((await metAtLast).client_id).toBe('Carol');
+  expect(Array.from(alice.peers.values(), ({ client_id, connected }) => [client_id, connected])).toEqual([
+    ['Bobby', true],
+    ['Ghost 2', true],
+    ['Carol', true],
+  ]);
+  for (const each of [alice, bob, carol, ...ghosts]) each.destroy();
+  await short.stop();
+});
+
+test('a peer that leaves before its turn has come is gone without a peerclose, as nothing has told that it came', async () => {
+  const room = newRoom();
+  const options = { workerUrl: server.url, stunIceServers: [], offersAhead: false, wrtc };
+  const alice = new P2PCF('Alice', room, { ...options, maxConnections: 1 });
+  const log: string[] = [];
+  alice
+    .on('peerjoin', ({ id }) => log.push(`${id} joins`))
+    .on('peerstate', ({ id }, state) => log.push(`${id} ${state}${alice.peers.has(id) ? '' : ', not in peers'}`))
+    .on('peerclose', ({ id }) => log.push(`${id} closes`));
+  await alice.start();
+  const first = await Client.join(placeOf(server), room, 'first');
+  const second = await Client.join(placeOf(server), room, 'second');
+  await vi.waitUntil(() => alice.peers.size === 2, WAIT);
+  await second.close(1000);
+  await first.close(1000);
+  await vi.waitUntil(() => alice.peers.size === 0, WAIT);
+  expect(log).toEqual([
+    'first joins',
+    'second waiting',
+    'second closed, not in peers',
+    'first closed, not in peers',
+    'first closes',
+  ]);
+  alice.destroy();
+});
+
+test('peerjoin comes before peerconnect, also where the connection is there before our offer is done with', async () => {
+  const room = newRoom();
+  class Slow extends wrtc.RTCPeerConnection {
+    override async setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
+      await super.setLocalDescription(description);
+      await new Promise(() => undefined);
+    }
+  }
+  const options = { workerUrl: server.url, stunIceServers: [], offersAhead: false, maxConnections: 1 };
+  const alice = new P2PCF('Alice', room, { ...options, wrtc: { RTCPeerConnection: Slow } });
+  const log: string[] = [];
+  alice
+    .on('peerjoin', ({ client_id }) => log.push(`${client_id} joins`))
+    .on('peerconnect', ({ client_id }) => log.push(`${client_id} connects`));
+  await alice.start();
+  const first = await Client.join(placeOf(server), room, 'first');
+  await vi.waitUntil(() => log.length === 1, WAIT);
+  const bob = member(room, 'Bobby', false);
+  await bob.start();
+  await vi.waitUntil(() => alice.peers.size === 2, WAIT);
+  await first.close(1000); // and Bobby's turn has come
+  await expect.poll(() => log, WAIT).toEqual(['first joins', 'Bobby joins', 'Bobby connects']);
+  alice.destroy();
+  bob.destroy();
+});
+
+test('a peer that a listener closes as its connection is to be made anew gets no other', async () => {
+  const room = newRoom();
+  let made = 0;
+  class Counted extends wrtc.RTCPeerConnection {
+    constructor(configuration: ConstructorParameters<typeof wrtc.RTCPeerConnection>[0]) {
+      super(configuration);
+      made++;
+    }
+  }
+  const options = { workerUrl: server.url, stunIceServers: [], offersAhead: false };
+  const alice = new P2PCF('Alice', room, { ...options, wrtc: { RTCPeerConnection: Counted } });
+  const bob = member(room, 'Bobby', false);
+  const met = firstPeer(alice);
+  await alice.start();
+  await bob.start();
+  const peer = await met;
+  const before = made;
+  peer.on('state', (state) => state === 'connecting' && peer.destroy());
+  Object(peer).negotiator.startOver();
+  expect([peer.destroyed, made - before]).toEqual([true, 0]);
+  alice.destroy();
+  bob.destroy();
+});
+
+test('a peer that a listener of its first signal closes is not signaled to', async () => {
+  const room = newRoom();
+  const sent: string[] = [];
+  class Watched extends WebSocket {
+    override send(data: string): void {
+      if (data.includes('"signal"')) sent.push(data);
+      super.send(data);
+    }
+  }
+  const options = { workerUrl: server.url, stunIceServers: [], offersAhead: false, wrtc };
+  const alice = new P2PCF('Alice', room, { ...options, WebSocket: Watched });
+  const bob = member(room, 'Bobby', false);
+  let closed = 0;
+  alice.on('peerjoin', (peer) => peer.on('signal', () => peer.destroy())).on('peerclose', () => closed++);
+  await alice.start();
+  await bob.start();
+  await vi.waitUntil(() => closed > 0, WAIT);
+  expect(sent).toEqual([]);
+  alice.destroy();
+  bob.destroy();
+});
+
+test('a peer that is closed as its connection is to be made anew says nothing more', async () => {
+  const room = newRoom();
+  const alice = member(room, 'Alice', false);
+  const mallory = new P2PCF('Mallory', room, {
+    workerUrl: server.url,
+    stunIceServers: [],
+    offersAhead: false,
+    wrtc,
+    sdpTransform: (sdp) => sdp.replace(/a=max-message-size:\d+/, 'a=max-message-size:10'),
+  });
+  const met = [firstPeer(alice), firstPeer(mallory)];
+  const log: string[] = [];
+  await alice.start();
+  await mallory.start();
+  const [aliceSees, mallorySees] = await Promise.all(met);
+  if (!aliceSees || !mallorySees) throw new Error('both have met');
+  onTestFinished(() => void vi.useRealTimers());
+  const closed = new Promise<void>((resolve) =>
+    aliceSees
+      .on('state', (state, reason) => log.push(`${state} ${reason ?? ''}`))
+      .on('error', ({ message }) => log.push(message))
+      .on('close', () => {
+        vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+        resolve();
+      }),
+  );
+  // An offer that cannot be taken, so that Alice starts over; that she cannot say.
+  const sdp = `v=0\r\n${/a=fingerprint:.*/.exec(mallorySees._pc.localDescription?.sdp ?? '')?.[0]}\r\nm=application 9 x y\r\n`;
+  for (const frame of signalFrames({ type: 'offer', sdp }, 1)) mallorySees._channel?.send(frame);
+  await closed;
+  vi.advanceTimersByTime(20_000); // longer than a connection may take
+  expect(log).toEqual(['closed ', expect.stringContaining('It takes no signal of ours')]);
+  vi.useRealTimers();
+  alice.destroy();
+  mallory.destroy();
 });
 
 test('sending to a peer that is gone is an error, not silence', async () => {

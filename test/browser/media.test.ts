@@ -501,6 +501,40 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toEqual([when === 'after' ? 2 : 1, 1, 1]);
   });
 
+  test.each([
+    ['has stopped to send', true],
+    ['neither sends nor takes anything', false],
+  ])('what is added where the other %s arrives there', async (_what, sends) => {
+    const outcome = await inPage(
+      page,
+      async (sends) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        media.listen(a);
+        const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+        const shown = media.stream('shown', 'video');
+        const [track] = shown.getTracks();
+        if (!track) throw new Error('no track');
+        a.addTransceiver(track, { direction: sends ? 'sendonly' : 'inactive', streams: [shown] });
+        if (sends) {
+          await media.told('stream shown');
+          a.removeTrack(track);
+        }
+        const isInactive = ({ currentDirection }: RTCRtpTransceiver): boolean => currentDirection === 'inactive';
+        await media.until(() => media.lines(b).some(isInactive) && isAtRest());
+        for (const name of ['answer', 'the last']) {
+          b.addStream(media.stream(name, name === 'answer' ? 'video' : 'audio'));
+          await media.until(isAtRest);
+        }
+        await media.told('stream the last');
+        await media.until(isAtRest);
+        return [media.heard.filter((each) => each === 'video of answer').length, media.receives(a)];
+      },
+      sends,
+    );
+    expect(outcome).toEqual([1, 2]);
+  });
+
   test('what an app has set on a sender is set on a new connection, and not on what is shared after it', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;
@@ -641,22 +675,77 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toEqual([true, true]);
   });
 
-  test('what is muted and then removed is gone for the other, and may be added again', async () => {
-    const outcome = await inPage(page, async () => {
-      const { media } = window;
-      const { a, b } = await media.meet();
-      const camera = media.stream('camera', 'video');
-      const [track = null] = camera.getTracks();
-      for (let round = 0; round < 2; round++) {
-        a.addStream(camera);
-        await media.told('stream camera', round + 1);
-        await media.until(() => media.receives(b) === 1);
-        await a.replaceTrack(track, null);
-        a.removeStream(camera);
-        await media.until(() => media.receives(b) === 0);
-      }
-      return media.heard;
-    });
+  // Firefox (153) has nothing overtaken: it says all by the room as long as its restart is out.
+  test.runIf(name === 'Chromium')(
+    'an offer to restart ICE that was given up for the other’s, and comes late by the room, is passed over',
+    async () => {
+      const outcome = await inPage(page, async () => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        media.listen(a);
+        const connections = [a._pc, b._pc];
+        a.addStream(media.stream('first', 'audio', 'video'));
+        await media.told('stream first');
+        const ufrag = ({ _pc }: typeof a): string =>
+          /a=ice-ufrag:(.*)/.exec(_pc.currentLocalDescription?.sdp ?? '')?.[1] ?? '';
+        const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+        const { send } = WebSocket.prototype;
+        for (const [name, restarting, adding] of [
+          ['to a', a, b],
+          ['to b', b, a],
+        ] as const) {
+          await media.until(isAtRest);
+          const before = [ufrag(a), ufrag(b)];
+          // By the room, from the one that restarts, nothing arrives for now.
+          let socket: WebSocket | undefined;
+          const held: string[] = [];
+          WebSocket.prototype.send = function (data) {
+            if (String(data).includes('"offer"')) socket ??= this;
+            if (this === socket) held.push(String(data));
+            else Reflect.apply(send, this, [data]);
+          };
+          // More than fits the m-lines that the offer knows of.
+          restarting.once('signal', () => {
+            for (const each of [`${name}, too`, name]) adding.addStream(media.stream(each, 'audio', 'video'));
+          });
+          Object(restarting).negotiator.restart();
+          await media.until(() => restarting._pc.signalingState === 'have-local-offer');
+          await media.told(`stream ${name}`);
+          await media.until(() => adding._pc.signalingState === 'stable');
+          WebSocket.prototype.send = send;
+          for (const data of held) socket?.send(data);
+          await media.until(() => isAtRest() && ufrag(a) !== before[0] && ufrag(b) !== before[1]);
+        }
+        return [a._pc === connections[0], b._pc === connections[1]];
+      });
+      expect(outcome).toEqual([true, true]);
+    },
+  );
+
+  test.each([
+    ['then', true],
+    ['without a wait', false],
+  ])('what is muted and %s removed is gone for the other, and may be added again', async (_when, waits) => {
+    const outcome = await inPage(
+      page,
+      async (waits) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        const camera = media.stream('camera', 'video');
+        const [track = null] = camera.getTracks();
+        for (let round = 0; round < 2; round++) {
+          a.addStream(camera);
+          await media.told('stream camera', round + 1);
+          await media.until(() => media.receives(b) === 1);
+          const muted = a.replaceTrack(track, null);
+          if (waits) await muted;
+          a.removeStream(camera);
+          await media.until(() => media.receives(b) === 0);
+        }
+        return media.heard;
+      },
+      waits,
+    );
     expect(outcome).toEqual(['video of camera', 'stream camera', 'video of camera', 'stream camera']);
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isRestartDue, restartDelay, stepForRestart } from './ice-restart.ts';
+import { isRestartDue, isSettled, restartDelay, stepForRestart } from './ice-restart.ts';
 
 const between = { polls: false, isOursFirefox: false, isTheirsFirefox: false };
 
@@ -29,4 +29,16 @@ test.each([
 test('the first restart is at once, and the next 2 s after the last', () => {
   expect(restartDelay(undefined, 1_000)).toBe(0);
   expect([5_000, 6_999, 7_000, 9_000].map((now) => restartDelay(5_000, now))).toEqual([2_000, 1, 0, 0]);
+});
+
+test.each([
+  ['at once', 'connected', false, 1_000, false],
+  ['when the other is heard on the channel', 'connected', true, 1_000, true],
+  ['when the other is heard while a restart of Firefox’s is out', 'connecting', true, 1_000, false],
+  ['5 s later', 'connected', false, 6_000, false],
+  ['after that', 'connected', false, 6_001, true],
+  ['after that, while a restart of Firefox’s is out', 'connecting', false, 6_001, false],
+  ['after that, without a path', 'disconnected', false, 6_001, false],
+] as const)('whether signals go by the channel after a restart: %s', (_when, state, isHeard, now, expected) => {
+  expect(isSettled(state, isHeard, 1_000, now)).toBe(expected);
 });

@@ -32,13 +32,16 @@ test('the first restart is at once, and the next 2 s after the last', () => {
 });
 
 test.each([
-  ['at once', 'connected', false, 1_000, false],
-  ['when the other is heard on the channel', 'connected', true, 1_000, true],
-  ['when the other is heard while a restart of Firefox’s is out', 'connecting', true, 1_000, false],
-  ['5 s later', 'connected', false, 6_000, false],
-  ['after that', 'connected', false, 6_001, true],
-  ['after that, while a restart of Firefox’s is out', 'connecting', false, 6_001, false],
-  ['after that, without a path', 'disconnected', false, 6_001, false],
-] as const)('whether signals go by the channel after a restart: %s', (_when, state, isHeard, now, expected) => {
-  expect(isSettled(state, isHeard, 1_000, now)).toBe(expected);
+  ['at once', 'connected', false, false, 1_000, false],
+  ['when the other is heard on the channel', 'connected', true, false, 1_000, true],
+  ['the same, while our next restart is out', 'connected', true, true, 1_000, true],
+  ['the same, while a restart of Firefox’s is out', 'connecting', true, true, 1_000, false],
+  ['the same, while another offer of Firefox’s is out', 'connecting', true, false, 1_000, true],
+  ['the same, without a path', 'disconnected', true, false, 1_000, false],
+  ['5 s later', 'connected', false, false, 6_000, false],
+  ['after that', 'connected', false, false, 6_001, true],
+  ['after that, while an offer of Firefox’s is out', 'connecting', false, false, 6_001, false],
+  ['after that, without a path', 'disconnected', false, false, 6_001, false],
+] as const)('whether signals go by the channel after a restart: %s', (_when, state, isHeard, isOut, now, expected) => {
+  expect(isSettled(state, isHeard, isOut, 1_000, now)).toBe(expected);
 });

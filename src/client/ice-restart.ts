@@ -38,14 +38,17 @@ export function stepForRestart(
 
 /**
  * Whether a restart of ICE at `restartedAt` is over, so that our signals go by the channel again; `isHeard`: the other
- * has said something there. It is not put off, as by the room the other takes some six descriptions of ten streams at
- * once, and one every 2 s then, and both wait for what it drops.
+ * has said something there; `isOut`: our offer to restart has no answer yet. It is not put off, as by the room the other
+ * takes some six descriptions of ten streams at once, and one every 2 s then, and both wait for what it drops.
  */
 export function isSettled(
   state: ReturnType<typeof stateOf>,
   isHeard: boolean,
+  isOut: boolean,
   restartedAt: number | undefined,
   now: number,
 ): boolean {
-  return state === 'connected' && (isHeard || restartedAt === undefined || now - restartedAt > SETTLED_AFTER_MS);
+  if (state === 'connected') return isHeard || restartedAt === undefined || now - restartedAt > SETTLED_AFTER_MS;
+  // Firefox (153) is `connecting` while any offer of its own is out.
+  return state === 'connecting' && isHeard && !isOut;
 }

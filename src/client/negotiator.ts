@@ -445,7 +445,7 @@ export class Negotiator {
       message: (bytes) => peer.emit('data', bytes),
       progress: (...bytes) => peer.emit('progress', ...bytes),
       signal: (signal) => {
-        // The other finds the channel good enough. We do not while a restart of ours is out.
+        // The other finds the channel good enough. We do not while a restart of Firefox's own is out.
         if (connection.settle(true)) this.#sayNothing(connection);
         const parsed = parseSignal(signal);
         const fault = this.#incoming.fault(parsed);

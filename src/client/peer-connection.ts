@@ -315,7 +315,10 @@ export class Connection {
 
   /** Whether a restart has just come to its end; `isHeard`: the other has said something on the channel. */
   settle(isHeard = false): boolean {
-    const isOver = this.hasRestarted && isSettled(stateOf(this.pc), isHeard, this.#restartedAt, performance.now());
+    const { currentLocalDescription, localDescription } = this.pc;
+    const isOut = localDescription !== null && restartsIce(currentLocalDescription, localDescription);
+    const isOver =
+      this.hasRestarted && isSettled(stateOf(this.pc), isHeard, isOut, this.#restartedAt, performance.now());
     if (isOver) this.hasRestarted = false;
     return isOver;
   }

@@ -7,6 +7,9 @@ import type { Situation, stateOf } from './negotiation.ts';
  */
 const RESTART_EVERY_MS = 2_000;
 
+/** How long after a restart of ICE signals go by the channel again where nothing is heard on it, in ms. */
+const SETTLED_AFTER_MS = 5_000;
+
 /** How long until ICE may be restarted, in ms; the last time was `restartedAt`, undefined for never. */
 export function restartDelay(restartedAt: number | undefined, now: number): number {
   return restartedAt === undefined ? 0 : Math.max(0, restartedAt + RESTART_EVERY_MS - now);
@@ -31,4 +34,21 @@ export function stepForRestart(
   // server, which Chromium (156) refuses; and where it has been the client, Chromium's restart often loses the way to
   // it.
   return ours.isTheirsFirefox && !ours.isOursFirefox ? 'ask the other' : 'restart ICE';
+}
+
+/**
+ * Whether a restart of ICE at `restartedAt` is over, so that our signals go by the channel again; `isHeard`: the other
+ * has said something there; `isOut`: our offer to restart has no answer yet. It is not put off, as by the room the other
+ * takes some six descriptions of ten streams at once, and one every 2 s then, and both wait for what it drops.
+ */
+export function isSettled(
+  state: ReturnType<typeof stateOf>,
+  isHeard: boolean,
+  isOut: boolean,
+  restartedAt: number | undefined,
+  now: number,
+): boolean {
+  if (state === 'connected') return isHeard || restartedAt === undefined || now - restartedAt > SETTLED_AFTER_MS;
+  // Firefox (153) is `connecting` while any offer of its own is out.
+  return state === 'connecting' && isHeard && !isOut;
 }

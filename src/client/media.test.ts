@@ -22,7 +22,7 @@ test.each([
   },
 );
 
-test('the m-lines on which the other only sends are found whatever the order of their lines', () => {
+test('the m-lines on which the other takes nothing are found whatever the order of their lines', () => {
   const lines = [
     'm=video 9',
     'a=mid:1',
@@ -33,6 +33,12 @@ test('the m-lines on which the other only sends are found whatever the order of 
     'm=video 9',
     'a=sendonly',
     'a=mid:x',
+    'm=video 9',
+    'a=mid:y',
+    'a=inactive',
+    'm=audio 9',
+    'a=recvonly',
+    'a=mid:z',
   ];
-  expect(oneWayIn(`v=0\r\na=sendrecv\r\n${lines.join('\r\n')}\r\n`)).toEqual(new Set(['1', 'x']));
+  expect(oneWayIn(`v=0\r\na=sendrecv\r\n${lines.join('\r\n')}\r\n`)).toEqual(new Set(['1', 'x', 'y']));
 });

@@ -42,7 +42,7 @@ export class Media {
   readonly #free = new WeakSet<RTCRtpTransceiver>();
   /** Transceivers of removed tracks that were used again. */
   readonly #reused = new WeakSet<RTCRtpTransceiver>();
-  /** The m-lines on which the other, by its last offer, sends and takes nothing. */
+  /** The m-lines on which the other, by its last offer, takes nothing. */
   #oneWay = new Set<string | undefined>();
 
   /** `pc` gives the present connection, if there is one; `isMakingOffer`: nobody can tell yet what it has in it. */
@@ -201,8 +201,8 @@ export class Media {
       if (!transceiver || isStopped(transceiver)) continue;
       const { sender, direction, currentDirection } = transceiver;
       if (sender.track) this.#pc()?.removeTrack(sender);
-      // removeTrack ignores a muted sender.
-      else transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
+      // removeTrack ignores a muted sender; in Chromium (156) also one that is about to be muted and still has its track.
+      if (direction.startsWith('send')) transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
       // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on
       // it.
       if (canChangeStreams(sender)) {
@@ -228,7 +228,7 @@ export class Media {
       return free;
     }
     // addTrack takes a track once only, and it takes for free what is muted, or was removed before it was answered: the
-    // other would be told the wrong stream. Or what only receives, where the other only sends: it would be told of a
+    // other would be told the wrong stream. Or what only receives, where the other takes nothing: it would be told of a
     // track that never arrives.
     const isMuted = (each: RTCRtpTransceiver): boolean =>
       this.#sendings.some(({ transceiver, names }) => transceiver === each && names.size > 0);
@@ -259,9 +259,9 @@ function beginWithAudio(pc: RTCPeerConnection, kind: string): void {
     pc.addTransceiver('audio', { direction: 'recvonly' });
 }
 
-/** The m-lines of a description that are for sending only. */
+/** The m-lines of a description on which its side takes nothing, whether it sends there or has stopped that. */
 export function oneWayIn(sdp = ''): Set<string | undefined> {
-  const sections = sdp.split('\nm=').filter((section) => /^a=sendonly/m.test(section));
+  const sections = sdp.split('\nm=').filter((section) => /^a=(sendonly|inactive)/m.test(section));
   return new Set(sections.map((section) => /^a=mid:(\S+)/m.exec(section)?.[1]));
 }
 

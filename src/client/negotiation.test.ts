@@ -208,6 +208,27 @@ describe('a certificate', () => {
   });
 });
 
+describe('an offer that comes late by the room', () => {
+  const of = (version: number, session = '4611686018427387905', name = '-'): string =>
+    `v=0\r\no=${name} ${session} ${version} IN IP4 127.0.0.1\r\ns=-\r\n`;
+  const said: Situation = { ...connected, theirSdp: of(10), theirOffer: of(3) };
+  const ofFirefox = (version: number): string => of(version, '1', 'mozilla...THIS_IS_SDPARTA-99.0');
+  test.each<Case>([
+    ['given up since then', said, of(9), 'ours', 'drop'],
+    ['given up since then, while we offer', { ...said, signalingState: 'have-local-offer' }, of(9), 'ours', 'drop'],
+    ['of Firefox, given up since then', { ...said, theirSdp: ofFirefox(2) }, ofFirefox(1), 'ours', 'drop'],
+    ['made since then', said, of(11), 'ours', 'answer'],
+    ['that nobody counts, as from node-datachannel', { ...said, theirSdp: of(0, '7') }, of(0, '8'), 'ours', 'answer'],
+    ['of another connection, unmarked', said, of(2, '8'), 'ours', 'answer'],
+    ['of another connection', { ...said, ...dead }, of(2, '8'), 'theirs', 'renew'],
+    ['without an origin', said, 'v=0\r\n', 'ours', 'answer'],
+    ['after a description without an origin', { ...said, theirSdp: 'v=0\r\n' }, of(9), 'ours', 'answer'],
+    ['the first', fresh, of(9), 'theirs', 'answer'],
+  ])('%s', (_name, ours, sdp, attempt, step) => {
+    expect(stepFor({ type: 'offer', sdp }, attempt, ours)).toBe(step);
+  });
+});
+
 test('of two whose first offers cross, exactly one gives way, whatever each is doing', () => {
   for (const polite of [offered, making]) {
     for (const other of [offered, making]) {

@@ -89,7 +89,9 @@ export function stepFor({ type, sdp }: Description, attempt: string, ours: Situa
     return isOffering || ours.isAlive || isRepeated ? 'drop' : 'start over';
   }
   if (!isNew && sdp === ours.theirSdp) return 'resend answer'; // the other has not got it
-  if (!isNew && sdp === ours.theirOffer) return 'drop'; // sent again by the room, and overtaken by the channel
+  // Sent again, or late, by the room, and overtaken by the channel: it has been answered, or given up for an offer of
+  // ours. Answered all the same, an offer that was given up would have the other start over.
+  if (!isNew && (sdp === ours.theirOffer || isOlder(sdp, ours.theirSdp))) return 'drop';
   // Signals by the room never end a connection that lives. The other, if it is the other, closes it or lets it fall
   // silent.
   if (isNew && ours.isAlive) return 'drop';
@@ -134,6 +136,9 @@ export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Si
   return fitsRoom ? 'room' : 'none';
 }
 
+/** The session of a description, and its version: RFC 8866 section 5.2. */
+const ORIGIN = /^o=\S+ (\d+) (\d+) /m;
+
 /** RFC 8122 section 5, with white space as browsers take it. */
 const FINGERPRINT_LINE = /^a=fingerprint: *([\w-]+) +((?:[\da-f]{2}:)+[\da-f]{2})[ \t]*\r?$/gim;
 
@@ -156,6 +161,16 @@ export function fingerprintsOf(sdp: string): string[] {
 function hasOddFingerprint(sdp: string): boolean {
   const count = (line: RegExp): number => sdp.match(line)?.length ?? 0;
   return count(/fingerprint/gi) > count(FINGERPRINT_LINE);
+}
+
+/**
+ * Whether a description was made before another of the same connection: browsers count theirs in `o=` (RFC 8829 section
+ * 5.2.1). node-datachannel (0.33.4) does not, and names another session in each.
+ */
+function isOlder(sdp: string, than = ''): boolean {
+  const [, session, version] = ORIGIN.exec(sdp) ?? [];
+  const [, otherSession, otherVersion] = ORIGIN.exec(than) ?? [];
+  return session !== undefined && session === otherSession && Number(version) < Number(otherVersion);
 }
 
 /** Whether a description is Firefox's. */

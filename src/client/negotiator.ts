@@ -307,10 +307,13 @@ export class Negotiator {
   async #takeDescription(description: Description, attempt: string): Promise<Step> {
     const step = stepFor(description, attempt, this.#situation);
     switch (step) {
-      case 'take':
+      case 'take': {
         this.#noteFingerprint(description);
-        await this.connection.setRemote(description);
+        const { connection } = this;
+        await connection.setRemote(description);
+        if (connection.hasRestarted) this.#sayNothing(connection);
         break;
+      }
       case 'pair':
         this.#noteFingerprint(description);
         await this.#pair(description, attempt);
@@ -400,6 +403,7 @@ export class Negotiator {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fault = 'type' in signal ? sizeFault(signal.sdp) : undefined; // what we would not take, the other does not
+    connection.settle();
     const way = wayFor({
       fitsRoom: !fault && bytes <= most,
       isConnected: this.#peer.connected,
@@ -423,6 +427,15 @@ export class Negotiator {
     }
   }
 
+  /**
+   * A restart of ICE has been negotiated. A signal of nothing on the channel arrives as soon as that works, and from then
+   * on both say there what they have to say.
+   */
+  #sayNothing({ pc, channel }: Connection): void {
+    if (pc.signalingState !== 'stable' || !this.#peer.connected) return; // it is being negotiated yet, or closed
+    channel?.signal({ candidates: [] }, this.#polls); // which for P2PCF is no message
+  }
+
   #use(rtc: RTCDataChannel): void {
     const peer = this.#peer;
     const { connection } = this;
@@ -435,8 +448,8 @@ export class Negotiator {
       message: (bytes) => peer.emit('data', bytes),
       progress: (...bytes) => peer.emit('progress', ...bytes),
       signal: (signal) => {
-        // The other finds the channel good enough. We do not while a restart of ours is out.
-        if (stateOf(connection.pc) === 'connected') connection.hasRestarted = false;
+        // The other finds the channel good enough. We do not while a restart of Firefox's own is out.
+        if (connection.settle(true)) this.#sayNothing(connection);
         const parsed = parseSignal(signal);
         const fault = this.#incoming.fault(parsed);
         if (fault) this.#exceed(fault);

@@ -3,15 +3,12 @@ import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
 import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
-import { restartDelay } from './ice-restart.ts';
+import { isSettled, restartDelay } from './ice-restart.ts';
 import { type Allowance, MAX_CANDIDATES, MAX_POLLED_CANDIDATES, MAX_SURPLUS_CHANNELS } from './limits.ts';
-import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
+import { isFirefox, restartsIce, type Situation, stateOf } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing-signals.ts';
 import { randomHex } from './random.ts';
 import type { Traffic } from './silence.ts';
-
-/** How long after a restart of ICE signals go by the channel again, in ms. */
-const RESTART_SETTLED_AFTER_MS = 5_000;
 
 /**
  * How long after the end of its gathering node-datachannel (0.33.4) may tell of candidates, in ms; browsers do before.
@@ -70,7 +67,8 @@ export class Connection {
   isIgnoring = false;
   /**
    * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
-   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart.
+   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart, until `settle`
+   * finds that over.
    */
   hasRestarted = false;
   readonly #listener: ConnectionListener;
@@ -320,6 +318,16 @@ export class Connection {
     this.#restartedAt = performance.now();
   }
 
+  /** Whether a restart has just come to its end; `isHeard`: the other has said something on the channel. */
+  settle(isHeard = false): boolean {
+    const { currentLocalDescription, localDescription } = this.pc;
+    const isOut = localDescription !== null && restartsIce(currentLocalDescription, localDescription);
+    const isOver =
+      this.hasRestarted && isSettled(stateOf(this.pc), isHeard, isOut, this.#restartedAt, performance.now());
+    if (isOver) this.hasRestarted = false;
+    return isOver;
+  }
+
   /** Closes it, and hears no more of it. */
   close(): void {
     const { pc } = this;
@@ -346,12 +354,7 @@ export class Connection {
     if (restartsIce(this.pc.currentLocalDescription, description)) {
       this.hasRestarted = true;
       this.markRestart();
-    } else if (
-      type === 'offer' &&
-      performance.now() - (this.#restartedAt ?? Number.NEGATIVE_INFINITY) > RESTART_SETTLED_AFTER_MS
-    ) {
-      this.hasRestarted = false;
-    }
+    } else this.settle(); // not only when it is sent: Firefox (153) is `connecting` while an offer of its own is out
     await this.pc.setLocalDescription(description);
     this.#outgoing.schedule();
   }

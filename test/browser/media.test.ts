@@ -501,6 +501,40 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toEqual([when === 'after' ? 2 : 1, 1, 1]);
   });
 
+  test.each([
+    ['has stopped to send', true],
+    ['neither sends nor takes anything', false],
+  ])('what is added where the other %s arrives there', async (_what, sends) => {
+    const outcome = await inPage(
+      page,
+      async (sends) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        media.listen(a);
+        const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+        const shown = media.stream('shown', 'video');
+        const [track] = shown.getTracks();
+        if (!track) throw new Error('no track');
+        a.addTransceiver(track, { direction: sends ? 'sendonly' : 'inactive', streams: [shown] });
+        if (sends) {
+          await media.told('stream shown');
+          a.removeTrack(track);
+        }
+        const isInactive = ({ currentDirection }: RTCRtpTransceiver): boolean => currentDirection === 'inactive';
+        await media.until(() => media.lines(b).some(isInactive) && isAtRest());
+        for (const name of ['answer', 'the last']) {
+          b.addStream(media.stream(name, name === 'answer' ? 'video' : 'audio'));
+          await media.until(isAtRest);
+        }
+        await media.told('stream the last');
+        await media.until(isAtRest);
+        return [media.heard.filter((each) => each === 'video of answer').length, media.receives(a)];
+      },
+      sends,
+    );
+    expect(outcome).toEqual([1, 2]);
+  });
+
   test('what an app has set on a sender is set on a new connection, and not on what is shared after it', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;
@@ -641,22 +675,99 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toEqual([true, true]);
   });
 
-  test('what is muted and then removed is gone for the other, and may be added again', async () => {
-    const outcome = await inPage(page, async () => {
+  test('what is shown after a restart of ICE goes by the channel again, from either side', async () => {
+    const byRoom = await inPage(page, async () => {
       const { media } = window;
       const { a, b } = await media.meet();
-      const camera = media.stream('camera', 'video');
-      const [track = null] = camera.getTracks();
-      for (let round = 0; round < 2; round++) {
-        a.addStream(camera);
-        await media.told('stream camera', round + 1);
-        await media.until(() => media.receives(b) === 1);
-        await a.replaceTrack(track, null);
-        a.removeStream(camera);
-        await media.until(() => media.receives(b) === 0);
+      media.listen(a);
+      const ufrag = ({ _pc }: typeof a): string =>
+        /a=ice-ufrag:(.*)/.exec(_pc.currentLocalDescription?.sdp ?? '')?.[1] ?? '';
+      const before = [ufrag(a), ufrag(b)];
+      const isOver = (peer: typeof a): boolean =>
+        !before.includes(ufrag(peer)) && !Object(peer).negotiator.current.hasRestarted;
+      Object(a).negotiator.restart();
+      await media.until(() => isOver(a) && isOver(b));
+      const byRoom: string[] = [];
+      const { send } = WebSocket.prototype;
+      WebSocket.prototype.send = function (data) {
+        if (/^{"type":"signal".*"type":"(offer|answer)"/.test(String(data))) byRoom.push(String(data));
+        Reflect.apply(send, this, [data]);
+      };
+      for (const peer of [a, b]) {
+        for (const name of ['one', 'two', 'three']) {
+          const stream = media.stream(`${name} of ${peer.client_id}`, 'video');
+          peer.addStream(stream);
+          await media.told(`stream ${name} of ${peer.client_id}`);
+        }
       }
-      return media.heard;
+      await media.until(() => [a, b].every(({ _pc }) => _pc.signalingState === 'stable'));
+      return byRoom;
     });
+    expect(byRoom).toEqual([]);
+  });
+
+  // Firefox (153) has nothing overtaken: it says all by the room as long as its restart is out.
+  test.runIf(name === 'Chromium')(
+    'an offer to restart ICE that was given up for the other’s, and comes late by the room, is passed over',
+    async () => {
+      const outcome = await inPage(page, async () => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        const [restarting, adding] = a.id < b.id ? [b, a] : [a, b]; // who has the smaller id gives way
+        media.listen(a);
+        const connections = [a._pc, b._pc];
+        a.addStream(media.stream('first', 'audio', 'video'));
+        await media.told('stream first');
+        const ufrag = ({ _pc }: typeof a): string =>
+          /a=ice-ufrag:(.*)/.exec(_pc.currentLocalDescription?.sdp ?? '')?.[1] ?? '';
+        const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+        await media.until(isAtRest);
+        const before = [ufrag(a), ufrag(b)];
+        const { send } = WebSocket.prototype;
+        const held: (() => void)[] = [];
+        WebSocket.prototype.send = function (data) {
+          held.push(() => Reflect.apply(send, this, [data]));
+        };
+        // More than fits the m-lines that the offer knows of.
+        restarting.once('signal', () => {
+          for (const name of ['second', 'third']) adding.addStream(media.stream(name, 'audio', 'video'));
+        });
+        Object(restarting).negotiator.restart();
+        await media.until(() => adding._pc.signalingState === 'have-local-offer');
+        await media.until(() => adding._pc.signalingState === 'stable');
+        WebSocket.prototype.send = send;
+        for (const sendNow of held) sendNow();
+        await media.until(() => isAtRest() && ufrag(a) !== before[0] && ufrag(b) !== before[1]);
+        return [a._pc === connections[0], b._pc === connections[1]];
+      });
+      expect(outcome).toEqual([true, true]);
+    },
+  );
+
+  test.each([
+    ['then', true],
+    ['without a wait', false],
+  ])('what is muted and %s removed is gone for the other, and may be added again', async (_when, waits) => {
+    const outcome = await inPage(
+      page,
+      async (waits) => {
+        const { media } = window;
+        const { a, b } = await media.meet();
+        const camera = media.stream('camera', 'video');
+        const [track = null] = camera.getTracks();
+        for (let round = 0; round < 2; round++) {
+          a.addStream(camera);
+          await media.told('stream camera', round + 1);
+          await media.until(() => media.receives(b) === 1);
+          const muted = a.replaceTrack(track, null);
+          if (waits) await muted;
+          a.removeStream(camera);
+          await media.until(() => media.receives(b) === 0);
+        }
+        return media.heard;
+      },
+      waits,
+    );
     expect(outcome).toEqual(['video of camera', 'stream camera', 'video of camera', 'stream camera']);
   });
 

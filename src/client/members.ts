@@ -1,7 +1,13 @@
 /** What is known of the members of the room, beside their connections. */
 import type { Verified } from '../protocol/messages.ts';
 import { retryDelay } from './backoff.ts';
-import { type Allowance, MAX_MEMBERS, newConnectionAllowance, newMemberAllowance } from './limits.ts';
+import {
+  type Allowance,
+  MAX_MEMBER_METADATA_LENGTH,
+  MAX_MEMBERS,
+  newConnectionAllowance,
+  newMemberAllowance,
+} from './limits.ts';
 
 /**
  * How long after the end of a connection we offer another, in ms: longer than the news takes that the member has left.
@@ -91,4 +97,19 @@ export function meetingDelay(
   }
   const pause = retryDelay(member.endings++, now - member.endingSince, random);
   return (isPolite ? POLITE_AFTER_MS : MEET_AGAIN_AFTER_MS) + pause;
+}
+
+/** What a member has brought, unless that is too long to be kept, or nested too deeply to be written. */
+export function keepable(metadata: unknown): unknown {
+  try {
+    return (JSON.stringify(metadata)?.length ?? 0) <= MAX_MEMBER_METADATA_LENGTH ? metadata : undefined;
+  } catch {
+    return undefined; // a RangeError
+  }
+}
+
+/** Whether metadata was sealed with a key (sealed/envelope.ts): with the key it would have come here opened. */
+export function isSealed(metadata: unknown): boolean {
+  const { sealed, key, data } = Object(metadata);
+  return typeof sealed === 'number' && typeof key === 'string' && typeof data === 'string';
 }

@@ -3,14 +3,8 @@ import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
-import {
-  ENVELOPE_BYTES,
-  MAX_GRACE_SECONDS,
-  MAX_MEMBER_METADATA_LENGTH,
-  MAX_MEMBERS,
-  MAX_ROOM_MESSAGE_BYTES,
-} from './limits.ts';
-import { type Member, Members, meetingDelay } from './members.ts';
+import { ENVELOPE_BYTES, MAX_GRACE_SECONDS, MAX_MEMBERS, MAX_ROOM_MESSAGE_BYTES } from './limits.ts';
+import { isSealed, keepable, type Member, Members, meetingDelay } from './members.ts';
 import type { RoomSettings } from './options.ts';
 import type { P2PCFEvents } from './p2pcf-events.ts';
 import type { Peer } from './peer.ts';
@@ -164,11 +158,12 @@ export class Mesh {
    */
   #arrive(id: string, brought?: unknown): Member | undefined {
     if (this.#admission?.refuses(id)) return undefined;
-    if (isSealed(brought)) {
+    const member = this.#members.arrive(id);
+    if (member && isSealed(brought)) {
+      this.#members.delete(id);
       this.refuse(id, 'It has a key, and we have none: look whether the link is whole.');
       return undefined;
     }
-    const member = this.#members.arrive(id);
     if (member || this.#hasToldOfSurplus) return member;
     this.#hasToldOfSurplus = true;
     const reason = `The server names more than ${MAX_MEMBERS} members, or too many at once: the others are not met.`;
@@ -367,20 +362,6 @@ export class Mesh {
 /** Whether a connection to a peer is open, and has not failed since. */
 function isLive(peer: Peer | undefined): boolean {
   return peer?.connected === true && peer.state !== 'failed';
-}
-
-/** Whether metadata was sealed with a key: with the key it would have come here opened. */
-function isSealed(metadata: unknown): boolean {
-  return typeof Object(metadata).sealed === 'number';
-}
-
-/** What a member has brought, unless that is too long to be kept, or nested too deeply to be written. */
-function keepable(metadata: unknown): unknown {
-  try {
-    return (JSON.stringify(metadata)?.length ?? 0) <= MAX_MEMBER_METADATA_LENGTH ? metadata : undefined;
-  } catch {
-    return undefined; // a RangeError
-  }
 }
 
 function toArrayBuffer({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): ArrayBuffer {

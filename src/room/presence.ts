@@ -66,7 +66,7 @@ export function endOf(member: Member, limits: Limits, now: number): Close | unde
 }
 
 export function isGhost(member: Member, { ghostAfterSeconds }: Limits, now: number): boolean {
-  return member.lastPing !== undefined && now - member.lastSeen > ghostAfterSeconds * 1000;
+  return now - member.lastSeen > ghostAfterSeconds * 1000 && member.lastPing !== undefined;
 }
 
 export function farewell<M>(clientId: string, reason: LeaveReason, to: readonly M[], now: number): Effect<M> {

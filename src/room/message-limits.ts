@@ -33,6 +33,9 @@ const SHARE_DRAINED_PER_MESSAGE = 100;
 const READS_FOR_MS = 60_000;
 const PART_UNREAD = 1 / 32;
 
+/** How often to look whether it has, in ms: each look asks the runtime, and messages may be many. */
+const LOOK_EVERY_MS = 1_000;
+
 /** Whether a frame has more than `maxBytes` UTF-8 bytes; a UTF-16 unit becomes 1 to 3, so most need no counting. */
 export function isTooLarge(frame: string | ArrayBuffer, maxBytes: number): boolean {
   if (typeof frame !== 'string') return frame.byteLength > maxBytes;
@@ -56,7 +59,7 @@ export function refuseTooLarge<M extends Member>(
 
 /** Puts a message into a member's inbox. Returns 0; or, where there is no room, in how many ms there would be. */
 export function putIn<M extends Member>(
-  { inbox, share, lastPing = Number.NEGATIVE_INFINITY }: M,
+  receiver: M,
   text: string,
   roster: Roster<M>,
   { messagesPerSecond }: Limits,
@@ -64,7 +67,8 @@ export function putIn<M extends Member>(
 ): number {
   if (messagesPerSecond === 0) return 0;
   const length = Math.min(text.length, MAX_INBOX_LENGTH);
-  const isRead = now - lastPing <= READS_FOR_MS;
+  const { inbox, share } = receiver;
+  const isRead = reads(receiver, now);
   const perSecond = messagesPerSecond * (isRead ? 1 : PART_UNREAD);
   const rate = perSecond * DRAINED_PER_MESSAGE;
   const waitMs = take(inbox, length, { burst: MAX_INBOX_LENGTH, rate }, now);
@@ -74,4 +78,13 @@ export function putIn<M extends Member>(
   if (roomWaitMs === 0 || take(share, length, ofShare, now) === 0) return 0;
   inbox.spent -= length; // it gets nothing
   return roomWaitMs;
+}
+
+function reads(member: Member, now: number): boolean {
+  const { reading } = member;
+  if (now >= reading.until) {
+    reading.is = now - (member.lastPing ?? Number.NEGATIVE_INFINITY) <= READS_FOR_MS;
+    reading.until = now + LOOK_EVERY_MS;
+  }
+  return reading.is;
 }

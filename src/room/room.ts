@@ -23,6 +23,12 @@ export interface Newcomer extends Bearer {
   readonly maxPeers: number | undefined;
 }
 
+/** `until` is when to look again, in ms since the epoch. */
+export interface Reading {
+  is: boolean;
+  until: number;
+}
+
 /** One open socket, as far as the room's decisions go. */
 export interface Member extends Newcomer {
   /** When it last pinged, in ms since the epoch; undefined if it never has: then its silence means nothing. */
@@ -37,6 +43,8 @@ export interface Member extends Newcomer {
   readonly inbox: Bucket;
   /** What of that was sent although the room had been sent too much. */
   readonly share: Bucket;
+  /** Whether it reads what it is sent, as it was looked at last. */
+  readonly reading: Reading;
   /** The offer it has published ahead and nobody has taken; undefined for none. */
   readonly ahead: unknown;
   /** What it has offered to pollers. */

@@ -49,6 +49,7 @@ export class SocketMember implements Member {
   readonly outbox = { spent: 0, at: 0 };
   readonly inbox = { spent: 0, at: 0 };
   readonly share = { spent: 0, at: 0 };
+  readonly reading = { is: false, until: 0 };
   readonly #ctx: DurableObjectState;
   readonly #socket: WebSocket;
   readonly #attachment: Attachment;

@@ -36,6 +36,7 @@ export class TestMember implements Member {
   readonly outbox = { spent: 0, at: 0 };
   readonly inbox = { spent: 0, at: 0 };
   readonly share = { spent: 0, at: 0 };
+  readonly reading = { is: false, until: 0 };
   readonly heard: ServerMessage[] = [];
   readonly id: string;
   readonly token: string | undefined;

@@ -197,7 +197,9 @@ export function notConnected(peerId: string): Error {
  * never changes. Throws TypeError for what cannot be sent.
  */
 export function toMessage(data: Data): Message {
-  return isBlob(data) ? data : toBytes(data, ', view of one or Blob').slice();
+  if (isBlob(data)) return data;
+  const bytes = toBytes(data, ', view of one or Blob');
+  return typeof data === 'string' ? bytes : bytes.slice(); // those of a string are a copy already
 }
 
 /** The bytes of a message. Throws TypeError for what has none at hand; `others` names what may be passed beside. */

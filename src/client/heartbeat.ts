@@ -33,8 +33,8 @@ export class Heartbeat {
   #roundTripMs = MOST_DOUBT_MS / LEAST_DOUBT_ROUND_TRIPS;
 
   /**
-   * `ping` asks the server; `silent` is told that it has not answered in time. Throws Error for an `everyMs` that cannot
-   * work.
+   * `ping` asks the server; `silent` is told that it has not answered in time. Throws Error for an `everyMs` that
+   * cannot work.
    */
   constructor(ping: () => void, silent: () => void, everyMs = PING_EVERY_MS) {
     if (!(everyMs >= LEAST_MS && everyMs <= MOST_MS))
@@ -44,7 +44,7 @@ export class Heartbeat {
     this.#everyMs = everyMs;
   }
 
-  /** Pings now, and from now on. */
+  /** Pings now, and from now on. This answer has `mostMs` at most, in ms. */
   beat(mostMs?: number): void {
     this.#pingedAt ??= performance.now();
     this.#ping();

@@ -38,8 +38,8 @@ export function stepForRestart(
 
 /**
  * Whether a restart of ICE at `restartedAt` is over, so that our signals go by the channel again; `isHeard`: the other
- * has said something there; `isOut`: our offer to restart has no answer yet. It is not put off, as by the room the other
- * takes some six descriptions of ten streams at once, and one every 2 s then, and both wait for what it drops.
+ * has said something there; `isOut`: our offer to restart has no answer yet. It is not put off, as by the room the
+ * other takes some six descriptions of ten streams at once, and one every 2 s then, and both wait for what it drops.
  */
 export function isSettled(
   state: ReturnType<typeof stateOf>,

@@ -201,7 +201,8 @@ export class Media {
       if (!transceiver || isStopped(transceiver)) continue;
       const { sender, direction, currentDirection } = transceiver;
       if (sender.track) this.#pc()?.removeTrack(sender);
-      // removeTrack ignores a muted sender; in Chromium (156) also one that is about to be muted and still has its track.
+      // removeTrack ignores a muted sender; in Chromium (156) also a sender that is about to be muted and still has its
+      // track.
       if (direction.startsWith('send')) transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
       // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on
       // it.

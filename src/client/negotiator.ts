@@ -428,8 +428,8 @@ export class Negotiator {
   }
 
   /**
-   * A restart of ICE has been negotiated. A signal of nothing on the channel arrives as soon as that works, and from then
-   * on both say there what they have to say.
+   * A restart of ICE has been negotiated. A signal of nothing on the channel arrives as soon as that works, and from
+   * then on both say there what they have to say.
    */
   #sayNothing({ pc, channel }: Connection): void {
     if (pc.signalingState !== 'stable' || !this.#peer.connected) return; // it is being negotiated yet, or closed

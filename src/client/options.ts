@@ -102,8 +102,8 @@ const KINDS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * `iceServers` are looked at for each connection. Throws Error with a sentence for what cannot work: which option it is,
- * what was given, and how it should look.
+ * `iceServers` are looked at for each connection. Throws Error with a sentence for what cannot work: which option it
+ * is, what was given, and how it should look.
  */
 export function settingsOf(
   clientId: string,

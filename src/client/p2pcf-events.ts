@@ -15,7 +15,9 @@ export interface P2PCFEvents {
   datagram: [peer: Peer, data: ArrayBuffer];
   /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
   progress: [peer: Peer, receivedBytes: number, totalBytes: number];
-  /** A peer's state has changed; `reason` says why if it is `failed`. One that is `closed` is not in `peers` any more. */
+  /**
+   * A peer's state has changed; `reason` says why if it is `failed`. A peer that is `closed` is not in `peers` any more.
+   */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /**
    * The state of the connection to the server has changed. `reason` says why if it is `closed` for good, or goes on

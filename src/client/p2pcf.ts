@@ -281,6 +281,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     this.#mesh.leave();
   }
 }
+
 /** An app may have only the peer's id, or nobody. */
 function checkPeer(method: string, peer: unknown): void {
   if (typeof Object(peer).send !== 'function') throw new TypeError(`${method}() takes a peer, as room.peers has them.`);

@@ -320,11 +320,11 @@ export class Connection {
 
   /** Whether a restart has just come to its end; `isHeard`: the other has said something on the channel. */
   settle(isHeard = false): boolean {
+    if (!this.hasRestarted) return false; // as nearly always: the descriptions are not even looked at
     const { currentLocalDescription, localDescription } = this.pc;
     const isOut = localDescription !== null && restartsIce(currentLocalDescription, localDescription);
-    const isOver =
-      this.hasRestarted && isSettled(stateOf(this.pc), isHeard, isOut, this.#restartedAt, performance.now());
-    if (isOver) this.hasRestarted = false;
+    const isOver = isSettled(stateOf(this.pc), isHeard, isOut, this.#restartedAt, performance.now());
+    this.hasRestarted = !isOver;
     return isOver;
   }
 

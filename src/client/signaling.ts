@@ -39,8 +39,8 @@ export class SignalingClient extends Emitter<SignalingEvents> {
   state: SignalingState = 'closed';
   /**
    * In a sentence for the developer: why we are still `connecting`, from the first attempt that failed on; that we are
-   * `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long; or why the room is
-   * `closed` to us for good.
+   * `reconnecting` because the room has filled up meanwhile, or the option token fails or takes long; or why the room
+   * is `closed` to us for good.
    */
   reason: string | undefined;
   /** Our id in the room, once the room has answered. */

@@ -26,7 +26,9 @@ export const MAX_JOIN_METADATA_BYTES = 2560;
 /** Longest answer of a join, in UTF-8 bytes of JSON: a data channel and a dozen candidates have some 2,000. */
 export const MAX_JOIN_ANSWER_BYTES = 8192;
 
-/** Longest list of subprotocols that is read; with all of a join at its largest, a room token too, it has some 22,000. */
+/**
+ * Longest list of subprotocols that is read; with all of a join at its largest, a room token too, it has some 22,000.
+ */
 const MAX_SUBPROTOCOLS_LENGTH = 32_768;
 
 /** What `max` may be: a room has at most as many sockets. */

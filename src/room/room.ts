@@ -125,7 +125,9 @@ export interface Removal {
 
 /** Who is in the room, by socket, by a place held, or by polling. */
 export interface Roster<M extends Member> {
-  /** What has been sent to all members by one another lately, in characters: to those that read, and to the others. */
+  /**
+   * What has been sent to all members by one another lately, in characters: to members that read, and to the others.
+   */
   readonly inbox: Bucket;
   readonly unread: Bucket;
   /** The member with this id: one look-up, however large the room. */

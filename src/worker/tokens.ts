@@ -15,8 +15,8 @@ export const AUDIENCE = 'p2pcf-ws';
 const MAX_TOKEN_LENGTH = 4096;
 
 /**
- * Longest header of a token in that, which names an algorithm and perhaps a key: it is read before the signature is, and
- * not by `parseJson`.
+ * Longest header of a token in that, which names an algorithm and perhaps a key: it is read before the signature is,
+ * and not by `parseJson`.
  */
 const MAX_TOKEN_HEADER_LENGTH = 256;
 

@@ -1,5 +1,5 @@
 /** The log of messages, and how many of them are unread. */
-import { announce, find, make } from './dom.ts';
+import { announce, find, isShown, make } from './dom.ts';
 import { inPieces } from './links.ts';
 
 /** Most lines that are kept, and most UTF-16 units in all of them: a stranger may say any number. */
@@ -42,7 +42,7 @@ export function showMessage(from: string, text: string, isOwn = false): void {
   // Of the direction of its own words, which the name is not one of.
   const line = make('p', { className: isOwn ? 'message own' : 'message', dir: 'auto' }, byline(from), ...drawn(text));
   show(line, !isOwn);
-  if (!isOwn && !log.checkVisibility()) announce(`${from}: ${text}`); // in sight, the log is read out by itself
+  if (!isOwn && !isShown(log)) announce(`${from}: ${text}`); // in sight, the log is read out by itself
 }
 
 /** Who says something, in the direction that the name is written in. */
@@ -72,7 +72,7 @@ export function showLine(line: Line, isForUs: boolean): void {
 function show(item: HTMLElement, isForUs: boolean): void {
   if (waiting.push(item) === 1) requestAnimationFrame(draw);
   for (const old of waiting.splice(0, waiting.length - MAX_LINES)) letGo(old);
-  if (isForUs && !log.checkVisibility()) showCount(count + 1);
+  if (isForUs && !isShown(log)) showCount(count + 1);
 }
 
 /** The chat is in sight. */

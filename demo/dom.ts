@@ -25,6 +25,11 @@ export function make<Name extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** Whether an element is shown at all: not hidden, nor within what is. Safari has checkVisibility since 17.4. */
+export function isShown(element: Element): boolean {
+  return element.getClientRects().length > 0;
+}
+
 /** Puts an icon before what an element says, in place of the one it has. */
 export function setIcon(element: Element, name: string): void {
   if (!isIcon(name)) throw new Error(`There is no icon ${name}.`);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { hue, initials, nameOf, tidy, tidyFileName } from './names.ts';
 
 test.each([
@@ -13,6 +13,12 @@ test.each([
   ['', '?'],
 ])('the initials of %j are %j', (name, expected) => {
   expect(initials(name)).toBe(expected);
+});
+
+test('a browser that cannot tell letters apart takes the first character', () => {
+  vi.stubGlobal('Intl', {});
+  onTestFinished(() => void vi.unstubAllGlobals());
+  expect(initials('Ada 👩‍🚀')).toBe('A👩');
 });
 
 test.each([

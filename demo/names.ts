@@ -68,8 +68,13 @@ export function initials(name: string): string {
     .split(/[\s_-]+/)
     .filter((word) => /[\p{L}\p{N}\p{Emoji}]/u.test(word));
   const [first = '?', ...others] = words;
-  const chosen = [first, ...others.slice(-1)].map((word) => [...new Intl.Segmenter().segment(word)][0]?.segment ?? '');
-  return chosen.join('').toLocaleUpperCase();
+  return [first, ...others.slice(-1)].map(firstLetter).join('').toLocaleUpperCase();
+}
+
+/** As its reader would count: an emoji may be of several characters. Not in Firefox before 125, which cannot count so. */
+function firstLetter(word: string): string | undefined {
+  const [letter] = 'Segmenter' in Intl ? [...new Intl.Segmenter().segment(word)].map(({ segment }) => segment) : word;
+  return letter;
 }
 
 /** An angle on the colour wheel, in degrees: the same for the same name, in any browser. */

@@ -67,7 +67,7 @@ export class Tile {
 
   place({ x, y, width, height }: { x: number; y: number; width: number; height: number }, isOnTop: boolean): void {
     const { style } = this.item;
-    style.setProperty('translate', `${x}px ${y}px`);
+    style.setProperty('transform', `translate(${x}px, ${y}px)`);
     style.setProperty('width', `${width}px`);
     style.setProperty('height', `${height}px`);
     this.item.classList.toggle('small', Math.min(width, height) < 150);

@@ -1,6 +1,6 @@
 /** The panel "Why so fast?": what it took to connect, what the server did, and how each connection is now. */
 import type { Peer } from '../src/client/index.ts';
-import { find, make } from './dom.ts';
+import { find, isShown, make } from './dom.ts';
 import { plot } from './plot.ts';
 import { type Reading, read } from './stats.ts';
 import { type Steps, server, stepsTo } from './stopwatch.ts';
@@ -78,7 +78,7 @@ export function unfollow(peer: Peer): void {
 }
 
 setInterval(() => {
-  if (panel.checkVisibility()) void refresh();
+  if (isShown(panel)) void refresh();
 }, EVERY_MS);
 
 /** Looks again. */

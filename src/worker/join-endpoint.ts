@@ -19,6 +19,9 @@ export async function enterRoom(request: Request, url: URL, env: Env): Promise<R
   if (request.headers.get('Upgrade')?.toLowerCase() !== 'websocket') {
     return sentence(426, 'This is a WebSocket endpoint: connect with new WebSocket(url).', { Upgrade: 'websocket' });
   }
+  // workerd does not notice when such a connection ends: its member and its socket would stay for ever (2026-11).
+  if (request.body && request.headers.get('Content-Length') !== '0')
+    return sentence(400, 'A request for a WebSocket has no body.');
   const refuse = async (close: Close): Promise<Response> => {
     await log(entryFor(close, false), join.roomId, env);
     return refused(request, join, close);

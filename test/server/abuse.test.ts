@@ -79,6 +79,23 @@ describe('with the limits of wrangler.toml', () => {
     mallory.terminate();
   });
 
+  test.each([
+    ['Content-Length: 100\r\n\r\nhello', 400],
+    ['Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n', 400],
+    ['Content-Length: 0\r\n\r\n', 101],
+  ])('a join with a body, of which workerd would never notice the end, is refused: %j', async (rest, status) => {
+    const room = encodeURIComponent(newRoom());
+    const { hostname, port } = new URL(server.url);
+    const socket = connect(Number(port), hostname);
+    const answered = once(socket, 'data');
+    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+    socket.write(
+      `GET /ws/room/${room} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n${key}\r\n${rest}`,
+    );
+    expect(String(await answered)).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    socket.destroy();
+  });
+
   test.each([0, 1, 999, 1004, 1015, 5000, 65_535])(
     'a close frame with the code %i, which may not be sent, is answered',
     async (code) => {

@@ -1,4 +1,5 @@
 /** Rooms over two processes behind nginx with TLS, as docs/self-host.md sets it up. */
+import { request } from 'node:https';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { SignalingClient } from '../../src/client/signaling.ts';
@@ -90,5 +91,35 @@ test('each room is on one process; that is killed, and its clients are on the ot
   for (const { roomId, alice, bob } of onFirst) {
     await expect.poll(() => present(first, roomId), WAIT).toEqual(['alice', 'bob', 'carol']);
     await speak(alice, bob, 'together again');
+  }
+});
+
+/** The status of an answer. */
+function ask(method: string, path: string, headers: Record<string, string>, body = ''): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const length = { 'Content-Length': String(body.length) };
+    const asking = request(url + path, { method, ca, agent: false, headers: { ...headers, ...length } }, (answer) => {
+      answer.resume().on('end', () => resolve(answer.statusCode));
+    });
+    asking.on('error', reject).end(body);
+  });
+}
+
+test('nothing that a stranger sends makes nginx give a process up, which it would for a day', async () => {
+  const preflight = { Origin: 'https://a.example', 'Access-Control-Request-Method': 'POST' };
+  const long = { ...preflight, 'Access-Control-Request-Headers': 'x'.repeat(7_000) };
+  for (let n = 0; n < 2; n++) expect(await ask('OPTIONS', '/', long)).toBe(400);
+  for (const [length, hasRoom] of [
+    [64 * 1024, true],
+    [1_000_000, false],
+  ] as const) {
+    const body = 'x'.repeat(length);
+    // Some of them are answered before the body has come, and that it is reset then is a matter of luck.
+    for (let n = 0; n < 20; n++) {
+      expect(await ask('POST', '/', { 'Content-Type': 'text/plain' }, body)).toBe(hasRoom ? 400 : 413);
+      expect(await ask('POST', '/health', {}, body)).toBe(hasRoom ? 405 : 413);
+      expect(await ask('GET', `/ws/room/${n}`, {}, body)).toBe(hasRoom ? 426 : 413);
+      expect(await ask('PUT', '/nothing', {}, body)).toBe(hasRoom ? 404 : 413);
+    }
   }
 });

@@ -113,7 +113,7 @@ const worker :Workerd.Worker = (
 
 function startScript(settings: Values): string {
   const exported = Object.entries(settings).map(
-    ([name, value]) => `[ -n "\${${name}+set}" ] || ${name}=${quoted(String(value))}; export ${name}`,
+    ([name, value]) => `[ -n "$${name}" ] || ${name}=${quoted(String(value))}; export ${name}`,
   );
   return `#!/bin/sh
 set -e

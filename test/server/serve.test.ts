@@ -177,8 +177,10 @@ test('what is set to nothing is not set', async () => {
     HOST: '',
     PORT: String(await freePort()),
     STORAGE: await mkdtemp(join(tmpdir(), 'p2pcf-ws-')),
+    MAX_PEERS_PER_ROOM: '',
+    ALLOWED_ORIGINS: '',
   });
-  await untilServed(serving);
+  await Promise.race([untilServed(serving), serving.ended]);
   expect(serving.said()).toContain('P2PCF-WS is at http://127.0.0.1:');
 });
 

@@ -32,6 +32,14 @@ const sealedAt = (path: string): Plugin => ({
   },
 });
 
+/** A script tag's file finds it by its tag. */
+const sealedByTag: Plugin = {
+  name: 'sealed.js stands where the tag says',
+  setup({ onResolve }) {
+    onResolve({ filter: /\/sealed-chunk\.ts$/ }, () => ({ path: resolve('src/client/sealed-chunk-of-script.ts') }));
+  },
+};
+
 /** The app brings React and Yjs, and has one copy of the library, whichever entries it uses. */
 const besideOthers: Plugin = {
   name: 'entries stand beside each other',
@@ -62,7 +70,7 @@ await build({
 await build({
   ...common,
   stdin: { contents: `export { P2PCF as default } from './src/client/index.ts';`, resolveDir: '.' },
-  plugins: [sealedAt('./sealed.js')],
+  plugins: [sealedByTag, sealedAt('./sealed.js')],
   format: 'iife',
   globalName: 'P2PCF',
   footer: { js: 'P2PCF=P2PCF.default;' },

@@ -1,5 +1,6 @@
 /** A WebSocket whose messages the server cannot read. What makes it so is loaded when it is used. */
 import type { SocketFace } from './sealed/face.ts';
+import { importSealed } from './sealed-chunk.ts';
 import type { SealedOptions } from './sealed-options.ts';
 import type { WebSocketClass } from './signaling-options.ts';
 
@@ -7,7 +8,7 @@ type Chunk = typeof import('./sealed/index.ts');
 
 /** A chunk of its own, which may come another time where it does not now: browsers keep no failure. */
 export function loadSealed(): Promise<Chunk> {
-  return import('./sealed/index.ts').catch((error: unknown) => {
+  return importSealed().catch((error: unknown) => {
     throw new Error(
       `sealed.js did not load: is the page online, and is the file beside the library's other files? ${error}`,
     );

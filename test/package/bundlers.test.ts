@@ -66,6 +66,7 @@ beforeAll(async () => {
     const path = join(app.folder, new URL(url, 'http://app').pathname);
     response.statusCode = existsSync(path) ? 200 : 404; // a browser asks for an icon
     response.setHeader('Content-Type', extname(path) === '.js' ? 'text/javascript' : 'text/html');
+    response.setHeader('Access-Control-Allow-Origin', '*'); // as CDNs do
     response.end(existsSync(path) ? readFileSync(path) : '');
   });
   address = `http://127.0.0.1:${await listen(pages)}`;
@@ -142,6 +143,15 @@ test.each(Object.keys(BUNDLERS))('%s: a page that it built meets one with a scri
     expect([await shown('room'), await shown('[...room.peers.values()][0]')]).toEqual(['P2PCF', 'Peer']);
   }
   for (const page of [plain, built]) await page.context().close();
+});
+
+test('a script tag of another origin, such as a CDN: sealed.js is found where the script is', async () => {
+  const script = `${address}/node_modules/p2pcf-ws/dist/p2pcf-ws.script.js`;
+  app.write('elsewhere.html', `<!doctype html><script src="${script}"></script>`);
+  const page = await openPage(browser, `${address.replace('127.0.0.1', 'localhost')}/elsewhere.html`);
+  await enter(page, server.url, newRoom(), 'MyUsername', { key: 'AAECAwQFBgcICQoLDA0ODw' });
+  expect([...page.errors, ...page.said.filter((line) => line.startsWith('P2PCF-WS'))]).toEqual([]);
+  await page.context().close();
 });
 
 test('a page with a key that is offline when sealed.js is to be loaded says so, and is in when it is online', async () => {

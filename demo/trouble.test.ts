@@ -78,7 +78,7 @@ test('who is connected need not fear for the server', () => {
 
 test.each([
   [
-    'Nothing answers at https://a.test/health. Check workerUrl (http or https?), the network, and whether the server runs.',
+    "Nothing answers at https://a.test/health. Check workerUrl (http or https?), the page's Content-Security-Policy, the network and the server.",
     'Nothing answers at https://a.test/health. This page keeps trying.',
   ],
   [

@@ -17,7 +17,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     if (status !== 200 || text !== 'OK')
       return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl.`;
     if (isRedirected) return `${url} answers at ${at}. Pass that address, without /health, as workerUrl.`;
-    return `The server answers at ${url}, but its WebSocket does not open: a proxy in between may not let it through.`;
+    return `The server answers at ${url}, but its WebSocket does not open: check proxies in between, the page's Content-Security-Policy.`;
   } catch {
     // A network error, no answer in time, or an answer that this page may not read.
   }
@@ -25,7 +25,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     await ask(url, { mode: 'no-cors' });
     return `${url} answers, but not as a P2PCF-WS server does. Check workerUrl; or the server's free requests of the day are used up.`;
   } catch {
-    return `Nothing answers at ${url}. Check workerUrl (http or https?), the network, and whether the server runs.`;
+    return `Nothing answers at ${url}. Check workerUrl (http or https?), the page's Content-Security-Policy, the network and the server.`;
   }
 }
 

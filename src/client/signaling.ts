@@ -7,6 +7,7 @@ import { retryDelay } from './backoff.ts';
 import { type Deferred, newDeferred } from './deferred.ts';
 import { Emitter } from './events.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { openSocket } from './open-socket.ts';
 import { printAs } from './printed-name.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
@@ -179,14 +180,14 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     try {
       this.#connect(token, answer);
     } catch (error) {
-      this.#end(error); // a page on https may not open ws://
+      this.#end(error);
     }
   }
 
   #connect(token: string | undefined, answer: unknown): void {
     const { workerUrl, WebSocket = globalThis.WebSocket } = this.#options;
     const join = { ...this.#join, token, answer: JSON.stringify(answer) };
-    const socket: WebSocket = Object(new WebSocket(joinUrl(workerUrl, join), joinSubprotocols(join)));
+    const socket = openSocket(WebSocket, joinUrl(workerUrl, join), joinSubprotocols(join));
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event, Object(event).cause);

@@ -163,3 +163,18 @@ describe.each([
     await until(staying, [`connect ${name}`, `close ${name}`], () => window.log);
   });
 });
+
+test.each([{}, { key: 'AAECAwQFBgcICQoLDA0ODw' }])(
+  "Firefox, which does not say that a page's policy forbids the server: the app is told, with %o",
+  async (options) => {
+    const page = await openInFirefox(firefox, pages.url);
+    await inPage(page, () => {
+      const policy = { httpEquiv: 'Content-Security-Policy', content: "connect-src 'none'" };
+      document.head.append(Object.assign(document.createElement('meta'), policy));
+    });
+    await expect(enter(page, server.url, newRoom(), 'MyUsername', options)).rejects.toThrow(
+      "the page's Content-Security-Policy",
+    );
+    await page.close(); // `open` would have it without errors, and Firefox counts what the policy forbids
+  },
+);

@@ -37,9 +37,14 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${await listen(server)}`;
 }
 
-/** What the page is told about a server, by event and by warning. */
-async function told(workerUrl: string): Promise<{ reason: string; warnings: string[] }> {
+/** What a page with this policy is told about a server, by event and by warning. */
+async function told(workerUrl: string, policy = ''): Promise<{ reason: string; warnings: string[] }> {
   const page: Page = await openPage(browser, pages.url);
+  await page.evaluate((content) => {
+    document.head.append(
+      Object.assign(document.createElement('meta'), { httpEquiv: 'Content-Security-Policy', content }),
+    );
+  }, policy);
   const warnings: string[] = [];
   page.on('console', (message) => message.text().startsWith('P2PCF-WS') && warnings.push(message.text()));
   const warned = page.waitForEvent('console', (message) => message.text().startsWith('P2PCF-WS'));
@@ -115,6 +120,14 @@ test('http for https, and https for http', async () => {
   await rm(folder, { recursive: true });
   for (const url of [`http://127.0.0.1:${port}`, workerd.url.replace('http', 'https')])
     expect((await told(url)).reason).toMatch(`Nothing answers at ${url}/health. Check workerUrl (http or https?)`);
+});
+
+test.each([
+  ['nothing', () => "'none'"],
+  ['the server by http alone', (url: string) => url],
+])("the page's policy lets %s through", async (_, allowed) => {
+  const { reason } = await told(workerd.url, `connect-src ${allowed(workerd.url)}`);
+  expect(reason).toMatch("the page's Content-Security-Policy");
 });
 
 test.each([1000, 1008, 4406])('a WebSocket server that is not ours, and closes with %i', async (code) => {

@@ -2,6 +2,7 @@
 import { ROOM_PATH } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage, type ServerMessage } from '../../protocol/messages.ts';
 import { attempt } from '../events.ts';
+import { openSocket } from '../open-socket.ts';
 import type { SealedOptions } from '../sealed-options.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { SocketFace } from './face.ts';
@@ -42,7 +43,7 @@ async function connect(face: SocketFace, sealing: Sealing, options: SealedOption
     }),
   );
   if (face.readyState !== 0) return; // it was given up
-  const socket: WebSocket = Object(new WebSocket(url, sealed.flat()));
+  const socket = openSocket(WebSocket, url, sealed.flat());
   // One after the other, as sealing takes a moment: nothing overtakes what was said before it.
   let sending = Promise.resolve();
   let receiving: Promise<unknown> = Promise.resolve();

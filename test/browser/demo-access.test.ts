@@ -119,6 +119,21 @@ test('the first screen shows all its buttons: on a phone, on its side, too, and 
   }
 });
 
+test('a name of any length leaves the time beside it on its line, on the narrowest phone', async () => {
+  const page = await show('why');
+  await page.setViewportSize({ width: 320, height: 568 });
+  const lines = await page
+    .locator('#why summary')
+    .first()
+    .evaluate((summary) => {
+      summary.firstElementChild?.replaceChildren('W'.repeat(40));
+      const time = document.createRange();
+      time.selectNodeContents(Object(summary.lastElementChild));
+      return time.getClientRects().length;
+    });
+  expect(lines).toBe(1);
+});
+
 test('without a camera, a phone shows the way on with the rest', async () => {
   const page = await show('camera-denied');
   await page.setViewportSize({ width: 390, height: 844 });

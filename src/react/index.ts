@@ -1,4 +1,5 @@
 /** Hooks of React (18 or newer) for a room and its peers. */
+'use client'; // so that Next.js names the hook where a component of the server calls it
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react';
 import { P2PCF, type P2PCFOptions, type Peer, type SignalingState } from '../client/index.ts';
 

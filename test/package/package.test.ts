@@ -54,6 +54,11 @@ test('the file for a script tag makes one global', () => {
   expect(runInNewContext(`${packed('dist/p2pcf-ws.script.js')}; P2PCF.name && typeof P2PCF`)).toBe('function');
 });
 
+test('the hooks are marked as the browser’s, so that Next.js says so where a server component calls them', () => {
+  for (const file of ['dist/react.js', 'dist/cjs/react.js'])
+    expect(packed(file).slice(0, 30)).toContain('"use client";');
+});
+
 test('exactly these files are in it', () => {
   const files = app
     .run('tar', ['-tzf', inject('tarball')])

@@ -1,6 +1,6 @@
 /**
  * `sealed.js` for a script tag: `scripts/build.ts` puts this in place of `sealed-chunk.ts`. To a script of another
- * origin, such as a CDN's, browsers do not tell its own address, so that `./sealed.js` is nowhere. Its tag knows it.
+ * origin, such as a CDN's, Chromium does not tell its own address, so that `./sealed.js` is nowhere. Its tag knows it.
  */
 import type { importSealed as importBeside } from './sealed-chunk.ts';
 

@@ -88,7 +88,7 @@ export class Mesh {
     this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     const listed = new Set(peers);
     const pollers = new Set(polling);
-    for (const id of [...this.peers.keys()]) {
+    for (const id of [...this.#members.keys()]) {
       if (listed.has(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.
       if (resumed) this.forget(id);

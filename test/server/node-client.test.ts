@@ -270,6 +270,31 @@ test('a peer that leaves before its turn has come is gone without a peerclose, a
   alice.destroy();
 });
 
+test('a member that leaves while we are away, and has no connection just then, is not met again', async () => {
+  const room = newRoom();
+  const way = await startFaultyProxy(server.url);
+  const alice = new P2PCF('Alice', room, { workerUrl: way.url, stunIceServers: [], wrtc });
+  const joined: string[] = [];
+  alice.on('peerjoin', ({ id }) => joined.push(id));
+  await alice.start();
+  const bob = await Client.join(placeOf(server), room, 'bob'); // whose turn comes after 1 to 2 s
+  const zoe = await Client.join(placeOf(server), room, 'zoe'); // and here after 4 s at least, as of two ids ours is less
+  await vi.waitUntil(() => alice.peers.size === 2, WAIT);
+  for (const peer of alice.peers.values()) peer.destroy();
+  way.refuse(true);
+  way.drop();
+  await vi.waitUntil(() => alice.state === 'reconnecting', WAIT);
+  await bob.close(1000);
+  way.refuse(false);
+  await vi.waitUntil(() => joined.length > 2, WAIT);
+  alice.peers.get('zoe')?.destroy();
+  await vi.waitUntil(() => alice.peers.has('zoe'), WAIT);
+  expect(joined).toEqual(['bob', 'zoe', 'zoe', 'zoe']);
+  alice.destroy();
+  await zoe.close(1000);
+  await way.stop();
+});
+
 test('peerjoin comes before peerconnect, also where the connection is there before our offer is done with', async () => {
   const room = newRoom();
   class Slow extends wrtc.RTCPeerConnection {

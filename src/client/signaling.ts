@@ -19,6 +19,12 @@ export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass 
 /** A socket that was open for this long, in ms, was a good one: the count of attempts starts over. */
 const GOOD_AFTER_MS = 10_000;
 
+/**
+ * How long a socket that is left while it opens may go on with that, in ms. A browser opens one socket to a server at a
+ * time, for all rooms: one that hangs would keep the next waiting for minutes (Chromium 156: four).
+ */
+const LET_IN_WITHIN_MS = 10_000;
+
 /** Our own name for an attempt without a token: try again later (as in RFC 6455's registry of close codes). */
 const UNAVAILABLE = 1013;
 
@@ -336,8 +342,13 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     // Closed before it is open, a socket just breaks off. If the join has arrived by then the room takes that for a
     // drop, and holds our place for a while. So to leave for good, a client lets itself be let in first, and then says
     // goodbye.
-    if (socket.readyState === 0 && code === 1000) socket.onopen = () => socket.close(code);
-    else socket.close(code);
+    if (socket.readyState === 0 && code === 1000) {
+      const timer = setTimeout(() => socket.close(), LET_IN_WITHIN_MS);
+      socket.onopen = socket.onclose = () => {
+        clearTimeout(timer);
+        socket.close(code);
+      };
+    } else socket.close(code);
   }
 
   get #join(): Join {

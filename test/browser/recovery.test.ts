@@ -318,6 +318,21 @@ test('an app that leaves in the midst of the first news leaves nothing behind', 
   expect(left).toEqual([0, 'closed', 0]);
 });
 
+test('a room that is left while its socket hangs does not keep the page out of the next', async () => {
+  const { page, proxy } = await newLine();
+  proxy.delay(100);
+  const start = (workerUrl: string, room: string): void => {
+    window.room = new P2PCF('Alice', room, { workerUrl, stunIceServers: [] });
+    window.room.start().catch(() => undefined); // it is left
+  };
+  await inPage(page, start, proxy.url, room);
+  await expect.poll(() => proxy.connections, WAIT).toBe(1);
+  proxy.halfOpen();
+  await inPage(page, () => window.room.destroy());
+  await inPage(page, start, proxy.url, newRoom());
+  await state(page, 'open');
+});
+
 test('a tab that is closed while its socket opens leaves no ghost', async () => {
   const patient = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 3600 } }); // a place that is held is held for good
   const way = await startFaultyProxy(patient.url);

@@ -4,6 +4,12 @@
  */
 import type { ConnectionSettings } from './peer-connection.ts';
 
+/**
+ * The longest that a browser makes, in ms: by itself one lasts 30 days, and then the browser takes it for no new
+ * connection, though a page may be open for longer, or its clock may have been wrong.
+ */
+const LASTS_MS = 365 * 24 * 60 * 60 * 1000;
+
 export class SharedCertificate {
   /** Until it is there: it is made while the socket opens. */
   pending: Promise<void> | undefined;
@@ -11,7 +17,8 @@ export class SharedCertificate {
   /** Makes one, and puts it into the settings, unless they have one. */
   constructor({ RTCPeerConnection, rtcConfiguration }: ConnectionSettings) {
     if (rtcConfiguration.certificates) return;
-    this.pending = RTCPeerConnection.generateCertificate?.({ name: 'ECDSA', namedCurve: 'P-256' })
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', expires: LASTS_MS };
+    this.pending = RTCPeerConnection.generateCertificate?.(algorithm)
       .then((certificate) => {
         Object.assign(rtcConfiguration, { certificates: [certificate] });
       })

@@ -24,7 +24,9 @@ const EMPTY_SDP = 'v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n';
 export interface WebRTC {
   RTCPeerConnection: (new (
     configuration?: RTCConfiguration,
-  ) => object) & { generateCertificate?(algorithm: { name: string; namedCurve: string }): Promise<object> };
+  ) => object) & {
+    generateCertificate?(algorithm: { name: string; namedCurve: string; expires: number }): Promise<object>;
+  };
 }
 
 /** How a connection is made. */

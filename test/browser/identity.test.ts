@@ -173,6 +173,24 @@ test('all see one certificate, in one form, whatever became of the connection', 
   expect(await ofBob(alice)).toBe(fingerprint);
 });
 
+test('a page may be open for a year: until then its certificate is good for new connections', async () => {
+  const page = await newPage(pages.url);
+  await inPage(page, () => {
+    window.log = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(configuration?: RTCConfiguration) {
+        super(configuration);
+        for (const { expires } of configuration?.certificates ?? [])
+          window.log.push(`${Math.round((expires - Date.now()) / (24 * 60 * 60 * 1000))} days`);
+      }
+    };
+  });
+  const start = (url: string, room: string): Promise<void> =>
+    new P2PCF('Alice', room, { workerUrl: url, stunIceServers: [] }).start();
+  await inPage(page, start, server.url, room);
+  await until(page, '365 days', () => window.log[0]);
+});
+
 test('when its place is given to somebody else, a client comes back under a new session id', async () => {
   const alice = await join('Alice');
   const bob = await newPage(pages.url);

@@ -179,9 +179,13 @@ export abstract class Peer extends Emitter<PeerEvents> {
     return this.destroyed ? undefined : this.media.addTransceiver(trackOrKind, init);
   }
 
-  /** The connection's statistics, none of a closed peer; a callback gets them as simple-peer's does, as a list. */
+  /**
+   * The connection's statistics, none of a peer that waits or is closed; a callback gets them as simple-peer's does, as
+   * a list.
+   */
   getStats(callback?: (error: Error | null, reports: unknown[]) => void): Promise<RTCStatsReport> {
-    const report = this.destroyed ? Promise.resolve<RTCStatsReport>(new Map()) : this._pc.getStats();
+    const pc = this.destroyed ? undefined : this.presentPc;
+    const report = pc?.getStats() ?? Promise.resolve<RTCStatsReport>(new Map());
     if (callback)
       void report.then(
         (entries) => callback(null, [...entries.values()]),

@@ -332,6 +332,9 @@ test('where there is room for two, four meet in turn, and who waits can be seen'
     Array.from(window.room.peers.values(), ({ state }) => state),
   );
   expect(await inPage(alice, () => window.room.peers.get('fake1')?.client_id)).toBe('fake1');
+  const haveStats = (): Promise<boolean[]> =>
+    Promise.all(Array.from(window.room.peers.values(), async (peer) => (await peer.getStats()).size > 0));
+  expect(await inPage(alice, haveStats), 'no connection is made to ask it').toEqual([true, true, false]);
   // Those that do not connect in time give their turn away.
   await connected(alice, 1);
   await say(bob, 'at last');

@@ -1,5 +1,5 @@
 /** Whom we are connected to, and whom next: the room's members become peers, and peers that end are met again. */
-import type { ErrorMessage, PeerJoin, Peers } from '../protocol/messages.ts';
+import type { ErrorMessage, LeaveReason, PeerJoin, Peers } from '../protocol/messages.ts';
 import { parseSignal, type Signal } from '../protocol/signal.ts';
 import { Admission } from './admission.ts';
 import type { Emitter } from './events.ts';
@@ -172,14 +172,18 @@ export class Mesh {
     return undefined;
   }
 
-  /** The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. */
-  forget(id: string, hasLeft = false): void {
+  /**
+   * The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. But not to a peer that
+   * a host has removed, whoever has the id by now: else whoever joins anew under its own id could not be put out.
+   */
+  forget(id: string, reason: LeaveReason = 'timeout'): void {
     const peer = this.peers.get(id);
     const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
     this.#members.delete(id);
     // Where all is there but our channel, the other may have opened its own.
     const isThere = isLive(peer) || peer?.negotiator.isOpening;
-    if (isThere && (!hasLeft || hasRejoined)) this.#members.note(id).isListed = false;
+    const goesOn = reason === 'timeout' || (reason === 'left' && hasRejoined);
+    if (isThere && goesOn) this.#members.note(id).isListed = false;
     else peer?.destroy();
   }
 

@@ -239,9 +239,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       })
       .on('iceservers', (given) => this.#iceServers.take(given))
       .on('join', (message) => this.#heed(() => this.#mesh.meetJoiner(message)))
-      .on('leave', ({ clientId, reason }) =>
-        this.#heed(() => this.#mesh.forget(clientId, reason === 'left' || reason === 'removed')),
-      )
+      .on('leave', ({ clientId, reason }) => this.#heed(() => this.#mesh.forget(clientId, reason)))
       .on('error', (message) => this.#mesh.takeError(message))
       .on('signal', (fromId, signal) => this.#heed(() => this.#mesh.receive(fromId, signal)));
   }

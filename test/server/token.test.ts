@@ -131,6 +131,30 @@ test('a host removes a peer: it is closed for all, and stays out; others may not
   ]);
 });
 
+test('a host removes a peer that has joined anew under its id meanwhile, while all stay connected to it', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const guest = await enter(roomId, 'Guest', { sub: 'guest' });
+  const sockets: WebSocket[] = [];
+  class Kept extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      sockets.push(this);
+    }
+  }
+  const tokens = [await makeToken(roomId)]; // of nobody, so that whoever has a subject is told of as new
+  const token = async (): Promise<string> => tokens.pop() ?? makeToken(roomId, 600, { sub: 'target' });
+  const target = await enter(roomId, 'Target', {}, { token, WebSocket: Kept });
+  const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target')]);
+  sockets.at(-1)?.close(4010);
+  await vi.waitUntil(() => sockets.length === 2 && target.state === 'open', WAIT);
+  expect(seen.map(({ connected }) => connected)).toEqual([true, true]);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  host.remove(seen[0]);
+  await vi.waitUntil(() => target.state === 'closed' && seen.every(({ destroyed }) => destroyed), WAIT);
+  warn.mockRestore();
+});
+
 test('a function that fails is named, once, and asked again', async () => {
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   const roomId = newRoom();

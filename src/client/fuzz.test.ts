@@ -246,7 +246,12 @@ test('of the messages of a room with a key nothing is heard but what a member ha
   await fc.assert(
     fc.asyncProperty(fc.array(spoiled(...words), { minLength: 1, maxLength: 3 }), async (texts) => {
       const refused: string[] = [];
-      const sealing = new Sealing(keys, {}, (_id, reason) => refused.push(reason));
+      const sealing = new Sealing(
+        keys,
+        {},
+        (_id, reason) => refused.push(reason),
+        () => undefined,
+      );
       for (const text of texts) {
         const message = parseServerMessage(text);
         const heard = message && (await sealing.open(message, 'bob', Promise.resolve()));

@@ -125,8 +125,7 @@ export class Mesh {
   meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
     const member = this.#arrive(clientId, metadata);
     if (!member) {
-      if (offerTaken) this.spare.take('joiner')?.destroy();
-      this.#publishSpare(true);
+      if (offerTaken) this.loseOffer();
       return;
     }
     member.isListed = true;
@@ -150,6 +149,12 @@ export class Mesh {
     else if (polling) known.negotiator.signalAgain();
     else known.negotiator.markOfferLost();
     if (offerTaken) this.#publishSpare(true);
+  }
+
+  /** Whoever is not met has taken the offer that we published, and does not answer it. */
+  loseOffer(): void {
+    this.spare.take('joiner')?.destroy();
+    this.#publishSpare(true);
   }
 
   /**

@@ -87,6 +87,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         roomId,
         options,
         (id, reason) => this.#mesh.refuse(id, reason),
+        () => this.#mesh.loseOffer(),
         (error) => {
           this.#signaling.stop(error);
           this.destroy();

@@ -20,16 +20,20 @@ export function needsSealing({ key, password, hideRoom, trust }: SealedOptions):
   return [key, password, trust].some((given) => given !== undefined) || Boolean(hideRoom);
 }
 
-/** `onRefused` is told who is refused, and why; `onFailed` why there can be no such socket. */
+/**
+ * `onRefused` is told who is refused, and why; `onOfferLost` that one of these was given the offer that we published;
+ * `onFailed` why there can be no such socket.
+ */
 export function sealedWebSocket(
   roomId: string,
   options: SealedOptions,
   onRefused: (id: string, reason: string) => void,
+  onOfferLost: () => void,
   onFailed: (error: Error) => void,
 ): WebSocketClass {
   let sockets: ReturnType<Chunk['newSealedSockets']> | undefined;
   const begin = ({ newSealedSockets }: Chunk): NonNullable<typeof sockets> => {
-    sockets ??= newSealedSockets(roomId, options, onRefused);
+    sockets ??= newSealedSockets(roomId, options, onRefused, onOfferLost);
     return sockets;
   };
   loadSealed()

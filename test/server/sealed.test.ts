@@ -386,6 +386,24 @@ test.each(Object.keys(OF_AN_OFFER_AHEAD))(
   },
 );
 
+test('whoever is not met and takes an offer published ahead keeps it from nobody: another follows', async () => {
+  await using stage = await startRoom();
+  const { middleman, join } = stage;
+  const [room, key] = [newRoom(), P2PCF.newKey()];
+  const alice = await join('Alice', room, { key });
+  const isHers = (text: string): boolean => isAhead(text) && JSON.parse(text).offer.from === alice.room.sessionId;
+  const published = (count: number): Promise<void> =>
+    vi.waitFor(() => expect(middleman.seen.filter(isHers)).toHaveLength(count), WAIT);
+  await published(1);
+  const mallory = await join('Mallory', room, { key: P2PCF.newKey() });
+  await published(2);
+  mallory.room.destroy();
+  const bob = await join('Bobby', room, { key });
+  await has(bob.met, 'Alice');
+  const peers = middleman.seen.filter((text) => text.startsWith('{"type":"peers"')).map((text) => JSON.parse(text));
+  expect(Object.keys(peers.at(-1).offers)).toContain(alice.room.sessionId);
+});
+
 /** What the server gives as Alice's offer to the first of two that come, and to the second; she publishes two. */
 test.each<[name: string, pick: (offers: Sealed[]) => (Sealed | undefined)[]]>([
   ['gives it to two', ([first]) => [first, first]],

@@ -14,6 +14,7 @@ interface Member {
 }
 
 const now = Promise.resolve();
+const nothing = (): void => undefined;
 
 /** Members of one room with one key, that have met. */
 async function room(ids: string[], options: SealedOptions = {}): Promise<Member[]> {
@@ -21,8 +22,11 @@ async function room(ids: string[], options: SealedOptions = {}): Promise<Member[
   const members = await Promise.all(
     ids.map(async (id): Promise<Member> => {
       const refused: string[] = [];
-      const sealing = new Sealing(await Keys.of({ key }, 'room'), options, (who, why) =>
-        refused.push(`${who}: ${why}`),
+      const sealing = new Sealing(
+        await Keys.of({ key }, 'room'),
+        options,
+        (who, why) => refused.push(`${who}: ${why}`),
+        () => refused.push('it had our offer'),
       );
       return {
         id,
@@ -239,7 +243,7 @@ test('the app is asked whom it trusts, with a key and without, and told of whom 
   const fingerprint = 'sha-256 AB:CD';
   const [alice, bob] = await room(['alice', 'bob'], options);
   if (!alice || !bob) throw new Error('no members');
-  const keyless = new Sealing(undefined, options, () => undefined);
+  const keyless = new Sealing(undefined, options, nothing, nothing);
   await keyless.open(
     { type: 'peer_join', clientId: 'alice', timestamp: 1, metadata: { client_id: 'name' } },
     'bob',
@@ -263,7 +267,7 @@ test.each([
 ])('trust that answers %s trusts nobody', async (_what, trust) => {
   const told: string[] = [];
   const options = { onUntrusted: (_member: Claimed, reason: string) => told.push(reason) };
-  const sealing = new Sealing(undefined, Object({ ...options, trust }), () => undefined);
+  const sealing = new Sealing(undefined, Object({ ...options, trust }), nothing, nothing);
   expect(await sealing.open({ type: 'signal', fromId: 'eve', signal: OFFER }, 'bob', now)).toBeUndefined();
   expect(told).toEqual(['It is not trusted. Its certificate is sha-256 AB:CD.']);
 });
@@ -279,7 +283,7 @@ test('where trust throws, or onUntrusted, that member is not trusted, and the ot
     told.push(`${clientId}: ${reason}`);
     throw new Error('no such field');
   };
-  const sealing = new Sealing(undefined, { trust, onUntrusted }, () => undefined);
+  const sealing = new Sealing(undefined, { trust, onUntrusted }, nothing, nothing);
   const peers: ServerMessage = {
     type: 'peers',
     peers: ['eve', 'alice'],
@@ -295,20 +299,32 @@ test('where trust throws, or onUntrusted, that member is not trusted, and the ot
 test('trust that answers later trusts nobody, and says why', async () => {
   const told: string[] = [];
   const options = { onUntrusted: (_member: Claimed, reason: string) => told.push(reason) };
-  const sealing = new Sealing(undefined, Object({ ...options, trust: async () => true }), () => undefined);
+  const sealing = new Sealing(undefined, Object({ ...options, trust: async () => true }), nothing, nothing);
   expect(await sealing.open({ type: 'signal', fromId: 'eve', signal: OFFER }, 'bob', now)).toBeUndefined();
   expect(told).toEqual([expect.stringContaining('has to answer at once')]);
 });
 
 test('without a key, members that poll are told of as such', async () => {
-  const sealing = new Sealing(undefined, { trust: () => true }, () => undefined);
+  const sealing = new Sealing(undefined, { trust: () => true }, nothing, nothing);
   const peers: ServerMessage = { type: 'peers', peers: ['alice', 'polly'], yourId: 'bob', polling: ['polly'] };
   expect(await sealing.open(peers, 'bob', now)).toMatchObject({ peers: ['alice', 'polly'], polling: ['polly'] });
 });
 
+test('a joiner that is not taken, and was given our offer, is told of each time', async () => {
+  const [alice] = await room(['alice']);
+  const join: ServerMessage = { type: 'peer_join', clientId: 'mallory', timestamp: 1, metadata: {}, offerTaken: true };
+  for (const message of [join, join, { ...join, offerTaken: undefined }])
+    await alice?.sealing.open(Object(message), alice.id, now);
+  expect(alice?.refused).toEqual([
+    'mallory: It has no key: its message is not sealed.',
+    'it had our offer',
+    'it had our offer',
+  ]);
+});
+
 test('members that have gone while we were away make room for others', async () => {
   const refused: string[] = [];
-  const sealing = new Sealing(undefined, { trust: () => true }, (id) => refused.push(id));
+  const sealing = new Sealing(undefined, { trust: () => true }, (id) => refused.push(id), nothing);
   for (let day = 0; day < 3; day++) {
     const peers = Array.from({ length: 600 }, (_, n) => `member ${n} of day ${day}`);
     expect(await sealing.open({ type: 'peers', peers, yourId: 'bob' }, 'bob', now)).toMatchObject({ peers });

@@ -15,6 +15,7 @@ export class Sealing {
   readonly #keys: Keys | undefined;
   readonly #options: SealedOptions;
   readonly #onRefused: (id: string, reason: string) => void;
+  readonly #onOfferLost: () => void;
   /** How many messages we have sealed. It never starts again, not even under another id: others remember it. */
   #sealed = 0;
   /** The last that was taken of each way and sender: what has been heard is never heard again. */
@@ -25,11 +26,20 @@ export class Sealing {
   readonly #refused = new Map<string, Set<string>>();
   readonly #allowances = new Map<string, Allowance>();
 
-  /** Without keys it only asks the app whom it trusts. `onRefused` is told of whoever is not taken, and why. */
-  constructor(keys: Keys | undefined, options: SealedOptions, onRefused: (id: string, reason: string) => void) {
+  /**
+   * Without keys it only asks the app whom it trusts. `onRefused` is told of whoever is not taken, and why;
+   * `onOfferLost`, that a joiner that is not taken was given the offer that we had published.
+   */
+  constructor(
+    keys: Keys | undefined,
+    options: SealedOptions,
+    onRefused: (id: string, reason: string) => void,
+    onOfferLost: () => void,
+  ) {
     this.#keys = keys;
     this.#options = options;
     this.#onRefused = onRefused;
+    this.#onOfferLost = onOfferLost;
   }
 
   /** What the server is told as the room's name, in place of that; undefined if it is told the name. */
@@ -110,7 +120,10 @@ export class Sealing {
         const meeting = this.#decrypt(message.metadata, { kind: 'metadata', from: clientId, to: '' });
         await turn;
         const brought = await this.#each([clientId], () => this.#meet(clientId, me, meeting, polling));
-        return clientId in brought ? { ...message, metadata: brought[clientId] } : undefined;
+        if (clientId in brought) return { ...message, metadata: brought[clientId] };
+        // Else no offer of ours would follow: one stranger would slow down all who come after it.
+        if (message.offerTaken) this.#onOfferLost();
+        return undefined;
       }
       case 'signal': {
         const { fromId, signal } = message;

@@ -17,12 +17,13 @@ export async function newSealedSockets(
   roomId: string,
   options: SealedOptions,
   onRefused: (id: string, reason: string) => void,
+  onOfferLost: () => void,
 ): Promise<(face: SocketFace) => Promise<void>> {
   const { key, password, hideRoom } = options;
   const hasSecret = key !== undefined || password !== undefined;
   if (hideRoom && !hasSecret) throw new Error('The option hideRoom needs a key.');
   const keys = hasSecret ? await Keys.of({ key, password }, roomId) : undefined;
-  const sealing = new Sealing(keys, options, onRefused);
+  const sealing = new Sealing(keys, options, onRefused, onOfferLost);
   return (face) => connect(face, sealing, options);
 }
 

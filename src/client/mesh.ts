@@ -151,9 +151,9 @@ export class Mesh {
     if (offerTaken) this.#publishSpare(true);
   }
 
-  /** Whoever is not met has taken the offer that we published, and does not answer it. */
+  /** Nothing comes of the offer that we published, as where whoever is not met has taken it: another follows. */
   loseOffer(): void {
-    this.spare.take('joiner')?.destroy();
+    this.spare.discard();
     this.#publishSpare(true);
   }
 
@@ -181,13 +181,13 @@ export class Mesh {
    * The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. But not to a peer that
    * a host has removed, whoever has the id by now: else whoever joins anew under its own id could not be put out.
    */
-  forget(id: string, reason: LeaveReason = 'timeout'): void {
+  forget(id: string, reason?: LeaveReason): void {
     const peer = this.peers.get(id);
     const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
     this.#members.delete(id);
     // Where all is there but our channel, the other may have opened its own.
     const isThere = isLive(peer) || peer?.negotiator.isOpening;
-    const goesOn = reason === 'timeout' || (reason === 'left' && hasRejoined);
+    const goesOn = reason === 'left' ? hasRejoined : reason !== 'removed';
     if (isThere && goesOn) this.#members.note(id).isListed = false;
     else peer?.destroy();
   }
@@ -245,9 +245,8 @@ export class Mesh {
   }
 
   /** The room has refused a message: a message to this member, or a message of more than this many bytes. */
-  takeError({ code, targetId, maxBytes }: ErrorMessage): void {
-    if (code === 'not_host')
-      console.warn('P2PCF-WS: Only a host may remove a peer: a member whose room token says "host": true.');
+  takeError({ code, message, targetId, maxBytes }: ErrorMessage): void {
+    if (code === 'not_host') console.warn(`P2PCF-WS: ${message}`);
     if (maxBytes) this.#maxMessageBytes = maxBytes;
     this.peers.get(targetId ?? '')?.negotiator.markOfferLost();
   }
@@ -261,8 +260,7 @@ export class Mesh {
   /** The network has changed. */
   findNewWays(): void {
     for (const peer of this.peers.values()) peer.negotiator.restart();
-    this.spare.discard();
-    this.#publishSpare(true);
+    this.loseOffer();
   }
 
   /** Closes all connections, and forgets all members. */

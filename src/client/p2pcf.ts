@@ -1,6 +1,6 @@
 /** The room as an app sees it: peers that come, connect, speak and go. P2PCF's API over the WebSocket. */
 
-import { DUPLICATE, FULL, peersOfFull, TAKEN } from '../protocol/close.ts';
+import { DUPLICATE, FULL, peersOfFull, REMOVED, TAKEN } from '../protocol/close.ts';
 import type { Signal } from '../protocol/signal.ts';
 import { retryDelay } from './backoff.ts';
 import { SharedCertificate } from './certificate.ts';
@@ -233,6 +233,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         if (code === FULL.code) this.emit('full', { max: peersOfFull({ code, reason }) });
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
+        if (reason === REMOVED.reason) this.#leave(); // members that are without the room do not hear of it
       })
       .on('peers', (message) => {
         this.#iceServers.take(message);

@@ -2,7 +2,7 @@
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { P2PCF, type P2PCFOptions, type Peer } from '../../src/client/index.ts';
-import { SignalingClient } from '../../src/client/signaling.ts';
+import { SignalingClient, type WebSocketClass } from '../../src/client/signaling.ts';
 import { newRoom } from '../support/new-room.ts';
 import { SECRET, signToken } from '../support/room-token.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
@@ -18,6 +18,18 @@ const makeToken = (room: string, seconds = 600, claims: Record<string, unknown> 
   signToken({ exp: Math.floor(Date.now() / 1000) + seconds, rooms: [room], ...claims });
 
 const EXPIRED = { message: 'The room refused: The token has expired (4401).', code: 4401 };
+
+/** A WebSocket class, and the sockets that were made of it. */
+function keptSockets(): { sockets: WebSocket[]; Kept: WebSocketClass } {
+  const sockets: WebSocket[] = [];
+  class Kept extends WebSocket {
+    constructor(url: string, subprotocols: string[]) {
+      super(url, subprotocols);
+      sockets.push(this);
+    }
+  }
+  return { sockets, Kept };
+}
 
 test('a token as a string opens the room; no token, an expired one, or one of another room, is final', async () => {
   const roomId = newRoom();
@@ -37,13 +49,7 @@ test('a token as a string opens the room; no token, an expired one, or one of an
 test('a function is asked once more where its token is not taken, and at each connection', async () => {
   const roomId = newRoom();
   const tokens = [await makeToken(roomId, -60), await makeToken(roomId), await makeToken(roomId, -60)];
-  const sockets: WebSocket[] = [];
-  class Kept extends WebSocket {
-    constructor(url: string, subprotocols: string[]) {
-      super(url, subprotocols);
-      sockets.push(this);
-    }
-  }
+  const { sockets, Kept } = keptSockets();
   let asked = 0;
   const token = async (): Promise<string> => tokens[asked++] ?? makeToken(roomId);
   const client = new SignalingClient({ workerUrl: server.url, roomId, clientId: 'alice', token, WebSocket: Kept });
@@ -135,14 +141,8 @@ test('a host removes a peer that has joined anew under its id meanwhile, while a
   const roomId = newRoom();
   const host = await enter(roomId, 'Host', { sub: 'host', host: true });
   const guest = await enter(roomId, 'Guest', { sub: 'guest' });
-  const sockets: WebSocket[] = [];
-  class Kept extends WebSocket {
-    constructor(url: string, subprotocols: string[]) {
-      super(url, subprotocols);
-      sockets.push(this);
-    }
-  }
-  const tokens = [await makeToken(roomId)]; // of nobody, so that whoever has a subject is told of as new
+  const { sockets, Kept } = keptSockets();
+  const tokens = [await makeToken(roomId)]; // of nobody: whoever comes back with a subject is told of as new
   const token = async (): Promise<string> => tokens.pop() ?? makeToken(roomId, 600, { sub: 'target' });
   const target = await enter(roomId, 'Target', {}, { token, WebSocket: Kept });
   const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target')]);
@@ -153,6 +153,27 @@ test('a host removes a peer that has joined anew under its id meanwhile, while a
   host.remove(seen[0]);
   await vi.waitUntil(() => target.state === 'closed' && seen.every(({ destroyed }) => destroyed), WAIT);
   warn.mockRestore();
+});
+
+test('whoever is removed closes what it has with a member that is without the room, and does not hear of it', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const { sockets, Kept } = keptSockets();
+  const back = Promise.withResolvers<string>();
+  const tokens = [makeToken(roomId, 600, { sub: 'guest' }), back.promise];
+  const token = async (): Promise<string> => (await tokens.shift()) ?? '';
+  const guest = await enter(roomId, 'Guest', {}, { token, WebSocket: Kept });
+  const target = await enter(roomId, 'Target', { sub: 'target' });
+  const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target')]);
+  sockets.at(-1)?.close(4010);
+  await vi.waitUntil(() => tokens.length === 0, WAIT);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  host.remove(seen[0]);
+  await vi.waitUntil(() => target.state === 'closed' && seen.every(({ destroyed }) => destroyed), WAIT);
+  expect([guest.state, target.peers.size]).toEqual(['reconnecting', 0]);
+  warn.mockRestore();
+  back.resolve(await makeToken(roomId, 600, { sub: 'guest' }));
+  await vi.waitUntil(() => guest.state === 'open', WAIT);
 });
 
 test('a function that fails is named, once, and asked again', async () => {

@@ -97,6 +97,35 @@ test.each([
   expect(world.join('id', { claims: { hash: 'another', until: END } }, LARGE).closeCode).toBeUndefined();
 });
 
+test('of one that the room has lost all hear that it is removed: they may be connected to it yet', () => {
+  const { world, host, remove } = roomWithHost();
+  const witness = world.join('witness', {}, LARGE);
+  world.drop(world.join('lost', { token: 't1', claims: mallory }, LARGE), true);
+  world.pass(31); // and no alarm has come yet
+  remove('lost');
+  remove('lost');
+  remove('x'.repeat(300));
+  remove('__broadcast__');
+  const [lapsed, removed] = ['timeout', 'removed'].map((reason) => ({ type: 'peer_leave', clientId: 'lost', reason }));
+  expect(witness.heard.slice(-3)).toMatchObject([lapsed, removed, removed]);
+  const answers = ['lost', 'lost', 'x'.repeat(300), '__broadcast__'].map((targetId) => ({
+    code: 'unknown_peer',
+    targetId,
+  }));
+  const [first, second, ...rest] = answers;
+  expect(host.heard.slice(-7)).toMatchObject([lapsed, removed, first, removed, second, ...rest]);
+  expect(world.removed).toEqual([]);
+});
+
+test('to remove those whom the room has lost costs as much as to broadcast', () => {
+  const { world, host } = roomWithHost();
+  const [witness] = ['witness', 'another'].map((id) => world.join(id, {}));
+  const limits = { ...LARGE, messagesPerSecond: 50 };
+  for (let n = 0; n < 400; n++) world.receive(host, { type: 'remove', targetId: 'lost' }, limits);
+  expect(witness?.heard.filter(({ type }) => type === 'peer_leave')).toHaveLength(270);
+  expect(host.heard.at(-1)).toMatchObject({ code: 'rate_limited' });
+});
+
 test('nobody removes itself, under whatever id, nor an id that nobody has', () => {
   const { world, host, remove } = roomWithHost();
   const tab = world.join('tab', { claims: { sub: 'host' } }, LARGE);

@@ -1,13 +1,14 @@
 /** One frame of a member, and who gets it. */
 import { EXPIRED } from '../protocol/close.ts';
 import { ProtocolError } from '../protocol/error.ts';
+import { idFault } from '../protocol/ids.ts';
 import { BROADCAST_TARGET, type ErrorMessage, parseClientMessage, type ServerMessage } from '../protocol/messages.ts';
 import { isReactNative } from '../protocol/poll.ts';
 import { remove } from './host-removal.ts';
 import { isTooLarge, putIn, refuseTooLarge } from './message-limits.ts';
 import { pay, tokensFor } from './message-rate.ts';
 import { offerToPoller } from './pending-offers.ts';
-import { heldPlace } from './places.ts';
+import { freeLapsedPlaces, heldPlace } from './places.ts';
 import { endOf, expel, sweep } from './presence.ts';
 import { type Effect, type Limits, type Member, type Roster, send } from './room.ts';
 import { hasExpired } from './token-claims.ts';
@@ -56,7 +57,7 @@ function decide<M extends Member>(
     if (request.type === 'ahead') return [{ do: 'setAhead', member: sender, offer: request.offer }];
     if (request.type === 'remove') {
       const removal = remove(request.targetId, sender, roster, limits, now);
-      return removal ?? [unreachable(request.targetId, sender, roster, now)];
+      return removal ?? disown(request.targetId, tokensFor(frame), sender, roster, limits, now);
     }
     if (request.type === 'ice_servers') return [renewIceServers(sender, now)];
     if (request.type === 'broadcast') {
@@ -86,6 +87,25 @@ function renewIceServers<M extends Member>(sender: M, now: number): Effect<M> {
   if (retryAfterMs <= 0) return { do: 'renewIceServers', member: sender };
   const message = `Your ICE servers are good for a while yet. Ask again in ${retryAfterMs} ms.`;
   return send({ type: 'error', code: 'rate_limited', message, retryAfterMs }, sender);
+}
+
+/**
+ * A host removes whom the room has lost. Those that are connected to it go on with it, as after each time-out, unless
+ * they hear of the removal: else whoever stays away from the room could not be put out.
+ */
+function disown<M extends Member>(
+  clientId: string,
+  tokens: number,
+  sender: M,
+  roster: Roster<M>,
+  limits: Limits,
+  now: number,
+): Effect<M>[] {
+  const error = unreachable(clientId, sender, roster, now);
+  if (idFault(clientId) !== undefined) return [error];
+  const lapsed = freeLapsedPlaces(roster, roster.others(), now); // perhaps its own, of which they hear before
+  const news: ServerMessage = { type: 'peer_leave', clientId, timestamp: now, reason: 'removed' };
+  return [...lapsed, ...toOthers(news, tokens, sender, roster, limits, now), send(news, sender), error];
 }
 
 function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {

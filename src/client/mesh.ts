@@ -67,10 +67,14 @@ export class Mesh {
     return [...this.peers.values()].filter(({ state }) => state !== 'waiting').length;
   }
 
-  /** Peers that the room does not list, and whose places it does not hold any more: the longest gone come first. */
-  #absent(): SupervisedPeer[] {
-    if (this.#room.state() !== 'open' || this.#graceTimer !== undefined) return [];
+  /** Peers that the room does not list: the longest gone come first. */
+  get #unlisted(): SupervisedPeer[] {
     return [...this.#members].flatMap(([id, { isListed }]) => (!isListed && this.peers.get(id)) || []);
+  }
+
+  /** Those of them whose places the room does not hold any more. */
+  #absent(): SupervisedPeer[] {
+    return this.#room.state() !== 'open' || this.#graceTimer !== undefined ? [] : this.#unlisted;
   }
 
   /** The room has answered: connects to all in it. The side that came last, or came back last, is to do so. */
@@ -125,7 +129,7 @@ export class Mesh {
   meetJoiner({ clientId, metadata, verified, offerTaken, polling }: PeerJoin): void {
     const member = this.#arrive(clientId, metadata);
     if (!member) {
-      if (offerTaken) this.loseOffer();
+      if (offerTaken) this.republish();
       return;
     }
     member.isListed = true;
@@ -152,7 +156,7 @@ export class Mesh {
   }
 
   /** Nothing comes of the offer that we published, as where whoever is not met has taken it: another follows. */
-  loseOffer(): void {
+  republish(): void {
     this.spare.discard();
     this.#publishSpare(true);
   }
@@ -179,17 +183,21 @@ export class Mesh {
 
   /**
    * The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. But not to a peer that
-   * a host has removed, whoever has the id by now: else whoever joins anew under its own id could not be put out.
+   * a host has removed, whoever has the id by now: else whoever joins anew under its own id could not be put out. Nor to
+   * those that its subject has left open, of which the room does not know.
    */
   forget(id: string, reason?: LeaveReason): void {
     const peer = this.peers.get(id);
-    const hasRejoined = this.#members.get(id)?.rejoined; // perhaps as somebody else, whose goodbye is not the peer's
+    // Rejoined perhaps as somebody else, whose goodbye is not the peer's.
+    const { rejoined, verified } = this.#members.get(id) ?? {};
     this.#members.delete(id);
     // Where all is there but our channel, the other may have opened its own.
     const isThere = isLive(peer) || peer?.negotiator.isOpening;
-    const goesOn = reason === 'left' ? hasRejoined : reason !== 'removed';
+    const goesOn = reason === 'left' ? rejoined : reason !== 'removed';
     if (isThere && goesOn) this.#members.note(id).isListed = false;
     else peer?.destroy();
+    if (reason === 'removed' && verified)
+      for (const other of this.#unlisted) if (other.verified?.sub === verified.sub) other.destroy();
   }
 
   /** Another has come under the id of a peer, with another certificate. */
@@ -260,7 +268,7 @@ export class Mesh {
   /** The network has changed. */
   findNewWays(): void {
     for (const peer of this.peers.values()) peer.negotiator.restart();
-    this.loseOffer();
+    this.republish();
   }
 
   /** Closes all connections, and forgets all members. */

@@ -87,7 +87,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         roomId,
         options,
         (id, reason) => this.#mesh.refuse(id, reason),
-        () => this.#mesh.loseOffer(),
+        () => this.#mesh.republish(),
         (error) => {
           this.#signaling.stop(error);
           this.destroy();

@@ -176,6 +176,44 @@ test('whoever is removed closes what it has with a member that is without the ro
   await vi.waitUntil(() => guest.state === 'open', WAIT);
 });
 
+test('a host removes whom the room has lost, and with a subject also what it has left open', async () => {
+  const roomId = newRoom();
+  const forgetful = await startWorkerd({ vars: { AUTH_SECRET: SECRET, RESUME_GRACE_SECONDS: '0' } });
+  try {
+    const workerUrl = forgetful.url;
+    const host = await enter(roomId, 'Host', { sub: 'host', host: true }, { workerUrl });
+    const guest = await enter(roomId, 'Guest', { sub: 'guest' }, { workerUrl });
+    const witness = new SignalingClient({ workerUrl, roomId, token: await makeToken(roomId) });
+    await witness.start();
+    /** The peers of one that stays away from the room, and that the others are connected to yet. */
+    const lost = async (name: string): Promise<Peer[]> => {
+      const { sockets, Kept } = keptSockets();
+      const tokens = [makeToken(roomId, 600, { sub: 'target' })];
+      const token = (): Promise<string> => tokens.pop() ?? new Promise(() => undefined);
+      await enter(roomId, name, {}, { workerUrl, token, WebSocket: Kept });
+      const seen = await Promise.all([connected(host, name), connected(guest, name)]);
+      const left = new Promise((resolve) => witness.once('leave', resolve));
+      sockets.at(-1)?.close(4010);
+      expect(await left).toMatchObject({ clientId: seen[0].id, reason: 'timeout' });
+      return seen;
+    };
+    const first = await lost('Target');
+    if (first[0]) host.remove(first[0]);
+    await vi.waitUntil(() => first.every(({ destroyed }) => destroyed), WAIT);
+    const second = await lost('Target again');
+    const page = await enter(roomId, 'Another page', { sub: 'target' }, { workerUrl });
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    host.remove(await connected(host, 'Another page'));
+    await vi.waitUntil(() => page.state === 'closed' && second.every(({ destroyed }) => destroyed), WAIT);
+    warn.mockRestore();
+    expect(guest.connectedSessions).toEqual([host.sessionId]);
+    witness.stop();
+  } finally {
+    for (const room of rooms.splice(0)) room.destroy();
+    await forgetful.stop();
+  }
+});
+
 test('a function that fails is named, once, and asked again', async () => {
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   const roomId = newRoom();

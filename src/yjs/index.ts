@@ -26,11 +26,12 @@ import {
   writeSyncStep1,
   writeUpdate,
 } from 'y-protocols/sync';
-import { type Doc, parseUpdateMeta } from 'yjs';
+import type { Doc } from 'yjs';
 import { Emitter } from '../client/events.ts';
 import type { P2PCF, Peer } from '../client/index.ts';
 import { printAs } from '../client/printed-name.ts';
 import { hasPlaced, limitPending, type Pending, pendingIn } from './pending.ts';
+import { checkUpdate } from './update-faults.ts';
 
 /** How a message of ours begins: it shares the data channel with the app's own. */
 const MARK = Uint8Array.of(0, 121, 106, 115); // "\0yjs"
@@ -275,7 +276,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
     if (isAnswer) this.#lagging.delete(peer);
     if (this.#lagging.has(peer)) return;
     const { pos } = decoder;
-    parseUpdateMeta(readVarUint8Array(decoder)); // throws where it claims more parts than it has; Yjs makes room for them
+    checkUpdate(readVarUint8Array(decoder)); // before Yjs makes room for all the parts that it claims to have
     decoder.pos = pos;
     this.#before = pendingIn(this.doc.store);
     readUpdate(decoder, this.doc, peer); // the peer as the origin: see #passOn

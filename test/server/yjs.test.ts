@@ -1,5 +1,12 @@
 /** The provider for Yjs, between real peers in Node. */
-import { createEncoder, toUint8Array, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding';
+import {
+  createEncoder,
+  toUint8Array,
+  writeUint8Array,
+  writeVarString,
+  writeVarUint,
+  writeVarUint8Array,
+} from 'lib0/encoding';
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Awareness } from 'y-protocols/awareness';
@@ -262,7 +269,7 @@ const SYNC = 0;
 const AWARENESS = 1;
 const HELLO = 2;
 function say(room: P2PCF, type: number, payload: Uint8Array): Promise<void> {
-  return room.broadcast(Uint8Array.of(0, 121, 106, 115, 0, type, ...payload));
+  return room.broadcast(Uint8Array.from([0, 121, 106, 115, 0, type, ...payload]));
 }
 
 /** An awareness update of a chosen id and clock. */
@@ -508,6 +515,60 @@ test('an update that claims to have more than it has is not even taken up', asyn
     await say(mallory, SYNC, toUint8Array(encoder));
   }
   await expect.poll(() => textOf(alice.doc), WAIT).toBe(textOf(doc));
+});
+
+/** An update with a text that an app can embed, as Yjs writes it, in place of the empty object there. */
+function embedding(json: string): Uint8Array {
+  const doc = new Doc();
+  doc.getText('text').insertEmbed(0, {});
+  const update = encodeStateAsUpdate(doc);
+  const at = update.findIndex((byte, index) => byte === 2 && update[index + 1] === 0x7b && update[index + 2] === 0x7d);
+  const encoder = createEncoder();
+  writeUint8Array(encoder, update.subarray(0, at));
+  writeVarString(encoder, json);
+  writeUint8Array(encoder, update.subarray(at + 3));
+  return toUint8Array(encoder);
+}
+
+/** An update of one author with so many parts, each as long as it can be. */
+function endless(parts: number): Uint8Array {
+  const encoder = createEncoder();
+  for (const number of [1, parts, 7, 0]) writeVarUint(encoder, number);
+  for (let n = 0; n < parts; n++) for (const number of [0, Number.MAX_SAFE_INTEGER]) writeVarUint(encoder, number);
+  writeVarUint(encoder, 0); // no deletions
+  return toUint8Array(encoder);
+}
+
+test.each([
+  ['nests values too deeply', 'It is nested too deeply.', embedding(`${'['.repeat(20_000)}${']'.repeat(20_000)}`)],
+  ['counts too far', 'It counts too far.', endless(1_000)],
+])(
+  'an update that %s to be written again is not taken: who comes later gets the document',
+  async (_, fault, update) => {
+    const roomId = newRoom();
+    const [alice, mallory] = [editor(roomId, 'Alice'), member(roomId, 'Mallory')];
+    write(alice.doc, 0, 'unharmed');
+    for (const room of [alice.room, mallory]) await room.start();
+    await expect.poll(() => mallory.connectedSessions.length, WAIT).toBe(1);
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const encoder = createEncoder();
+    writeUpdate(encoder, update);
+    await say(mallory, SYNC, toUint8Array(encoder));
+    await expect.poll(() => warn.mock.calls.map(([, error]) => error?.message), WAIT).toEqual([fault]);
+    warn.mockRestore();
+    mallory.destroy();
+    const bob = editor(roomId, 'Bobby');
+    await bob.room.start();
+    await expect.poll(() => textOf(bob.doc), WAIT).toBe('unharmed');
+  },
+);
+
+test('values nested as deeply as any app has them are taken', async () => {
+  const roomId = newRoom();
+  const [alice, bob] = [editor(roomId, 'Alice'), editor(roomId, 'Bobby')];
+  applyUpdate(alice.doc, embedding(`${'['.repeat(900)}${']'.repeat(900)}`));
+  for (const { room } of [alice, bob]) await room.start();
+  await expect.poll(() => bob.doc.getText('text').length, WAIT).toBe(1);
 });
 
 test('what builds on what is missing is kept up to a limit, and comes with an answer all the same', async () => {

@@ -45,6 +45,12 @@ const HELLO = 2;
 /** Longest awareness update, in bytes: as JSON it may become twenty times as much here. */
 const MAX_AWARENESS = 2 ** 16;
 
+/**
+ * Longest question, in bytes, which may wait here for as long as the peer takes nothing: what it has of each author, of
+ * whom this has room for 300,000. Yjs takes a quarter of a second to read it.
+ */
+const MAX_QUESTION = 2 ** 21;
+
 /** How long a peer waits for another answer, and we before we ask it again, in ms: each looks at the whole document. */
 const PAUSE_MS = 1000;
 
@@ -247,6 +253,7 @@ export class YjsProvider extends Emitter<YjsEvents> {
 
   /** Whoever asks for the document again, while it is being sent or soon after, is answered later. */
   #answer(peer: Peer, question: Question): void {
+    if (question.decoder.arr.length > MAX_QUESTION) throw new Error('It asks for too much.');
     if (this.#behind.has(peer)) return; // it is asked again when it is greeted
     if (this.#answering.has(peer)) {
       if (this.#answering.get(peer)?.type === HELLO) question.type = HELLO;

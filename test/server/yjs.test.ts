@@ -482,6 +482,25 @@ test('a question that makes no sense does no harm while another is being answere
   warn.mockRestore();
 });
 
+test('a question that names ever so many authors is not read, nor kept', async () => {
+  const roomId = newRoom();
+  const [alice, mallory] = [editor(roomId, 'Alice'), member(roomId, 'Mallory')];
+  for (const room of [alice.room, mallory]) await room.start();
+  await expect.poll(() => mallory.connectedSessions.length, WAIT).toBe(1);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const looks = vi.spyOn(alice.doc.store.clients, 'forEach'); // for what the other lacks
+  const authors = createEncoder();
+  writeVarUint(authors, 400_000);
+  for (let id = 2 ** 28; id < 2 ** 28 + 400_000; id++) for (const number of [id, 1]) writeVarUint(authors, number);
+  const question = createEncoder();
+  writeVarUint(question, 0); // step 1
+  writeVarUint8Array(question, toUint8Array(authors));
+  await say(mallory, SYNC, toUint8Array(question));
+  await expect.poll(() => warn.mock.calls.length, WAIT).toBe(1);
+  expect(looks).not.toHaveBeenCalled();
+  warn.mockRestore();
+});
+
 /** The updates of somebody who writes at the beginning again and again, so that each builds on the one before. */
 function updatesOf(...texts: string[]): { doc: Doc; updates: Uint8Array[] } {
   const [doc, updates]: [Doc, Uint8Array[]] = [new Doc(), []];

@@ -277,8 +277,8 @@ export class Mesh {
     this.#graceTimer = undefined;
     this.#members.clear();
     this.#hasToldOfSurplus = false;
-    this.spare.discard();
     for (const peer of [...this.peers.values()]) peer.destroy();
+    this.spare.discard(); // last, as each end may have it published again
   }
 
   /** The peer with this session id, made if it is new. */

@@ -329,7 +329,7 @@ export class Negotiator {
         this.connection.isIgnoring = true;
         break;
       case 'start over':
-        this.startOver();
+        if (this.#mayRenew()) this.startOver();
         break;
       case 'renew':
       case 'answer':
@@ -351,11 +351,7 @@ export class Negotiator {
   }
 
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
-    if (isRenewing && !this.#other?.connections.take()) {
-      this.#listener.failed('It starts over too often.');
-      return;
-    }
-    if (isRenewing && !this.#renew()) return;
+    if (isRenewing && !(this.#mayRenew() && this.#renew())) return;
     this.#noteFingerprint(offer);
     await this.connection.answer(offer, attempt);
   }
@@ -509,6 +505,13 @@ export class Negotiator {
     return !this.#peer.destroyed && this.open(); // else a listener has closed it
   }
 
+  /** Whether the other, by what it says, may have us make another connection. */
+  #mayRenew(): boolean {
+    const may = this.#other?.connections.take() ?? true;
+    if (!may) this.#listener.failed('It starts over too often.');
+    return may;
+  }
+
   #discard(): void {
     clearTimeout(this.#mediaTimer);
     this.#mediaTimer = undefined;
@@ -559,7 +562,7 @@ export class Negotiator {
     const connection = this.#current;
     work.catch((error: unknown) => {
       if (connection !== this.#current || this.#peer.destroyed) return;
-      if (this.#hasStartedOver) {
+      if (this.#hasStartedOver || this.#other?.connections.take() === false) {
         this.#fault = `The negotiation failed: ${error}`; // of a spare connection nobody hears before it is used
         this.#listener.begun();
         this.#listener.failed(this.#fault);

@@ -257,7 +257,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const isShutOut = code === FULL.code && this.state === 'reconnecting';
     if (mayRenew) this.#isRenewing = true;
     else if (isFinal(close) && !isShutOut) {
+      const started = this.#started;
       this.emit('refused', { code, reason: close.reason });
+      if (started !== this.#started) return; // a listener has left, and perhaps started anew
       if (this.state !== 'connecting') console.warn(`P2PCF-WS: ${refusal}`); // nobody waits for start() any more
       this.#end(Object.assign(new Error(refusal), { code }));
       return;

@@ -1,6 +1,7 @@
 /** What a member that means harm can make of a page: less than it takes to harm it. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { Peer } from '../../src/client/index.ts';
 import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
 import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
@@ -184,6 +185,22 @@ test('500 offers of new attempts make a dozen connections', async () => {
   await say(bob, 'hello').catch(() => undefined);
   await until(bob, true, () => window.room.connectedSessions.length > 0);
   eve.close();
+});
+
+test('a peer whose every offer on the channel makes no sense has us start over a dozen times', async () => {
+  const [alice, eve] = [await join('Alice'), await join('Eve ')];
+  await inPage(eve, () => {
+    const spoil = (peer: Peer): void => {
+      const certificate = /a=fingerprint:.*/.exec(peer._pc.localDescription?.sdp ?? '')?.[0].trim();
+      const offer = { type: 'offer', sdp: `v=0\r\n${certificate}\r\nm=x\r\n` };
+      for (const frame of Reflect.get(window, 'signalFrames')(offer, 1)) peer._channel?.send(frame);
+    };
+    window.room.on('peerconnect', (peer) => setTimeout(spoil, 0, peer));
+    for (const peer of window.room.peers.values()) if (peer.connected) spoil(peer);
+  });
+  const before = await made(alice);
+  await problems(alice, 'The negotiation failed');
+  expect((await made(alice)) - before).toBeLessThan(25);
 });
 
 test.each([

@@ -214,6 +214,22 @@ test('a host removes whom the room has lost, and with a subject also what it has
   }
 });
 
+test('an app that leaves and starts anew as it hears of a refusal is let in with a better token', async () => {
+  const roomId = newRoom();
+  const tokens = ['none', 'none either', await makeToken(roomId)]; // the second is asked for before the client gives up
+  const client = new SignalingClient({ workerUrl: server.url, roomId, token: () => String(tokens.shift()) });
+  const again = new Promise<void>((resolve, reject) => {
+    client.once('refused', () => {
+      client.stop();
+      client.start().then(resolve, reject);
+    });
+  });
+  await expect(client.start()).rejects.toMatchObject({ name: 'AbortError' });
+  await again;
+  expect(client.state).toBe('open');
+  client.stop();
+});
+
 test('a function that fails is named, once, and asked again', async () => {
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
   const roomId = newRoom();

@@ -240,7 +240,7 @@ export class Connection {
     else this.#theirAnswer = description.sdp;
     this.#isTheirsFirefox = isFirefox(description); // Chromium keeps no such trace in remoteDescription
     this.#candidates.clear();
-    await this.pc.setRemoteDescription(description);
+    await this.pc.setRemoteDescription(this.#withEarlyServer(description));
   }
 
   /** Takes a candidate of the other's, unless there have been too many; `polls`: it may be anybody's. */
@@ -338,6 +338,16 @@ export class Connection {
     pc.onnegotiationneeded = pc.onicecandidate = pc.onicecandidateerror = pc.ondatachannel = pc.ontrack = null;
     pc.onconnectionstatechange = pc.oniceconnectionstatechange = null;
     pc.close();
+  }
+
+  /**
+   * Between two of libdatachannel (node-datachannel 0.33.4) the offerer is made DTLS client, as whoever answers has its
+   * ICE up before: a client loses its hello to a server without ICE in half of all tries, and says it again after 1 s.
+   * Browsers keep an early hello, and refuse an offer that leaves no choice.
+   */
+  #withEarlyServer({ type, sdp }: Description): Description {
+    const isToServe = /^o=rtc /m.test(sdp) && this.pc.localDescription?.sdp === ''; // where browsers have null
+    return { type, sdp: isToServe ? withSetup(sdp, 'active') : sdp };
   }
 
   #followNeeds(): void {

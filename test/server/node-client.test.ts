@@ -321,6 +321,25 @@ test('peerjoin comes before peerconnect, also where the connection is there befo
   bob.destroy();
 });
 
+test.each([true, false])('whoever answers is DTLS server, which loses no hello; offers ahead: %s', async (ahead) => {
+  const room = newRoom();
+  const [alice, bob] = [member(room, 'Alice', ahead), member(room, 'Bobby', ahead)];
+  const roles: string[] = [];
+  for (const each of [alice, bob])
+    each.on('peerjoin', (peer) =>
+      peer.on('signal', (signal) => {
+        const { type, sdp = '' } = Object(signal);
+        if (type === 'answer') roles.push(String(/a=setup:(\w+)/.exec(sdp)?.[1]));
+      }),
+    );
+  await alice.start();
+  await bob.start();
+  await vi.waitUntil(() => [alice, bob].every(({ connectedSessions }) => connectedSessions.length === 1), WAIT);
+  expect(roles).toEqual(['passive']);
+  alice.destroy();
+  bob.destroy();
+});
+
 test('a peer that a listener closes as its connection is to be made anew gets no other', async () => {
   const room = newRoom();
   let made = 0;

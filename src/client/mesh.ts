@@ -85,6 +85,7 @@ export class Mesh {
     offers = {},
     answered,
     polling = [],
+    removed = [],
     resumed,
     graceSeconds = 0,
     maxMessageBytes,
@@ -92,6 +93,7 @@ export class Mesh {
     this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     const listed = new Set(peers);
     const pollers = new Set(polling);
+    for (const id of removed) this.forget(id, 'removed');
     for (const id of [...this.#members.keys()]) {
       if (listed.has(id)) continue;
       // A room that has forgotten us has forgotten the others, too: they may come back as we did.

@@ -78,6 +78,8 @@ export interface Peers extends Partial<IceServers> {
   answered?: string;
   /** Those of `peers` that poll: offer them a data channel, whoever came first. Absent if none does. */
   polling?: string[];
+  /** Members that a host has removed: close what you have with them. Not with `?ahead=1`, absent if there are none. */
+  removed?: string[];
   /**
    * A client that comes back with it (`?resume=<token>`) gets its place again. Only with `?resume=…`, as the three
    * below.
@@ -267,6 +269,7 @@ const SERVER_MESSAGES: Record<ServerMessage['type'], Record<string, Check>> = {
     offers: isMaybe(isObject),
     answered: isMaybe(isText),
     polling: isMaybe(isTexts),
+    removed: isMaybe(isTexts),
     graceSeconds: isMaybe(Number.isFinite),
     maxMessageBytes: isMaybe(Number.isFinite),
     iceServers: isMaybe(isIceServers),

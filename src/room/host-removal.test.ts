@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LIMITS, sessionOf, type TestMember, World } from '../../test/support/world.ts';
+import { type Joining, LIMITS, sessionOf, type TestMember, World } from '../../test/support/world.ts';
 
 const LARGE = { ...LIMITS, maxPeers: 1000, messagesPerSecond: 0 };
 const END = 1_000_000 + 3_600_000;
@@ -55,6 +55,25 @@ test('a subject that is removed is put out under all its ids, and comes in under
   expect(world.join('d', { claims: { sub: 'mallory2', until: END } }, LARGE).closeCode).toBeUndefined();
   world.pass(3_600);
   expect(world.join('a', { claims: { ...mallory, until: END + 9_000_000 } }, LARGE).closeCode).toBeUndefined();
+});
+
+test('whoever was away hears of a removal when it is back; whoever has no connections yet does not', () => {
+  const { world, remove } = roomWithHost();
+  const guest = { claims: { sub: 'guest' }, token: 't' };
+  const witness = world.join('witness', guest, LARGE);
+  for (const id of ['a', 'b']) world.join(id, { claims: mallory }, LARGE);
+  world.drop(witness, true);
+  remove('a');
+  world.join('late', { claims: mallory }, LARGE);
+  world.join('nameless', { claims: { hash: 'h', until: END } }, LARGE);
+  remove('nameless');
+  const removed = (id: string, entry: Joining): unknown => Object(world.join(id, entry, LARGE).heard[0]).removed;
+  expect(removed('witness', guest)).toEqual(['a', 'b', 'nameless']);
+  expect(removed('newcomer', { wantsOffers: true })).toBeUndefined();
+  expect(removed('nameless', { claims: { sub: 'another' } })).toEqual(['a', 'b']);
+  expect(removed('bare', {})).toEqual(['a', 'b']);
+  world.pass(3_600);
+  expect(removed('later', {})).toBeUndefined();
 });
 
 test.each([undefined, 'mallory'])(

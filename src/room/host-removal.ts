@@ -10,6 +10,10 @@ import { type Bearer, bearerOf } from './token-claims.ts';
 /** Most removals kept in one room, a row each; when there are more, the removal that would end first is forgotten. */
 const MAX_REMOVALS = 256;
 
+/** Most ids that are kept with each, and most that a client is told of. */
+const MAX_IDS = 8;
+const MAX_IDS_TOLD = 64;
+
 /**
  * `sender` removes `targetId` and, where the token of that names its subject, all that this subject has in the room,
  * sockets, places and pollers alike. Undefined if nobody has that id. Throws ProtocolError where `sender` is no host,
@@ -50,15 +54,21 @@ export function remove<M extends Member>(
   const away = places.filter(isMeant);
   const polling = pollers.filter(isMeant);
   const until = Math.max(...[...members, ...away, ...polling].map((each) => each.claims?.until ?? 0));
-  if (claims && until > now) effects.push(...keep({ bearer: bearerOf(claims), until }, roster));
+  const ids = [...members, ...away, ...introductions(polling)].map(({ id }) => id);
+  if (claims && until > now) effects.push(...keep({ bearer: bearerOf(claims), until, ids }, roster));
   for (const member of members) effects.push({ do: 'close', member, close: REMOVED });
   for (const place of away) effects.push({ do: 'freePlace', place });
   for (const posting of polling) effects.push({ do: 'dropPosting', posting });
   const sessions = new Set(polling.map(({ entry }) => entry.sessionId));
   if (sessions.size > 0) effects.push(...rest.flatMap((member) => dropOffers(member, sessions)));
-  for (const { id } of [...members, ...away, ...introductions(polling)])
-    effects.push(farewell(id, 'removed', rest, now));
+  for (const id of ids) effects.push(farewell(id, 'removed', rest, now));
   return effects;
+}
+
+/** The ids of those removed, for whoever may have been away then and be connected to them yet. */
+export function removedIds<M extends Member>(roster: Roster<M>, now: number): string[] {
+  const removals = roster.removals().filter(({ until }) => until > now);
+  return removals.flatMap(({ ids = [] }) => ids).slice(-MAX_IDS_TOLD);
 }
 
 /** Time has passed: a removal ends with its token, which lets nobody in from then on. */
@@ -68,7 +78,13 @@ export function lapseRemovals<M extends Member>(roster: Roster<M>, now: number):
 }
 
 function keep<M extends Member>(removal: Removal, roster: Roster<M>): Effect<M>[] {
-  const others = roster.removals().filter(({ bearer }) => bearer !== removal.bearer);
+  const { bearer, until, ids = [] } = removal;
+  const before = roster.removals().find((each) => each.bearer === bearer)?.ids ?? [];
+  const others = roster.removals().filter((each) => each.bearer !== bearer);
   const surplus = [...others].sort((a, b) => b.until - a.until).slice(MAX_REMOVALS - 1);
-  return [...surplus.map((each) => ({ do: 'dropRemoval', removal: each }) as const), { do: 'keepRemoval', removal }];
+  const kept = { bearer, until, ids: [...before, ...ids].slice(-MAX_IDS) };
+  return [
+    ...surplus.map((each) => ({ do: 'dropRemoval', removal: each }) as const),
+    { do: 'keepRemoval', removal: kept },
+  ];
 }

@@ -3,6 +3,7 @@ import { type Close, DUPLICATE, heldBy, REMOVED, RESUMED, TAKEN } from '../proto
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { capacityFor, fixedLimit, makeWay } from './capacity.ts';
+import { removedIds } from './host-removal.ts';
 import { freeLapsedPlaces, heldPlaces, isOwnerOf, placeUnder } from './places.ts';
 import { toSessionId } from './poller-view.ts';
 import { introductions, isGhost, putOut, sweep } from './presence.ts';
@@ -103,6 +104,10 @@ export function join<M extends Member>(
   });
   if (known.length > 0) welcome.verified = Object.fromEntries(known);
   if (polling.length > 0) welcome.polling = polling.map(({ id }) => id);
+  const removed = wantsOffers
+    ? []
+    : removedIds(roster, now).filter((id) => ![newcomer.id, ...welcome.peers].includes(id));
+  if (removed.length > 0) welcome.removed = removed;
   if (newcomer.token !== undefined) {
     welcome.resumeToken = newcomer.token;
     welcome.resumed = resumed !== undefined;

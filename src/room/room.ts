@@ -121,6 +121,8 @@ export interface Removal {
   readonly bearer: string;
   /** When its token expires, in ms since the epoch. */
   readonly until: number;
+  /** What it went by, the last ids. Absent in a row of an earlier version. */
+  readonly ids?: readonly string[];
 }
 
 /** Who is in the room, by socket, by a place held, or by polling. */

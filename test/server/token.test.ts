@@ -176,6 +176,26 @@ test('whoever is removed closes what it has with a member that is without the ro
   await vi.waitUntil(() => guest.state === 'open', WAIT);
 });
 
+test('whoever was without the room closes what it has with a removed member that goes on by itself', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const [ofGuest, ofTarget] = [keptSockets(), keptSockets()];
+  const back = Promise.withResolvers<string>();
+  const tokens = [makeToken(roomId, 600, { sub: 'guest' }), back.promise];
+  const token = async (): Promise<string> => (await tokens.shift()) ?? '';
+  const guest = await enter(roomId, 'Guest', {}, { token, WebSocket: ofGuest.Kept });
+  await enter(roomId, 'Target', { sub: 'target' }, { WebSocket: ofTarget.Kept });
+  const seen = await Promise.all([connected(host, 'Target'), connected(guest, 'Target')]);
+  ofGuest.sockets.at(-1)?.close(4010);
+  await vi.waitUntil(() => tokens.length === 0, WAIT);
+  Object.assign(Object(ofTarget.sockets.at(-1)), { onmessage: null, onclose: null }); // it will not hear of it
+  host.remove(seen[0]);
+  await vi.waitUntil(() => seen[0].destroyed, WAIT);
+  expect(seen[1].connected).toBe(true);
+  back.resolve(await makeToken(roomId, 600, { sub: 'guest' }));
+  await vi.waitUntil(() => seen[1].destroyed, WAIT);
+});
+
 test('a host removes whom the room has lost, and with a subject also what it has left open', async () => {
   const roomId = newRoom();
   const forgetful = await startWorkerd({ vars: { AUTH_SECRET: SECRET, RESUME_GRACE_SECONDS: '0' } });

@@ -230,10 +230,10 @@ export class P2PCF extends Emitter<P2PCFEvents> {
         this.emit('state', state, reason);
       })
       .on('refused', ({ code, reason }) => {
-        if (code === FULL.code) this.emit('full', { max: peersOfFull({ code, reason }) });
         if (this.#enteredAt && (code === DUPLICATE.code || code === TAKEN.code)) this.#changeSession(signaling);
         else this.#page.unwatch(); // a start that was refused leaves nothing behind
         if (reason === REMOVED.reason) this.#leave(); // members that are without the room do not hear of it
+        if (code === FULL.code) this.emit('full', { max: peersOfFull({ code, reason }) }); // whose listener may start anew
       })
       .on('peers', (message) => {
         this.#iceServers.take(message);

@@ -6,6 +6,9 @@ import type { Env } from '../src/worker/signaling-room.ts';
 export { SignalingRoom } from '../src/index.ts';
 
 /** What scripts/workerd.ts binds: the demo's files, by their paths in URLs. */
+/** How long an answer waits for the rest of a body, in ms: nginx has all of it before it asks, others may never send it. */
+const READ_OUT_WITHIN_MS = 1_000;
+
 interface WithDemo extends Env {
   DEMO: Record<string, { headers: Record<string, string>; body: string }>;
 }
@@ -13,7 +16,8 @@ interface WithDemo extends Env {
 export default {
   async fetch(request, env) {
     const response = await answer(request, env);
-    if (request.body && !request.bodyUsed) await readOut(request.body).catch(() => undefined); // it may break off
+    if (request.body && !request.bodyUsed)
+      await Promise.race([readOut(request.body).catch(() => undefined), scheduler.wait(READ_OUT_WITHIN_MS)]);
     return response;
   },
 } satisfies ExportedHandler<WithDemo>;

@@ -14,13 +14,11 @@ import { inPage, type RoomPage } from '../support/room-page.ts';
 import { SECRET, signToken } from '../support/room-token.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
 import { sha256 } from '../support/sha256.ts';
+import { WAIT } from '../support/wait.ts';
 
 const LIBRARIES = `import ours from './src/client/index.ts'; import p2pcf from 'p2pcf';
   import { signalFrames } from './src/client/chunks.ts';
   Object.assign(globalThis, { clients: { ours, p2pcf }, signalFrames });`;
-
-/** Twice what the slowest of these waits took on a busy machine, in ms: a peer that died without a word. */
-const WITHIN_MS = 60_000;
 
 let server: Server;
 let pages: PageServer;
@@ -108,10 +106,10 @@ async function until<Arguments extends unknown[]>(
   work: (...args: Arguments) => unknown,
   ...args: Arguments
 ): Promise<void> {
-  const deadline = Date.now() + WITHIN_MS;
+  const deadline = Date.now() + WAIT.timeout;
   while ((await inPage(page, work, ...args)) !== true) {
     if (Date.now() > deadline) {
-      throw new Error(`Not within ${WITHIN_MS} ms: ${work} ${args}\nThe page: ${JSON.stringify(await facts(page))}`);
+      throw new Error(`Not within ${WAIT.timeout} ms: ${work} ${args}\nThe page: ${JSON.stringify(await facts(page))}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

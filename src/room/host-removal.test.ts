@@ -76,6 +76,18 @@ test('whoever was away hears of a removal when it is back; whoever has no connec
   expect(removed('later', {})).toBeUndefined();
 });
 
+test('whoever is let in again with another token is none of the removed any more, also while it is away', () => {
+  const { world, remove } = roomWithHost();
+  const named = (hash: string): Joining => ({ claims: { hash, until: END }, token: 't' });
+  for (const id of ['a', 'b']) world.join(id, named(`first of ${id}`), LARGE);
+  for (const id of ['a', 'b']) remove(id);
+  expect(world.join('a', named('first of a'), LARGE)).toMatchObject(REMOVED);
+  world.drop(world.join('a', named('second'), LARGE), true);
+  world.pass(31);
+  expect(world.join('witness', {}, LARGE).heard[0]).toMatchObject({ peers: ['host'], removed: ['b'] });
+  expect(world.join('a', named('first of a'), LARGE)).toMatchObject(REMOVED);
+});
+
 test.each([undefined, 'mallory'])(
   'a member that has been silent for long (%s) is removed all the same, and stays out',
   (sub) => {

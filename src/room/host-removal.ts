@@ -71,6 +71,15 @@ export function removedIds<M extends Member>(roster: Roster<M>, now: number): st
   return removals.flatMap(({ ids = [] }) => ids).slice(-MAX_IDS_TOLD);
 }
 
+/** `id` is let in again, with another token: whoever is connected to it from then on is to stay so. */
+export function readmit<M extends Member>(id: string, roster: Roster<M>): Effect<M>[] {
+  return roster.removals().flatMap((removal) => {
+    const { ids = [] } = removal;
+    const others = ids.filter((each) => each !== id);
+    return others.length < ids.length ? [{ do: 'keepRemoval', removal: { ...removal, ids: others } }] : [];
+  });
+}
+
 /** Time has passed: a removal ends with its token, which lets nobody in from then on. */
 export function lapseRemovals<M extends Member>(roster: Roster<M>, now: number): Effect<M>[] {
   const due = roster.removals().filter(({ until }) => until <= now);

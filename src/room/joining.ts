@@ -3,7 +3,7 @@ import { type Close, DUPLICATE, heldBy, REMOVED, RESUMED, TAKEN } from '../proto
 import type { JoinAnswer } from '../protocol/join.ts';
 import type { PeerJoin, Peers } from '../protocol/messages.ts';
 import { capacityFor, fixedLimit, makeWay } from './capacity.ts';
-import { removedIds } from './host-removal.ts';
+import { readmit, removedIds } from './host-removal.ts';
 import { freeLapsedPlaces, heldPlaces, isOwnerOf, placeUnder } from './places.ts';
 import { toSessionId } from './poller-view.ts';
 import { introductions, isGhost, putOut, sweep } from './presence.ts';
@@ -91,6 +91,7 @@ export function join<M extends Member>(
   effects.push(...departures);
   if (twin) effects.push({ do: 'close', member: twin, close: resumed ? RESUMED : DUPLICATE });
   if (place) effects.push({ do: 'freePlace', place });
+  effects.push(...readmit(newcomer.id, roster));
 
   const polling = introductions(pollers);
   const listed = [...others, ...away, ...polling];

@@ -279,7 +279,9 @@ export class Mesh {
     this.#graceTimer = undefined;
     this.#members.clear();
     this.#hasToldOfSurplus = false;
-    for (const peer of [...this.peers.values()]) peer.destroy();
+    const peers = [...this.peers.values()];
+    for (const peer of peers) this.#line.remove(peer); // else the end of each would give the next its turn
+    for (const peer of peers) peer.destroy();
     this.spare.discard(); // last, as each end may have it published again
   }
 

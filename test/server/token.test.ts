@@ -176,6 +176,27 @@ test('whoever is removed closes what it has with a member that is without the ro
   await vi.waitUntil(() => guest.state === 'open', WAIT);
 });
 
+test('whoever is removed makes no connection to those that wait for their turn', async () => {
+  const roomId = newRoom();
+  const host = await enter(roomId, 'Host', { sub: 'host', host: true });
+  const target = await enter(roomId, 'Target', { sub: 'target' }, { offersAhead: false, maxConnections: 1 });
+  const seen = await connected(host, 'Target');
+  const others = ['first', 'second'].map(
+    async (clientId) =>
+      new SignalingClient({ workerUrl: server.url, roomId, clientId, token: await makeToken(roomId) }),
+  );
+  for (const other of others) await (await other).start();
+  await vi.waitUntil(() => [...target.peers.values()].filter(({ state }) => state === 'waiting').length === 2, WAIT);
+  const states: string[] = [];
+  target.on('peerstate', (_peer, state) => states.push(state));
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  host.remove(seen);
+  await vi.waitUntil(() => target.state === 'closed', WAIT);
+  warn.mockRestore();
+  expect(states).toEqual(['closed', 'closed', 'closed']);
+  for (const other of others) (await other).stop();
+});
+
 test('whoever was without the room closes what it has with a removed member that goes on by itself', async () => {
   const roomId = newRoom();
   const host = await enter(roomId, 'Host', { sub: 'host', host: true });

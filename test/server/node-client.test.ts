@@ -335,7 +335,7 @@ test.each([true, false])('whoever answers is DTLS server, which loses no hello; 
   await alice.start();
   await bob.start();
   await vi.waitUntil(() => [alice, bob].every(({ connectedSessions }) => connectedSessions.length === 1), WAIT);
-  expect(roles).toEqual(['passive']);
+  expect(new Set(roles)).toEqual(new Set(['passive'])); // more than one where an answer is sent again
   alice.destroy();
   bob.destroy();
 });

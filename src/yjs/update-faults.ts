@@ -9,7 +9,17 @@ const MAX_DEPTH = 1_000;
 
 /** Throws Error for such an update, and for one that makes no sense: where it claims more parts than it has, too. */
 export function checkUpdate(update: Uint8Array): void {
-  for (const struct of decodeUpdate(update).structs) {
+  const { structs, ds } = decodeUpdate(update);
+  for (const deletions of ds.clients.values()) {
+    let end = 0;
+    for (const { clock, len } of deletions) {
+      // Those that it cannot place yet Yjs keeps in a form that is garbage where they overlap: it throws on that with
+      // each update from then on, and so does whoever is sent it.
+      if (clock < end || clock + len > Number.MAX_SAFE_INTEGER) throw new Error('Its deletions are in disorder.');
+      end = clock + len;
+    }
+  }
+  for (const struct of structs) {
     // Yjs makes one of neighbours. What is longer than this it writes, and does not read.
     if (struct.id.clock + struct.length > Number.MAX_SAFE_INTEGER) throw new Error('It counts too far.');
     const { arr, embed, value, opts } = Object('content' in struct && struct.content);

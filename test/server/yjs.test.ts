@@ -558,9 +558,17 @@ function endless(parts: number): Uint8Array {
   return toUint8Array(encoder);
 }
 
+/** An update that deletes nearly all of an author whom nobody knows, and then its beginning once more. */
+function disorderly(): Uint8Array {
+  const encoder = createEncoder();
+  for (const number of [0, 1, 7, 2, 0, Number.MAX_SAFE_INTEGER - 5, 0, 1]) writeVarUint(encoder, number);
+  return toUint8Array(encoder);
+}
+
 test.each([
   ['nests values too deeply', 'It is nested too deeply.', embedding(`${'['.repeat(20_000)}${']'.repeat(20_000)}`)],
   ['counts too far', 'It counts too far.', endless(1_000)],
+  ['deletes too disorderly', 'Its deletions are in disorder.', disorderly()],
 ])(
   'an update that %s to be written again is not taken: who comes later gets the document',
   async (_, fault, update) => {

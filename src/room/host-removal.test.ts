@@ -157,6 +157,15 @@ test('to remove those whom the room has lost costs as much as to broadcast', () 
   expect(host.heard.at(-1)).toMatchObject({ code: 'rate_limited' });
 });
 
+test('of a removal that is more than the host may say it hears no more than the others: it can try again', () => {
+  const { world, host } = roomWithHost();
+  const [witness] = ['witness', 'another', 'third'].map((id) => world.join(id, {}));
+  const limits = { ...LARGE, messagesPerSecond: 50 };
+  for (let n = 0; n < 400; n++) world.receive(host, { type: 'remove', targetId: 'lost' }, limits);
+  const [told, own] = [witness, host].map((each) => each?.heard.filter(({ type }) => type === 'peer_leave').length);
+  expect(own).toBe(told);
+});
+
 test('nobody removes itself, under whatever id, nor an id that nobody has', () => {
   const { world, host, remove } = roomWithHost();
   const tab = world.join('tab', { claims: { sub: 'host' } }, LARGE);

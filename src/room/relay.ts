@@ -105,7 +105,10 @@ function disown<M extends Member>(
   if (idFault(clientId) !== undefined) return [error];
   const lapsed = freeLapsedPlaces(roster, roster.others(), now); // perhaps its own, of which they hear before
   const news: ServerMessage = { type: 'peer_leave', clientId, timestamp: now, reason: 'removed' };
-  return [...lapsed, ...toOthers(news, tokens, sender, roster, limits, now), send(news, sender), error];
+  const told = toOthers(news, tokens, sender, roster, limits, now);
+  const own = send(news, sender);
+  const isTold = told.some((effect) => effect.do === 'send' && effect.text === own.text); // else it is to try again
+  return [...lapsed, ...told, ...(isTold ? [own] : []), error];
 }
 
 function unreachable<M extends Member>(targetId: string, sender: M, roster: Roster<M>, now: number): Effect<M> {

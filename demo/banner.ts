@@ -1,5 +1,5 @@
 /** The troubles there are, across the first screen and the call, each with its way on. */
-import { find, findAll, make, setIcon } from './dom.ts';
+import { find, findAll, make, named, setIcon } from './dom.ts';
 import type { DeviceKind, Trouble } from './trouble.ts';
 
 /** What there is trouble with: of each there is one at a time, and what mends the one says nothing of the others. */
@@ -28,7 +28,7 @@ export function showTrouble(source: Source, trouble: Trouble | undefined, retry?
     button.addEventListener('click', retry);
     item.append(button);
   }
-  const close = make('button', { type: 'button', className: 'icon-only', ariaLabel: 'Close' });
+  const close = named(make('button', { type: 'button', className: 'icon-only' }), 'Close');
   setIcon(close, 'close');
   close.addEventListener('click', () => {
     item.remove();

@@ -1,5 +1,5 @@
 /** The log of messages, and how many of them are unread. */
-import { announce, find, isShown, make } from './dom.ts';
+import { announce, find, isShown, make, named } from './dom.ts';
 import { inPieces } from './links.ts';
 
 /** Most lines that are kept, and most UTF-16 units in all of them: a stranger may say any number. */
@@ -122,5 +122,5 @@ function showCount(now: number): void {
   unread.hidden = count === 0;
   const text = count > 99 ? '99+' : String(count);
   if (unread.textContent !== text) unread.textContent = text;
-  button.ariaLabel = count === 0 ? 'Chat' : `Chat, ${count} unread`;
+  named(button, count === 0 ? 'Chat' : `Chat, ${count} unread`);
 }

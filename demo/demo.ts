@@ -5,7 +5,7 @@ import { Call } from './call.ts';
 import { clear } from './chat.ts';
 import { fillChoices } from './choices.ts';
 import { canShowScreen, Devices } from './devices.ts';
-import { find, findAll, make, setIcon } from './dom.ts';
+import { find, findAll, make, named, setIcon } from './dom.ts';
 import { invitation } from './invite.ts';
 import { linkTo, newRoom, type Place, placeIn } from './link.ts';
 import { hue, initials, tidy } from './names.ts';
@@ -191,8 +191,8 @@ function showDevices(): void {
     if (!isDevice(kind)) continue;
     if (kind === 'screen') button.hidden = !canShowScreen();
     const isOn = devices.isOn(kind);
-    button.ariaLabel =
-      kind === 'screen' ? (isOn ? 'Stop sharing the screen' : 'Share the screen') : labelOf(kind, isOn);
+    const ofScreen = isOn ? 'Stop sharing the screen' : 'Share the screen';
+    named(button, kind === 'screen' ? ofScreen : labelOf(kind, isOn));
     button.classList.toggle('off', kind !== 'screen' && !isOn);
     button.classList.toggle('active', kind === 'screen' && isOn);
     setIcon(button, kind === 'screen' ? (isOn ? 'screen-off' : 'screen') : isOn ? kind : `${kind}-off`);

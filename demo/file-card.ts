@@ -1,6 +1,6 @@
 /** A file in the chat: its name, how far it has come, and then a picture of it or a way to save it. */
 import { byline, type Line } from './chat.ts';
-import { make, setIcon } from './dom.ts';
+import { make, named, setIcon } from './dom.ts';
 import { HEADER_BYTES, isDrawable } from './picture.ts';
 
 /** Pictures that run nothing, unlike SVG, which may hold a script, and whose size picture.ts can read, unlike AVIF. */
@@ -41,8 +41,8 @@ export class FileCard implements Line {
     this.#gone = gone;
     this.#bar.max = Math.max(1, size);
     this.#bar.value = 0;
-    this.#bar.ariaLabel = `Progress of ${name}`;
-    this.#cancel.ariaLabel = `Cancel ${name}`;
+    named(this.#bar, `Progress of ${name}`);
+    named(this.#cancel, `Cancel ${name}`);
     setIcon(this.#cancel, 'close');
     this.#cancel.addEventListener('click', cancel);
     const title = make('p', { className: 'file-name', dir: 'auto' }, byline(from), name);
@@ -92,7 +92,7 @@ export class FileCard implements Line {
     const contents = new Blob(parts, { type: isPicture ? this.#kind : 'application/octet-stream' });
     this.#href = URL.createObjectURL(contents);
     const save = make('a', { href: this.#href, download: this.name, className: 'button' }, 'Save');
-    save.ariaLabel = `Save ${this.name}`;
+    named(save, `Save ${this.name}`);
     setIcon(save, 'download');
     this.item.append(save);
     if (isPicture) this.#preview(contents, save).catch(() => undefined); // the file has changed on our disk

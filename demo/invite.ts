@@ -1,11 +1,11 @@
 /** The link to the room: to copy, to share, and as a QR code. */
 import { encode } from 'uqr';
-import { announce, make, setIcon } from './dom.ts';
+import { announce, make, named, setIcon } from './dom.ts';
 import { drawing } from './icons.ts';
 
 /** All ways to hand on a link. */
 export function invitation(link: string): HTMLElement {
-  const field = make('input', { readOnly: true, value: link, ariaLabel: 'Link to this room' });
+  const field = named(make('input', { readOnly: true, value: link }), 'Link to this room');
   const copy = make('button', { type: 'button', className: 'primary' }, make('span', {}, 'Copy link'));
   setIcon(copy, 'copy');
   copy.addEventListener('click', () => copyLink(field, copy));
@@ -41,7 +41,8 @@ async function copyLink(field: HTMLInputElement, button: HTMLButtonElement): Pro
 function qrCode(link: string): HTMLElement {
   const { data, size } = encode(link, { border: 2 });
   const path = data.flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : ''))).join('');
-  const figure = make('div', { className: 'qr', role: 'img', ariaLabel: 'QR code of the link' });
+  const figure = named(make('div', { className: 'qr' }), 'QR code of the link');
+  figure.setAttribute('role', 'img');
   figure.append(drawing(size, size, path));
   return figure;
 }

@@ -20,13 +20,22 @@ export function inPieces(text: string): Piece[] {
   let at = 0;
   for (const { index, 0: found } of text.matchAll(ADDRESS)) {
     const address = withoutPunctuation(found);
-    if (!URL.canParse(address)) continue;
+    if (!isAddress(address)) continue;
     pieces.push({ text: text.slice(at, index), isLink: false }, { text: address, isLink: true });
     at = index + address.length;
     if (pieces.length >= 2 * MAX_LINKS) break;
   }
   pieces.push({ text: text.slice(at), isLink: false });
   return pieces.filter((piece) => piece.text !== '');
+}
+
+/** Safari has URL.canParse since 17. */
+function isAddress(text: string): boolean {
+  try {
+    return new URL(text).href !== '';
+  } catch {
+    return false;
+  }
 }
 
 /** A bracket stays that was opened within the address. */

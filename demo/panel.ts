@@ -17,7 +17,7 @@ export function openPanel(content: Content | undefined): void {
   current = content;
   panel.hidden = content === undefined;
   for (const name of ['chat', 'why'] as const) find(name, HTMLElement).hidden = name !== content;
-  for (const [button, name] of findAll('data-panel')) button.ariaExpanded = String(name === content);
+  for (const [button, name] of findAll('data-panel')) button.setAttribute('aria-expanded', String(name === content));
   if (content === undefined) return;
   find('panel-title', HTMLElement).textContent = TITLES[content];
   if (content === 'why') {

@@ -1,5 +1,5 @@
 /** A tile for each person, and one for each screen that is shown. */
-import { make, setIcon } from './dom.ts';
+import { make, named, setIcon } from './dom.ts';
 import { layOut } from './layout.ts';
 import { hue, initials } from './names.ts';
 import type { Trouble } from './trouble.ts';
@@ -25,11 +25,12 @@ export class Tile {
     this.isScreen = isScreen;
     this.#name = isScreen ? `${name}’s screen` : name;
     this.#video.muted = isOwn;
-    this.#video.ariaLabel = isScreen ? `${name}’s screen` : `Camera of ${name}`;
+    named(this.#video, isScreen ? `${name}’s screen` : `Camera of ${name}`);
     this.item.classList.toggle('own', isOwn && !isScreen);
     this.item.classList.toggle('screen', isScreen);
     this.item.style.setProperty('--hue', String(hue(name)));
-    const face = make('span', { className: 'initials', ariaHidden: 'true' }, initials(name));
+    const face = make('span', { className: 'initials' }, initials(name));
+    face.setAttribute('aria-hidden', 'true');
     setIcon(this.#muted, 'microphone-off');
     this.#muted.append(make('span', { className: 'unseen' }, ' is muted'));
     const label = make(

@@ -75,9 +75,15 @@ function entryOf(name: string): Identifier | undefined {
     .replace(/^Readonly(Array|Map|Set)\b/, '$1')
     .replace(/^(Callable|Newable)Function\b/, 'Function')
     .replace(/^Body\./, 'Response.')
+    .replace(/^ARIAMixin\b/, 'Element')
     .replace(/^(Uint|Int|Float)\d+Array\./, 'TypedArray.')
     .replace(/^Console\b/, 'console')
     .split('.');
+  // What a constructor has itself is declared without its name.
+  if (owner === '__type')
+    return Object.keys(bcd.api)
+      .map((each) => bcd.api[each]?.[`${member}_static`])
+      .find(Boolean);
   const entry = bcd.javascript['builtins']?.[owner] ?? bcd.api[owner] ?? bcd.api[`${owner}_static`];
   if (!member) return entry;
   return entry?.[member] ?? entry?.[`${member.replace(/^on/, '')}_event`] ?? entry?.[`${member}_static`];

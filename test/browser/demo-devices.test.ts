@@ -6,6 +6,7 @@ import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
 import { until } from '../support/room-page.ts';
 import { type Server, startDev } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let browser: Browser;
@@ -100,8 +101,8 @@ test('to choose a camera that is off does not turn it on; to choose another whil
     .first()
     .click();
   const camera = page.getByLabel('Camera', { exact: true });
+  await expect.poll(() => camera.locator('option').count(), WAIT).toBeGreaterThan(2);
   const choices = await camera.locator('option').evaluateAll((all) => all.map((each) => Object(each).value));
-  expect(choices.length).toBeGreaterThan(2);
   await camera.selectOption(choices.at(-1) ?? '');
   await page.keyboard.press('Escape');
   await live(page, ['audio']);

@@ -71,7 +71,7 @@ export function initials(name: string): string {
   return [first, ...others.slice(-1)].map(firstLetter).join('').toLocaleUpperCase();
 }
 
-/** As its reader would count: an emoji may be of several characters. Not in Firefox before 125, which cannot count so. */
+/** As its reader counts: an emoji may be of several characters. Firefox before 125 cannot count so. */
 function firstLetter(word: string): string | undefined {
   const [letter] = 'Segmenter' in Intl ? [...new Intl.Segmenter().segment(word)].map(({ segment }) => segment) : word;
   return letter;

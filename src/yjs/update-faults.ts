@@ -2,8 +2,8 @@
 import { decodeUpdate } from 'yjs';
 
 /**
- * Deepest nesting of a value in it. JSON and Yjs write values by recursion, which ends at some 5,000 (Node 24), but read
- * JSON however deep it is.
+ * Deepest nesting of a value in it. JSON and Yjs write values by recursion, which ends at some 5,000 (Node 24), but
+ * read JSON however deep it is.
  */
 const MAX_DEPTH = 1_000;
 

@@ -1,4 +1,4 @@
-/** Pages in a browser of 2022, with each other and with pages in a new one. test/package/floor.test.ts reads the code. */
+/** Pages in a browser of 2022, with each other and with new ones; test/package/floor.test.ts reads the code. */
 import { readFile } from 'node:fs/promises';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';

@@ -128,7 +128,12 @@ describe.each([
     await heard(bob, 'still here');
   });
 
-  test('ICE restarts without a new peer, whoever starts it or both at once; the channel stays open, media can be added', async () => {
+  // Between the two browsers a restart right after another loses the connection now and then, as ice-restart.ts says, and
+  // it is made anew: once in some twenty runs of this. Twice in a row it would be ours.
+  const retry = browsers.includes('Chromium') ? 1 : 0;
+  test('ICE restarts without a new peer, whoever starts it or both at once; the channel stays open, media can be added', {
+    retry,
+  }, async () => {
     const both = await meet();
     const [alice, bob] = both;
     const theirUfrag = (page: RoomPage): Promise<unknown> =>

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { build } from 'esbuild';
-import manifest from '../package.json' with { type: 'json' };
+import { TARGETS } from './targets.ts';
 
 const { outputFiles } = await build({
   entryPoints: ['demo/demo.ts', 'demo/style.css', 'demo/index.html'],
@@ -10,7 +10,7 @@ const { outputFiles } = await build({
   bundle: true,
   format: 'esm',
   minify: true,
-  target: manifest.browserslist.map((oldest) => oldest.replace(' >= ', '')),
+  target: TARGETS,
   outdir: 'public/demo',
   write: false,
 });

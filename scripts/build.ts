@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type BuildOptions, build, type Plugin } from 'esbuild';
 import { minify } from 'terser';
 import manifest from '../package.json' with { type: 'json' };
+import { TARGETS } from './targets.ts';
 
 const ENTRIES = {
   index: 'src/client/index.ts',
@@ -18,8 +19,7 @@ const common: BuildOptions = {
   bundle: true,
   minify: true,
   sourcemap: true,
-  // 'chrome >= 100' is chrome100 to esbuild.
-  target: manifest.browserslist.map((oldest) => oldest.replace(' >= ', '')),
+  target: TARGETS,
 };
 
 /** Loaded when it is used, by a script tag's file and from CommonJS, too; all load the one module. */

@@ -5,10 +5,10 @@ import type { Env } from '../src/worker/signaling-room.ts';
 
 export { SignalingRoom } from '../src/index.ts';
 
-/** What scripts/workerd.ts binds: the demo's files, by their paths in URLs. */
 /** How long an answer waits for the rest of a body, in ms: nginx has all of it before, others may never send it. */
 const READ_OUT_WITHIN_MS = 1_000;
 
+/** What scripts/workerd.ts binds: the demo's files, by their paths in URLs. */
 interface WithDemo extends Env {
   DEMO: Record<string, { headers: Record<string, string>; body: string }>;
 }

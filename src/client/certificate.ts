@@ -5,10 +5,11 @@
 import type { ConnectionSettings } from './peer-connection.ts';
 
 /**
- * The longest that a browser makes, in ms: by itself one lasts 30 days, and then the browser takes it for no new
- * connection, though a page may be open for longer, or its clock may have been wrong.
+ * How a certificate is made. It expires after a year, in ms, the longest that Chromium makes (2026-11): by itself it
+ * lasts 30 days, and then the browser takes it for no new connection, though a page may be open for longer, or its
+ * clock may have been wrong.
  */
-const LASTS_MS = 365 * 24 * 60 * 60 * 1000;
+export const CERTIFICATE = { name: 'ECDSA', namedCurve: 'P-256', expires: 365 * 24 * 60 * 60 * 1000 };
 
 export class SharedCertificate {
   /** Until it is there: it is made while the socket opens. */
@@ -17,8 +18,7 @@ export class SharedCertificate {
   /** Makes one, and puts it into the settings, unless they have one. */
   constructor({ RTCPeerConnection, rtcConfiguration }: ConnectionSettings) {
     if (rtcConfiguration.certificates) return;
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', expires: LASTS_MS };
-    this.pending = RTCPeerConnection.generateCertificate?.(algorithm)
+    this.pending = RTCPeerConnection.generateCertificate?.(CERTIFICATE)
       .then((certificate) => {
         Object.assign(rtcConfiguration, { certificates: [certificate] });
       })

@@ -186,7 +186,7 @@ export class Mesh {
   /**
    * The room no longer has this peer. Unless that said goodbye, an open connection to it goes on. But not to a peer
    * that a host has removed, whoever has the id by now: else whoever joins anew under its own id could not be put out.
-   * Nor to those that its subject has left open, of which the room does not know.
+   * Nor do other connections of its subject, of which the room does not know.
    */
   forget(id: string, reason?: LeaveReason): void {
     const peer = this.peers.get(id);

@@ -75,8 +75,8 @@ export function removedIds<M extends Member>(roster: Roster<M>, now: number): st
 export function readmit<M extends Member>(id: string, roster: Roster<M>): Effect<M>[] {
   return roster.removals().flatMap((removal) => {
     const { ids = [] } = removal;
-    const others = ids.filter((each) => each !== id);
-    return others.length < ids.length ? [{ do: 'keepRemoval', removal: { ...removal, ids: others } }] : [];
+    if (!ids.includes(id)) return [];
+    return [{ do: 'keepRemoval', removal: { ...removal, ids: ids.filter((each) => each !== id) } }];
   });
 }
 

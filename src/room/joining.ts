@@ -105,10 +105,12 @@ export function join<M extends Member>(
   });
   if (known.length > 0) welcome.verified = Object.fromEntries(known);
   if (polling.length > 0) welcome.polling = polling.map(({ id }) => id);
-  const removed = wantsOffers
-    ? []
-    : removedIds(roster, now).filter((id) => ![newcomer.id, ...welcome.peers].includes(id));
-  if (removed.length > 0) welcome.removed = removed;
+  const removed = wantsOffers ? [] : removedIds(roster, now);
+  if (removed.length > 0) {
+    const here = new Set([newcomer.id, ...welcome.peers]);
+    const gone = removed.filter((id) => !here.has(id));
+    if (gone.length > 0) welcome.removed = gone;
+  }
   if (newcomer.token !== undefined) {
     welcome.resumeToken = newcomer.token;
     welcome.resumed = resumed !== undefined;

@@ -8,6 +8,7 @@ import { isIdentifier } from 'typescript/unstable/ast/is';
 import { API } from 'typescript/unstable/sync';
 import { expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
+import { TARGETS } from '../../scripts/targets.ts';
 import { launchChromium, openPage, servePage } from '../support/chromium.ts';
 import { newRoom } from '../support/new-room.ts';
 import { connected, enter, heard, say, until } from '../support/room-page.ts';
@@ -137,8 +138,7 @@ test('the syntax is that of the oldest browsers as it is written: esbuild has no
     const { outputFiles } = await build({ ...options, entryPoints, target });
     return outputFiles.map(({ text }) => text).join('\n');
   };
-  const oldest = manifest.browserslist.map((line) => line.replace(' >= ', ''));
-  expect(await bundled(oldest)).toBe(await bundled('esnext'));
+  expect(await bundled(TARGETS)).toBe(await bundled('esnext'));
 });
 
 test('two pages without connectionState, as Firefox 100, meet and restart ICE', async () => {

@@ -1,7 +1,5 @@
 /** A certificate that outlives the page, in IndexedDB: by it others know a device again, without accounts. */
-
-/** A year: the longest that Chromium makes (2026-11); the default is 30 days. In ms. */
-const LASTS_MS = 365 * 24 * 60 * 60 * 1000;
+import { CERTIFICATE } from '../certificate.ts';
 
 /** A page stays open for so long, in ms, and makes no connection with a certificate that has expired meanwhile. */
 const RENEWED_BEFORE_MS = 24 * 60 * 60 * 1000;
@@ -23,8 +21,7 @@ export async function identity(name: string): Promise<RTCCertificate> {
   try {
     const stored = await result<unknown>(stores(database, 'readonly').get(name));
     if (isCurrent(stored)) return stored;
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-256', expires: LASTS_MS };
-    const made = await RTCPeerConnection.generateCertificate(algorithm);
+    const made = await RTCPeerConnection.generateCertificate(CERTIFICATE);
     // Two pages of one app may have come here at once: the first to write is right.
     const writing = stores(database, 'readwrite');
     const written = await result<unknown>(writing.get(name));

@@ -53,13 +53,15 @@ for (const dialog of document.querySelectorAll('dialog'))
 history.replaceState(null, '', linkTo(place, location.href));
 // The user has put the link of another room into the address bar.
 addEventListener('hashchange', () => location.reload());
-find('join', HTMLButtonElement).textContent = invitedTo ? 'Join the call' : 'Start a call';
+const joinButton = find('join', HTMLButtonElement);
+joinButton.textContent = invitedTo ? 'Join the call' : 'Start a call';
+joinButton.disabled = false;
 find('lobby-room', HTMLElement).textContent = invitedTo ? `Room: ${room}` : 'A new room, whose link only you have.';
 find('room-name', HTMLElement).textContent = room;
 find('invite', HTMLElement).append(invitation(location.href));
 alone.append(invitation(location.href));
 
-nameField.value = localStorage.getItem('name') ?? `Guest ${1000 + Math.floor(Math.random() * 9000)}`;
+nameField.value ||= localStorage.getItem('name') ?? `Guest ${1000 + Math.floor(Math.random() * 9000)}`;
 nameField.addEventListener('input', showDevices);
 find('enter', HTMLFormElement).addEventListener('submit', (event) => {
   event.preventDefault();

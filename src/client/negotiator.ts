@@ -409,14 +409,15 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      if (this.#polls) this.#outgoing.repeat(false);
+      // Not sooner: P2PCF closes its peer if an offer comes again while it makes its answer.
+      if (this.#polls && 'type' in signal) this.#outgoing.repeat();
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
     } else {
       if ('type' in signal) {
         connection.isOfferLost = false;
-        this.#outgoing.repeat(false);
+        this.#outgoing.repeat();
         if (this.#polls) this.#offerForRoom = marked;
       }
       this.#other?.send(marked);

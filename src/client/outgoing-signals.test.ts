@@ -42,7 +42,7 @@ test('a peer that was stopped while it waited sends, and repeats, when it goes o
   outgoing.stop();
   outgoing.describe({ type: 'offer', sdp: 'v=0' });
   outgoing.schedule();
-  outgoing.repeat(false);
+  outgoing.repeat();
   vi.advanceTimersByTime(100);
   expect(sent).toHaveLength(1);
   vi.advanceTimersByTime(2_000);

@@ -113,11 +113,11 @@ export class Outgoing {
   }
 
   /**
-   * Sends our last offer again for as long as it is needed; `isFresh`: counts from now. An answer is sent again to an
-   * offer that comes again, and only then: a client that is not the library has one use for it, and throws at a second.
+   * Sends our last offer again for as long as it is needed, counted from now. An answer is sent again to an offer that
+   * comes again, and only then: a client that is not the library has one use for it, and throws at a second.
    */
-  repeat(isFresh = true): void {
-    if (isFresh || this.#repeatTimer === undefined) this.#repeatAfter(REPEAT_AFTER_MS);
+  repeat(): void {
+    this.#repeatAfter(REPEAT_AFTER_MS);
   }
 
   #repeatAfter(ms: number): void {

@@ -257,6 +257,27 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('P2PCF’s takes a second to answer, and is not asked again meanwhile', async ({ expect, join }) => {
+    const old = await join('p2pcf', 'slow', 'old name');
+    const ours = await join('ours', 'slow', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(old, () => {
+      const [peer] = window.client.peers?.values() ?? [];
+      if (!peer) throw new Error('no peer');
+      const { _pc: pc } = peer;
+      const describe = pc.setLocalDescription.bind(pc);
+      pc.setLocalDescription = async (answer) => {
+        pc.setLocalDescription = describe;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await describe(answer); // which throws, and closes the peer, if there is another answer
+        Object.assign(window, { hasAnswered: true });
+      };
+    });
+    await show(ours, old, { audio: true });
+    await until(old, () => Reflect.get(window, 'hasAnswered'));
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
   test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', async ({ expect, join }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');

@@ -176,6 +176,26 @@ test("in the user's own few colours, the speaker, the open panel and the times a
   });
 });
 
+test('a name that is typed before the script has come is kept, and Enter or a click loses neither room nor key', async () => {
+  const page = await openPage(browser, 'about:blank');
+  ends.push(() => page.context().close());
+  const mayCome = Promise.withResolvers<void>();
+  await page.route('**/demo.js', async (route) => {
+    await mayCome.promise;
+    await route.continue();
+  });
+  const link = `${server.url}/demo/#${newRoom()}`;
+  await page.goto(link, { waitUntil: 'commit' });
+  await page.getByLabel('Your name').fill('Ada');
+  await page.getByLabel('Your name').press('Enter');
+  await page.locator('#join').click({ force: true });
+  mayCome.resolve();
+  await page.getByRole('button', { name: 'Join the call' }).click();
+  await page.getByRole('button', { name: 'Leave' }).waitFor();
+  expect(page.url()).toBe(link);
+  await page.getByText('Ada').first().waitFor();
+});
+
 test('by keyboard alone: in, out, and in again', async () => {
   const page = await openDemo(world());
   const reach = async (what: Locator): Promise<void> => {

@@ -146,6 +146,7 @@ describe.each([2, 5])('%i pages', (howMany) => {
     for (const [n, { page }] of lines.entries()) {
       const others = ids.filter((id) => id !== ids[n]).sort();
       await until(page, others, () => [...window.room.peers.keys()].sort());
+      await until(page, true, (ids) => ids.every((id) => window.counting.got[id]), others.map(String));
     }
     await expect.poll(async () => await listed(), WAIT).toEqual([...ids].sort());
     for (const { page } of lines) await inPage(page, () => window.counting.stop());

@@ -139,12 +139,13 @@ export class YjsProvider extends Emitter<YjsEvents> {
   }
 
   /**
-   * Ends the provider, and tells the others that we are away. Room, document and an awareness of the app's go on. May
-   * be called twice.
+   * Ends the provider, and tells the others that we are away. Room, document and an awareness of the app's go on, that
+   * without the others. May be called twice.
    */
   readonly destroy = (): void => {
     const state = this.#ownsAwareness ? null : this.awareness.getLocalState();
     this.awareness.setLocalState(null); // is told
+    for (const peer of this.#ids.keys()) this.#hide(peer); // nobody would say that they are gone
     this.room.off('peerconnect', this.#meet).off('peerclose', this.#forget).off('msg', this.#receive);
     this.doc.off('update', this.#passOn);
     this.doc.off('destroy', this.destroy);

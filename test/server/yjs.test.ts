@@ -145,10 +145,15 @@ describe('what apps with y-webrtc rely on', () => {
     const bob = editor(roomId, 'Bobby');
     bob.provider.awareness.setLocalState({ name: 'Bobby' });
     for (const each of [room, bob.room]) await each.start();
-    await expect.poll(() => names(bob), WAIT).toEqual(['Alice', 'Bobby']);
+    for (const each of [bob, { room, doc, provider }])
+      await expect.poll(() => names(each), WAIT).toEqual(['Alice', 'Bobby']);
     const states: unknown[] = [];
-    awareness.on('update', () => states.push(awareness.getLocalState()));
+    awareness.on(
+      'update',
+      (_change: unknown, origin: unknown) => origin === 'local' && states.push(awareness.getLocalState()),
+    );
     provider.destroy();
+    expect(names({ room, doc, provider })).toEqual(['Alice']); // not Bobby, of whom nothing more is heard
     awareness.setLocalState({ name: 'Alice, elsewhere' });
     expect(states).toEqual([null, { name: 'Alice' }, { name: 'Alice, elsewhere' }]);
     await expect.poll(() => names(bob), WAIT).toEqual(['Bobby']);

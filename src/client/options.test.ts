@@ -142,13 +142,14 @@ test.each<object>([
 
 test('ICE servers are those of the moment, unless the app has a configuration of its own with some or none', () => {
   const ours = { stun: [{ urls: 'stun:a.dev' }], turn: [{ urls: 'turn:a.dev', username: 'u', credential: 'p' }] };
-  const configurationOf = (rtcPeerConnectionOptions: RTCConfiguration): RTCConfiguration =>
+  const configurationOf = (rtcPeerConnectionOptions: object): RTCConfiguration =>
     settingsOf('name', 'room', { ...good, rtcPeerConnectionOptions }, ours).connection.rtcConfiguration;
   const own = [{ urls: 'stun:own.dev' }];
-  const [usual, some, none] = [{}, { iceServers: own }, { iceServers: [] }].map(configurationOf);
-  expect(usual?.iceServers).toEqual([...ours.stun, ...ours.turn]);
+  const given = [{}, { iceServers: undefined }, { iceServers: own }, { iceServers: [] }];
+  const [usual, unset, some, none] = given.map(configurationOf);
+  for (const each of [usual, unset]) expect(each?.iceServers).toEqual([...ours.stun, ...ours.turn]);
   ours.turn = [];
-  expect(usual?.iceServers).toEqual(ours.stun);
+  for (const each of [usual, unset]) expect(each?.iceServers).toEqual(ours.stun);
   expect(some?.iceServers).toEqual(own);
   expect(none?.iceServers).toEqual([]);
 });

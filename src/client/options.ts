@@ -143,8 +143,8 @@ export function settingsOf(
   if (metadata !== undefined) checkLength('The metadata', asSent, MAX_APP_METADATA_BYTES);
   checkIceServers('stunIceServers', stunIceServers);
   checkIceServers('turnIceServers', turnIceServers);
-  const { iceServers: ownIceServers = [], iceCandidatePoolSize } = rtcPeerConnectionOptions;
-  checkIceServers('rtcPeerConnectionOptions.iceServers', ownIceServers);
+  const { iceServers: ownIceServers, iceCandidatePoolSize } = rtcPeerConnectionOptions;
+  if (ownIceServers !== undefined) checkIceServers('rtcPeerConnectionOptions.iceServers', ownIceServers);
   for (const [policy, values] of Object.entries(POLICIES)) {
     const given = Reflect.get(rtcPeerConnectionOptions, policy);
     if (given !== undefined && !values.includes(given))
@@ -167,11 +167,11 @@ export function settingsOf(
   return {
     connection: {
       rtcConfiguration: {
-        get iceServers() {
-          return [...iceServers.stun, ...iceServers.turn];
-        },
         ...(identity && { certificates: [identity] }),
         ...rtcPeerConnectionOptions,
+        get iceServers() {
+          return ownIceServers ?? [...iceServers.stun, ...iceServers.turn];
+        },
       },
       proprietaryConstraints,
       RTCPeerConnection,

@@ -179,7 +179,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.#entry !== entry) return;
     if (typeof this.#options.token === 'function')
       this.#tokenTimer = setTimeout(() => this.#warn('The option token has not answered yet.'), TOKEN_LATE_AFTER_MS);
-    const [answer, token] = await Promise.all([prepare?.(), askForToken(this.#options.token)]);
+    // One that fails costs us the answer, not the join.
+    const prepared = Promise.resolve()
+      .then(prepare)
+      .catch((error: unknown) => console.warn(`P2PCF-WS: The option prepare failed: ${error}`));
+    const [answer, token] = await Promise.all([prepared, askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
     clearTimeout(this.#tokenTimer);
     if (token instanceof Error) return this.#lost({ code: UNAVAILABLE, reason: '' }, token.message);

@@ -574,6 +574,23 @@ test('a listener that stops us and starts again waits for the next answer', asyn
   client.stop();
 });
 
+test.each([
+  ['rejects', () => Promise.reject(new Error('none to be had'))],
+  [
+    'throws',
+    () => {
+      throw new Error('none to be had');
+    },
+  ],
+])('an option prepare that %s costs the answer, and not the join', async (_how, prepare) => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  onTestFinished(() => warn.mockRestore());
+  const client = new SignalingClient({ workerUrl: server.url, roomId: newRoom(), prepare });
+  await client.start();
+  expect(warn).toHaveBeenCalledWith('P2PCF-WS: The option prepare failed: Error: none to be had');
+  client.stop();
+});
+
 test('members that repeat their offers do not have us send more than the room takes', async () => {
   const room = newRoom();
   const refused: string[] = [];

@@ -353,7 +353,8 @@ export class Negotiator {
   async #answer(offer: Description, attempt: string, isRenewing: boolean): Promise<void> {
     if (isRenewing && !(this.#mayRenew() && this.#renew())) return;
     this.#noteFingerprint(offer);
-    await this.connection.answer(offer, attempt);
+    // With an offer of ours, which it may take the place of, Chromium (156) takes back what streams that was to name.
+    await this.connection.answer(offer, attempt, () => this.#peer.media.settle());
   }
 
   #noteFingerprint({ sdp }: Description): void {

@@ -185,8 +185,8 @@ export class Connection {
     }
   }
 
-  /** Answers an offer, which from now on names the attempt. */
-  async answer(offer: Description, attempt: string): Promise<void> {
+  /** Answers an offer, which from now on names the attempt; `taken` is called when the answer is about to be made. */
+  async answer(offer: Description, attempt: string, taken: () => void): Promise<void> {
     this.attempt = attempt;
     this.#offersTaken++;
     this.#outgoing.withdrawOffer();
@@ -198,6 +198,7 @@ export class Connection {
       await pc.createOffer({ iceRestart: true });
     await this.setRemote(offer);
     this.openDatagrams();
+    taken();
     const answer = await pc.createAnswer();
     if (!this.#isClosed) await this.#describe('answer', answer.sdp);
   }

@@ -277,6 +277,27 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(sent).toEqual([true]);
   });
 
+  test('what both show in the same instant is told without the stream that one of them has stopped before', async () => {
+    const heard = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const [polite, other] = b.id < a.id ? [a, b] : [b, a]; // whose offer gives way
+      if (other === a) media.listen(a);
+      const first = media.stream('the first', 'video');
+      polite.addStream(first);
+      await media.told('stream the first');
+      polite.removeStream(first);
+      await media.until(() => media.receives(other) === 0 && polite._pc.signalingState === 'stable');
+      polite.addStream(media.stream('the second', 'video'));
+      other.addStream(media.stream('theirs', 'video'));
+      await media.told('stream the second');
+      polite.addStream(media.stream('the last', 'audio'));
+      await media.told('stream the last');
+      return media.heard.filter((each) => each.includes('the') && !/theirs|the last/.test(each));
+    });
+    expect(heard).toEqual(['video of the first', 'stream the first', 'video of the second', 'stream the second']);
+  });
+
   test('who closes a peer that hears of its first track hears of nothing after that', async () => {
     const heard = await inPage(page, async () => {
       const { media } = window;

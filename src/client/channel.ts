@@ -140,7 +140,7 @@ export class Channel {
 
   async #sendFrames(given: Message, onProgress: Progress | undefined): Promise<void> {
     try {
-      const message = given instanceof Uint8Array ? given : new Uint8Array(await given.arrayBuffer());
+      const message = given instanceof Uint8Array ? given : new Uint8Array(await bytesOf(given));
       let sent = 0;
       for (const frame of toFrames(message, this.#nextMessageId())) {
         await this.#untilRoomFor(frame.length);
@@ -185,6 +185,11 @@ export class Channel {
     this.#messageId = (this.#messageId + 1) % 65_536;
     return this.#messageId;
   }
+}
+
+/** What a Blob of another frame promises by itself never comes once that frame is gone, as a closed dialog is. */
+function bytesOf(blob: Blob): Promise<ArrayBuffer> {
+  return (blob instanceof Blob ? blob : new Response(blob)).arrayBuffer();
 }
 
 /** What a send rejects with when there is no open channel. */

@@ -106,6 +106,19 @@ test('what cannot be sent is a TypeError at once, and a Blob arrives in its turn
   await until(bob, [8, 3, 5, 100_000], () => window.got.map(({ length }) => length));
 });
 
+test('a Blob of another frame arrives, also where that is gone by the time it is read, and so does what follows', async () => {
+  await meet();
+  await inPage(alice, () => {
+    const dialog = document.createElement('iframe');
+    document.body.append(dialog);
+    const blob: Blob = Reflect.construct(Reflect.get(Object(dialog.contentWindow), 'Blob'), [['of a dialog']]);
+    void window.room.broadcast(blob);
+    dialog.remove();
+    void window.room.broadcast('and on');
+  });
+  await until(bob, [11, 6], () => window.got.map(({ length }) => length));
+});
+
 describe('a page that is hidden and shown again while start() is pending', () => {
   test.each([0, 1, 30])('after %i ms is in, and start() resolves', async (afterMs) => {
     await inPage(

@@ -248,6 +248,7 @@ export class Mesh {
 
   /** A member is not met, or a signal that is said to be its own is not taken. */
   refuse(id: string, reason: string): void {
+    if (this.#room.state() === 'closed') return; // left, perhaps as the app was told by onUntrusted
     const peer = this.peers.get(id) ?? Object.assign(new SupervisedPeer(this.#connection), { id, client_id: id });
     if (peer.connected) return;
     if (peer.state !== 'waiting') peer.state = 'failed'; // else it would have a place among the connections for good

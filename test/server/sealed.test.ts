@@ -598,6 +598,24 @@ test.each<[reason: string, options: Partial<P2PCFOptions>]>([
   expect(stage.members[0]?.room.state).toBe('closed');
 });
 
+test('whoever leaves as it is told of a member that is not trusted hears nothing of that afterwards', async () => {
+  const { join, [Symbol.asyncDispose]: leave } = await startRoom();
+  try {
+    const room = newRoom();
+    let told = 0;
+    const onUntrusted = (): void => {
+      told++;
+      alice.room.destroy();
+    };
+    const alice: TestMember = await join('Alice', room, { key: P2PCF.newKey(), onUntrusted });
+    await join('Bobby', room, { key: P2PCF.newKey() });
+    await vi.waitFor(() => expect(told).toBe(1), WAIT);
+    expect(alice.failed).toEqual([]);
+  } finally {
+    await leave();
+  }
+});
+
 test('a server that puts itself between two members has other strings on both sides, and with a key no chance', async () => {
   await using stage = await startRoom();
   const { join } = stage;

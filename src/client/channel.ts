@@ -47,7 +47,8 @@ export class Channel {
   #sendsUnderWay = 0;
   /** Of the messages that are under way. */
   #waitingBytes = 0;
-  #messageId = 0;
+  /** At random, for P2PCF has one table for what comes of all its peers, and keeps there what was never ended. */
+  #messageId = Math.floor(Math.random() * 65_536);
   /** Continues the send that waits for room in the buffer. */
   #wake: (() => void) | undefined;
 

@@ -278,6 +278,26 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('a message in parts that one of ours does not end is not taken for the beginning of another’s', async ({
+    expect,
+    join,
+  }) => {
+    const old = await join('p2pcf', 'parts', 'old name');
+    const [alice, bob] = await Promise.all([join('ours', 'parts', 'Alice'), join('ours', 'parts', 'Bobby')]);
+    await logged(old, 'connect Alice', 'connect Bobby');
+    await until(bob, () => window.log.length === 2);
+    await inPage(alice, () => {
+      const { client } = window;
+      for (const peer of client instanceof clients.ours ? client.peers.values() : [])
+        if (peer.client_id === 'old name')
+          void peer.send(new ArrayBuffer(20_000_000), (sent) => sent > 5_000_000 && client.destroy());
+    });
+    await logged(old, 'close Alice');
+    await until(bob, () => window.client.peers?.size === 1);
+    await exchange(bob, old, [1_000_000]);
+    expect([...old.errors, ...alice.errors, ...bob.errors]).toEqual([]);
+  });
+
   test('media survives a connection that ours makes anew: shown, muted, and P2PCF’s', async ({ expect, join }) => {
     const old = await join('p2pcf', 'anew', 'old name');
     const ours = await join('ours', 'anew', 'our name');

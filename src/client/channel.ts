@@ -42,6 +42,8 @@ export class Channel {
   readonly #listener: ChannelListener;
   readonly #reassembly: Reassembly;
   readonly #signalAllowance = newSignalAllowance();
+  /** The other has said something. */
+  hasHeard = false;
   #isClosed = false;
   #sending = Promise.resolve();
   #sendsUnderWay = 0;
@@ -127,6 +129,7 @@ export class Channel {
   }
 
   #receive(data: unknown): void {
+    this.hasHeard = true;
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
     if (!whole || this.#isClosed) return; // a listener of its progress may have closed it

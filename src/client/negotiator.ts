@@ -32,6 +32,12 @@ const NEW_SERVERS_AFTER_MS = 1_000;
  */
 const MEDIA_AFTER_FAULT_MS = 2_000;
 
+/**
+ * How long after an offer on the channel P2PCF may have lost its answer, in ms. Not sooner: of two offers that wait for
+ * a page that is busy it answers both, and closes its peer at the second answer.
+ */
+const REPEAT_TO_P2PCF_AFTER_MS = 10_000;
+
 /** What a negotiator tells of itself. */
 export interface NegotiatorListener {
   /** The connection is being made. */
@@ -82,8 +88,8 @@ export class Negotiator {
       isConnected: () => peer.connected,
       needsAllAtOnce: () => this.#polls && !peer.connected,
       // A peer that polls takes its time, and the room keeps our offer for it. Once we are connected it may lose its
-      // answer: P2PCF sends nothing for a moment after its channel is open.
-      needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
+      // answer: P2PCF sends nothing for a moment after its channel is open. What has spoken there loses none.
+      needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isOfferingToSilent : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),
     });
@@ -410,8 +416,7 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      // Not sooner: P2PCF closes its peer if an offer comes again while it makes its answer.
-      if (this.#polls && 'type' in signal) this.#outgoing.repeat();
+      if (this.#polls && 'type' in signal) this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
@@ -548,8 +553,9 @@ export class Negotiator {
     return this.#peer.state === 'waiting' || this.#peer.destroyed;
   }
 
-  get #isConnectedAndOffering(): boolean {
-    return this.#peer.connected && this.connection.pc.signalingState !== 'stable';
+  get #isOfferingToSilent(): boolean {
+    const { channel, pc } = this.connection;
+    return this.#peer.connected && pc.signalingState !== 'stable' && !channel?.hasHeard;
   }
 
   get #isUp(): boolean {

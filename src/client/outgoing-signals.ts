@@ -116,17 +116,13 @@ export class Outgoing {
    * Sends our last offer again for as long as it is needed, counted from now. An answer is sent again to an offer that
    * comes again, and only then: a client that is not the library has one use for it, and throws at a second.
    */
-  repeat(): void {
-    this.#repeatAfter(REPEAT_AFTER_MS);
-  }
-
-  #repeatAfter(ms: number): void {
+  repeat(ms = REPEAT_AFTER_MS): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
       this.#repeatTimer = undefined;
       if (!this.#sender.needsRepeats()) return;
       if (this.#last?.description.type === 'offer') this.sendAgain();
-      this.#repeatAfter(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
+      this.repeat(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
   }
 

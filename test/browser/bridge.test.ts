@@ -257,24 +257,30 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('P2PCF’s takes a second to answer, and is not asked again meanwhile', async ({ expect, join }) => {
-    const old = await join('p2pcf', 'slow', 'old name');
-    const ours = await join('ours', 'slow', 'our name');
+  test.for<[seconds: number, isHeard: boolean]>([
+    [5, false],
+    [12, true], // what has said something since its channel opened loses no answer
+  ])('P2PCF’s takes %i s to answer, and is not asked again meanwhile', async ([seconds, isHeard], { expect, join }) => {
+    const old = await join('p2pcf', `slow-${seconds}`, 'old name');
+    const ours = await join('ours', `slow-${seconds}`, 'our name');
     await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
-    await inPage(old, () => {
+    if (isHeard) await exchange(old, ours, [2]);
+    const beSlow = (seconds: number): void => {
       const [peer] = window.client.peers?.values() ?? [];
       if (!peer) throw new Error('no peer');
       const { _pc: pc } = peer;
       const describe = pc.setLocalDescription.bind(pc);
       pc.setLocalDescription = async (answer) => {
         pc.setLocalDescription = describe;
-        await new Promise((resolve) => setTimeout(resolve, 1000));
+        await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
         await describe(answer); // which throws, and closes the peer, if there is another answer
         Object.assign(window, { hasAnswered: true });
       };
-    });
+    };
+    await inPage(old, beSlow, seconds);
     await show(ours, old, { audio: true });
     await until(old, () => Reflect.get(window, 'hasAnswered'));
+    for (const page of [old, ours]) expect(await page.evaluate(() => window.log)).toEqual([]);
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { LIMITS, packed, sessionOf, World } from '../../test/support/world.ts';
 import type { Entry, Package } from '../protocol/poll.ts';
 import { parseSignal } from '../protocol/signal.ts';
-import { isShown, readSignal } from './pending-offers.ts';
+import { isShown, readSignal, withFewerCandidates } from './pending-offers.ts';
 import { answerOf, candidatesSignal, listingOf } from './poller-view.ts';
 import type { Listing, PendingOffer } from './room.ts';
 
@@ -209,6 +209,30 @@ test('no more candidates than a package can do with', () => {
   expect(after({ ...offer(), candidates: [{ candidate: `candidate:${'x'.repeat(600)}` }] }).candidates).toEqual([]);
   const lines = candidates.map(({ candidate }) => `a=${candidate}`);
   expect(after(offer([...CHROMIUM, ...lines])).candidates).toHaveLength(64);
+});
+
+test('in too little space the candidates of what was taken go first, then every other one where there are most', () => {
+  const offerTo = (pollerId: string, count: number, isTaken = false): PendingOffer => ({
+    ...after(offer()),
+    pollerId,
+    candidates: Array.from({ length: count }, (_, n) => `candidate:${n}`),
+    isTaken,
+  });
+  const steps: number[][] = [];
+  let offers: PendingOffer[] | undefined = [offerTo('P', 3, true), offerTo('Q', 5), offerTo('R', 2)];
+  for (; offers; offers = withFewerCandidates(offers)) steps.push(offers.map(({ candidates }) => candidates.length));
+  expect(steps).toEqual([
+    [3, 5, 2],
+    [0, 5, 2],
+    [0, 3, 2],
+    [0, 2, 2],
+    [0, 1, 2],
+    [0, 1, 1],
+    [0, 0, 1],
+    [0, 0, 0],
+  ]);
+  const [left] = withFewerCandidates([offerTo('Q', 5)]) ?? [];
+  expect(left?.candidates).toEqual(['candidate:0', 'candidate:2', 'candidate:4']);
 });
 
 test('what the poller posts of its own candidates goes to the socket they are for', () => {

@@ -158,6 +158,21 @@ function keepOffer<M extends Member>(member: M, offer: PendingOffer): Effect<M> 
   return { do: 'setOffers', member, offers: [...others, offer].slice(-MAX_OFFERS) };
 }
 
+/**
+ * The same offers in less space: without the candidates of one that has been taken, else with half of those of the one
+ * that has most, every other so that some of each kind stay. With few or none a poller connects by its own. Undefined
+ * if no offer has any.
+ */
+export function withFewerCandidates(offers: readonly PendingOffer[]): PendingOffer[] | undefined {
+  const [largest] = offers
+    .filter(({ candidates }) => candidates.length > 0)
+    .sort((a, b) => Number(b.isTaken) - Number(a.isTaken) || b.candidates.length - a.candidates.length);
+  if (!largest) return undefined;
+  const isKept = (n: number): boolean => !largest.isTaken && largest.candidates.length > 1 && n % 2 === 0;
+  const candidates = largest.candidates.filter((_, n) => isKept(n));
+  return offers.map((each) => (each === largest ? { ...each, candidates } : each));
+}
+
 /** What `member` has offered to pollers that are gone is dropped. */
 export function dropOffers<M extends Member>(member: M, gone: ReadonlySet<string>): Effect<M>[] {
   const offers = member.offers.filter(({ pollerId }) => !gone.has(pollerId));

@@ -1,5 +1,6 @@
 import type { Close } from '../protocol/close.ts';
 import { asciiJson, parseJson } from '../protocol/json.ts';
+import { withFewerCandidates } from '../room/pending-offers.ts';
 import type { Member, PendingOffer } from '../room/room.ts';
 import type { Claims } from '../room/token-claims.ts';
 
@@ -149,8 +150,7 @@ export class SocketMember implements Member {
 
   /** Keeps what it has offered to pollers, as much as there is room for. Returns false if it cannot be kept itself. */
   setOffers(offers: readonly PendingOffer[]): boolean {
-    this.#offers = undefined;
-    this.#attachment.offers = offers.map(asciiJson);
+    this.#keepOffers(offers);
     return this.#save();
   }
 
@@ -187,10 +187,11 @@ export class SocketMember implements Member {
   }
 
   /**
-   * Offers that there is no room for are given up: the oldest to a poller first. Returns false if that does not help.
+   * Offers that there is no room for are given up: candidates of those to pollers first, then the oldest of these.
+   * Returns false if that does not help.
    */
   #save(): boolean {
-    while (sizeOf(this.#attachment) > MAX_ATTACHMENT_BYTES && this.#giveUpAnOffer());
+    while (sizeOf(this.#attachment) > MAX_ATTACHMENT_BYTES && (this.#giveUpCandidates() || this.#giveUpAnOffer()));
     do {
       try {
         this.#socket.serializeAttachment(this.#attachment);
@@ -200,6 +201,17 @@ export class SocketMember implements Member {
       }
     } while (this.#giveUpAnOffer());
     return false;
+  }
+
+  #giveUpCandidates(): boolean {
+    const fewer = withFewerCandidates(this.offers);
+    if (fewer) this.#keepOffers(fewer);
+    return fewer !== undefined;
+  }
+
+  #keepOffers(offers: readonly PendingOffer[]): void {
+    this.#offers = undefined;
+    this.#attachment.offers = offers.map(asciiJson);
   }
 
   #giveUpAnOffer(): boolean {

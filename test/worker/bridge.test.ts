@@ -230,6 +230,18 @@ const meter = () =>
     return () => ({ reads: countOf(reads), writes: countOf(writes) });
   });
 
+test('a socket with many candidates meets many pollers at once', async () => {
+  const pollers = Array.from({ length: 20 }, (_, n) => new Poller(room, `polly${n}`));
+  for (const poller of pollers) await poller.post();
+  const sue = await Client.join(workerd, room, 'sue');
+  sockets.push(sue);
+  const candidates = Array.from({ length: 20 }, (_, n) => ({ candidate: `${HOST} generation 0 network-id ${n}` }));
+  for (const n of pollers.keys()) await sue.signal(`polly${n}`, { ...OFFER, candidates: [...candidates, END] });
+  for (const poller of pollers) expect(idsIn(await poller.listen())).toContain('sue');
+  await sleep();
+  for (const poller of pollers) expect(idsIn(await poller.listen())).toContain('sue');
+});
+
 test('what it costs: no row for an offer or a meeting, nothing for a poll, and nothing at all without pollers', async () => {
   const [sue, tom] = [await Client.join(workerd, room, 'sue'), await Client.join(workerd, room, 'tom')];
   sockets.push(sue, tom);

@@ -122,8 +122,8 @@ export function poll<M extends Member>(
   const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   const room = putOut(way.mutes, roster.others(), now);
-  // A page that is back under another session has left the first.
-  const news = [...room.effects, ...announce(pollers, [...others, posting], 'left', room.others, limits, now)];
+  // Not that another session of this context has left: a tab and its duplicate, which take turns, have one context.
+  const news = [...room.effects, ...announce(pollers, [...others, posting], 'timeout', room.others, limits, now)];
   const waitToTellMs = rate.tell(lengthOf(news), now);
   if (waitToTellMs > 0) return tooFast(waitToTellMs);
   return answered({ ...reply, deleteKey }, [{ do: 'keepPosting', posting }, ...news, ...answers(posting)]);

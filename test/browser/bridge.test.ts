@@ -410,6 +410,23 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     },
   );
 
+  test('P2PCF’s tab is duplicated, and each of the two stays connected', async ({ expect, join, open }) => {
+    const ours = await join('ours', 'duplicated', 'our name');
+    const tabs = await Promise.all([open(), open()]);
+    for (const [n, tab] of tabs.entries()) {
+      await inPage(tab, () => history.replaceState({ _p2pcfContextId: 'of both' }, '')); // which a duplicate has, too
+      await enter(tab, 'p2pcf', 'duplicated', `tab ${n}`);
+      await Promise.all([logged(tab, 'connect our name'), logged(ours, `connect tab ${n}`)]);
+      // Its candidates are posted: else it would do so, in place of the other, before that one is connected.
+      await until(tab, () => {
+        const [posted, isSending] = ['lastPackages', 'isSending'].map((field) => Reflect.get(window.client, field));
+        return String(posted).includes('candidate') && !isSending;
+      });
+    }
+    for (const tab of tabs) await exchange(tab, ours, [1000]);
+    expect(await ours.evaluate(() => window.log)).toEqual([]);
+  });
+
   test.for<[Kind, Kind]>([
     ['ours', 'p2pcf'],
     ['p2pcf', 'ours'],

@@ -169,7 +169,7 @@ describe.each<[string, () => Promise<void>]>([
     expect((await stored()).keys).toEqual(['poller:context of polly']);
   });
 
-  test('a poller that lapses, or whose page is back under another session, has left', async () => {
+  test('a poller that lapses, or whose page is back under another session, is gone', async () => {
     const sue = await settle('sue');
     const old = new Poller(room, 'polly');
     await polls(() => old.post());
@@ -178,7 +178,7 @@ describe.each<[string, () => Promise<void>]>([
     pass(1);
     const reloaded = new Poller(room, 'polly the second', 'context of polly');
     expect(await polls(() => reloaded.post())).toMatchObject({ ps: [], pk: [] });
-    expect(await sue.next()).toMatchObject({ type: 'peer_leave', clientId: 'polly', reason: 'left' });
+    expect(await sue.next()).toMatchObject({ type: 'peer_leave', clientId: 'polly', reason: 'timeout' });
     expect(await sue.next()).toMatchObject({ type: 'peer_join', clientId: 'polly the second', polling: true });
     await sue.signal('polly', OFFER);
     expect(await sue.next()).toMatchObject({ code: 'unknown_peer', targetId: 'polly' });

@@ -93,18 +93,15 @@ export class Mesh {
     this.#maxMessageBytes = maxMessageBytes ?? this.#maxMessageBytes;
     const listed = new Set(peers);
     const pollers = new Set(polling);
+    for (const [id, member] of this.#members) member.isListed = listed.has(id); // a removal closes what is not listed
     for (const id of removed) this.forget(id, 'removed');
-    for (const id of [...this.#members.keys()]) {
-      if (listed.has(id)) continue;
-      // A room that has forgotten us has forgotten the others, too: they may come back as we did.
-      if (resumed) this.forget(id);
-      else this.#members.note(id).isListed = false;
-    }
+    // A room that has forgotten us has forgotten the others, too: they may come back as we did.
+    if (resumed) this.#forgetUnlisted();
     if (this.#room.state() !== 'open') return; // a listener has left
     clearTimeout(this.#graceTimer);
     this.#graceTimer = setTimeout(() => {
       this.#graceTimer = undefined;
-      for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.forget(id);
+      this.#forgetUnlisted();
     }, Math.min(graceSeconds, MAX_GRACE_SECONDS) * 1000);
     for (const id of listed) {
       if (this.#room.state() !== 'open') return;
@@ -190,8 +187,8 @@ export class Mesh {
    */
   forget(id: string, reason?: LeaveReason): void {
     const peer = this.peers.get(id);
-    // Rejoined perhaps as somebody else, whose goodbye is not the peer's.
-    const { rejoined, verified } = this.#members.get(id) ?? {};
+    // Rejoined perhaps as somebody else, whose goodbye is not the peer's. Of whom the room has lost the peer alone tells.
+    const { rejoined, verified = peer?.verified } = this.#members.get(id) ?? {};
     this.#members.delete(id);
     // Where all is there but our channel, the other may have opened its own.
     const isThere = isLive(peer) || peer?.negotiator.isOpening;
@@ -200,6 +197,10 @@ export class Mesh {
     else peer?.destroy();
     if (reason === 'removed' && verified)
       for (const other of this.#unlisted) if (other.verified?.sub === verified.sub) other.destroy();
+  }
+
+  #forgetUnlisted(): void {
+    for (const [id, { isListed }] of [...this.#members]) if (!isListed) this.forget(id);
   }
 
   /** Another has come under the id of a peer, with another certificate. */

@@ -76,6 +76,18 @@ test('whoever was away hears of a removal when it is back; whoever has no connec
   expect(removed('later', {})).toBeUndefined();
 });
 
+test('whoever was away hears of the id that was removed, however many others its subject has brought', () => {
+  const { world, remove } = roomWithHost();
+  const guest = { token: 't' };
+  const witness = world.join('witness', guest, LARGE);
+  const ids = Array.from({ length: 20 }, (_, n) => `id ${n}`);
+  for (const id of ids) world.join(id, { claims: mallory }, LARGE);
+  world.drop(witness, true);
+  remove('id 12');
+  const { removed } = Object(world.join('witness', guest, LARGE).heard[0]);
+  expect(removed).toEqual(['id 12', ...ids.slice(0, 7)]);
+});
+
 test('whoever is let in again with another token is none of the removed any more, also while it is away', () => {
   const { world, remove } = roomWithHost();
   const named = (hash: string): Joining => ({ claims: { hash, until: END }, token: 't' });

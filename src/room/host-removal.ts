@@ -54,7 +54,10 @@ export function remove<M extends Member>(
   const away = places.filter(isMeant);
   const polling = pollers.filter(isMeant);
   const until = Math.max(...[...members, ...away, ...polling].map((each) => each.claims?.until ?? 0));
-  const ids = [...members, ...away, ...introductions(polling)].map(({ id }) => id);
+  // Its own id first, then those that are here longest: a member could bring others to push those out.
+  const ids = [...members, ...away, ...introductions(polling)]
+    .map(({ id }) => id)
+    .sort((a, b) => Number(b === targetId) - Number(a === targetId));
   if (claims && until > now) effects.push(...keep({ bearer: bearerOf(claims), until, ids }, roster));
   for (const member of members) effects.push({ do: 'close', member, close: REMOVED });
   for (const place of away) effects.push({ do: 'freePlace', place });
@@ -91,7 +94,7 @@ function keep<M extends Member>(removal: Removal, roster: Roster<M>): Effect<M>[
   const before = roster.removals().find((each) => each.bearer === bearer)?.ids ?? [];
   const others = roster.removals().filter((each) => each.bearer !== bearer);
   const surplus = [...others].sort((a, b) => b.until - a.until).slice(MAX_REMOVALS - 1);
-  const kept = { bearer, until, ids: [...before, ...ids].slice(-MAX_IDS) };
+  const kept = { bearer, until, ids: [...ids, ...before].slice(0, MAX_IDS) };
   return [
     ...surplus.map((each) => ({ do: 'dropRemoval', removal: each }) as const),
     { do: 'keepRemoval', removal: kept },

@@ -217,13 +217,17 @@ test('whoever was without the room closes what it has with a removed member that
   await vi.waitUntil(() => seen[1].destroyed, WAIT);
 });
 
-test('a host removes whom the room has lost, and with a subject also what it has left open', async () => {
+test('a host removes whom the room has lost, and with a subject also what it has left open, also of who was away', async () => {
   const roomId = newRoom();
   const forgetful = await startWorkerd({ vars: { AUTH_SECRET: SECRET, RESUME_GRACE_SECONDS: '0' } });
   try {
     const workerUrl = forgetful.url;
     const host = await enter(roomId, 'Host', { sub: 'host', host: true }, { workerUrl });
-    const guest = await enter(roomId, 'Guest', { sub: 'guest' }, { workerUrl });
+    const ofGuest = keptSockets();
+    const back = Promise.withResolvers<string>();
+    const guestTokens = [makeToken(roomId, 600, { sub: 'guest' }), back.promise];
+    const token = async (): Promise<string> => (await guestTokens.shift()) ?? '';
+    const guest = await enter(roomId, 'Guest', {}, { workerUrl, token, WebSocket: ofGuest.Kept });
     const witness = new SignalingClient({ workerUrl, roomId, token: await makeToken(roomId) });
     await witness.start();
     /** The peers of one that stays away from the room, and that the others are connected to yet. */
@@ -238,15 +242,21 @@ test('a host removes whom the room has lost, and with a subject also what it has
       expect(await left).toMatchObject({ clientId: seen[0].id, reason: 'timeout' });
       return seen;
     };
-    const first = await lost('Target');
+    const first = [...(await lost('Target')), ...(await lost('Its other page'))];
     if (first[0]) host.remove(first[0]);
     await vi.waitUntil(() => first.every(({ destroyed }) => destroyed), WAIT);
-    const second = await lost('Target again');
+    const [ofHost, ofGuestYet] = await lost('Target again');
     const page = await enter(roomId, 'Another page', { sub: 'target' }, { workerUrl });
+    const seen = await Promise.all([connected(host, 'Another page'), connected(guest, 'Another page')]);
+    ofGuest.sockets.at(-1)?.close(4010);
+    await vi.waitUntil(() => guestTokens.length === 0, WAIT);
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
-    host.remove(await connected(host, 'Another page'));
-    await vi.waitUntil(() => page.state === 'closed' && second.every(({ destroyed }) => destroyed), WAIT);
+    host.remove(seen[0]);
+    await vi.waitUntil(() => page.state === 'closed' && ofHost?.destroyed, WAIT);
     warn.mockRestore();
+    expect(ofGuestYet?.connected).toBe(true);
+    back.resolve(await makeToken(roomId, 600, { sub: 'guest' }));
+    await vi.waitUntil(() => ofGuestYet?.destroyed, WAIT);
     expect(guest.connectedSessions).toEqual([host.sessionId]);
     witness.stop();
   } finally {

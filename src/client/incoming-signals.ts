@@ -3,9 +3,12 @@ import type { ParsedSignal } from '../protocol/signal.ts';
 import {
   type Allowance,
   attemptFault,
+  candidatesOf,
   FREE_M_LINES,
+  iceLinesIn,
   MAX_CANDIDATES,
   mLinesIn,
+  newCandidateAllowance,
   newMLineAllowance,
   newSignalAllowance,
   signalsOfDescription,
@@ -18,6 +21,9 @@ const MAX_HELD = MAX_CANDIDATES + 1;
 export class Incoming {
   readonly #allowance = newSignalAllowance();
   readonly #mLineAllowance = newMLineAllowance();
+  readonly #candidateAllowance = newCandidateAllowance();
+  /** What ICE was told with the last description. */
+  #iceLines = new Set<string>();
   /** What is to be worked off when the gate is open; undefined once it is, and where there is none. */
   #held: (() => void)[] | undefined;
   /** The last of what is to be worked off. */
@@ -43,13 +49,19 @@ export class Incoming {
    * them.
    */
   fault(signal: ParsedSignal | undefined, isByRoom = false, strangers?: Allowance): string | undefined {
-    const { description, attempt } = signal ?? {};
+    const { description, candidates = [], attempt } = signal ?? {};
     const fault = attemptFault(attempt) ?? (description && sizeFault(description.sdp));
     const mLines = description && !fault ? mLinesIn(description.sdp) : 0;
     const count = description && !fault ? signalsOfDescription(mLines) : 1;
     if (isByRoom && !this.#allowance.take(count)) return 'It sends too many signals.';
     const mayDescribe = strangers?.take(Math.max(0, mLines - FREE_M_LINES)) ?? this.#mLineAllowance.take(mLines);
-    return fault ?? (mayDescribe ? undefined : 'Too much media is described.');
+    if (fault || !mayDescribe) return fault ?? 'Too much media is described.';
+    const lines = new Set(iceLinesIn([description?.sdp, ...candidates.map(({ candidate }) => candidate)].join('\n')));
+    let news = 0;
+    for (const line of lines) if (!this.#iceLines.has(line)) news += candidatesOf(line);
+    if (!this.#candidateAllowance.take(news)) return 'It sends too many candidates.';
+    if (description) this.#iceLines = lines;
+    return undefined;
   }
 
   /**

@@ -175,6 +175,20 @@ export const newMLineAllowance = (): Allowance => new Allowance(1_000, 50);
 export const newStrangersAllowance = (): Allowance => new Allowance(400, 20);
 export const FREE_M_LINES = 3;
 
+/**
+ * Candidates of one peer that its last description did not have. Chromium (156) keeps each for a minute and compares it
+ * with the rest: 2,000, in several descriptions, stop a page for twenty seconds. Credentials that are new count, too: we
+ * gather anew for them, which opens sockets that stay for as long as the connection.
+ */
+export const newCandidateAllowance = (): Allowance => new Allowance(5 * MAX_CANDIDATES, 200);
+const CANDIDATES_OF_CREDENTIAL = 5;
+
+/** The lines of a text that are for ICE. */
+export const iceLinesIn = (text: string): string[] => text.match(/(candidate|ice-(ufrag|pwd)):.*/g) ?? [];
+
+/** For how many candidates a line for ICE counts. */
+export const candidatesOf = (line: string): number => (line[0] === 'c' ? 1 : CANDIDATES_OF_CREDENTIAL);
+
 /** For how many signals a signal on the channel counts: it takes far longer to be read than to be sent. */
 export const signalsIn = (bytes: number): number => Math.max(1, Math.ceil(bytes / 4_096));
 

@@ -254,6 +254,21 @@ test('a peer that describes ever so many tracks, each time within the limits, is
   await problems(alice, 'Too much media is described');
 });
 
+test('a peer that names ever other candidates, each time within the limits, is closed with an error', async () => {
+  const [alice, eve] = [await join('Alice'), await join('Eve ')];
+  for (const page of [alice, eve]) await connected(page, 1);
+  await inPage(eve, () => {
+    const [peer] = window.room.peers.values();
+    const sdp = peer?._pc.localDescription?.sdp.replaceAll(/^a=setup:.*/gm, 'a=setup:actpass') ?? '';
+    for (let n = 0; n < 4; n++) {
+      const lines = Array.from({ length: 200 }, (_, k) => `a=candidate:${n} 1 udp 1 127.0.${n}.${k} 9 typ host\r\n`);
+      const offer = { type: 'offer', sdp: sdp.replace(/^(o=\S+ \S+).\d+/m, `$1 ${100 + n}`) + lines.join('') };
+      for (const frame of Reflect.get(window, 'signalFrames')(offer, n)) peer?._channel?.send(frame);
+    }
+  });
+  await problems(alice, 'too many candidates');
+});
+
 test('more than the page can hold is not taken to be sent', async () => {
   const [alice, bob] = [await join('Alice'), await join('Bobby')];
   for (const page of [alice, bob]) await connected(page, 1);

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { Allowance, attemptFault, mLinesIn, sizeFault } from './limits.ts';
 
 test('a description is bounded in length', () => {
@@ -45,6 +45,28 @@ test.each(['a=rid:r send', 'a=rtcp-mux', 'a= msid:stream track', 'b=AS:1', ''])(
     expect([250, 400, 700].map((count) => mLinesIn(sdp(count)))).toEqual([1, 11, 161]);
   },
 );
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+test('m-lines have few header extensions that the browser does not know, and any number that it knows', () => {
+  const withExtensions = (mLines: number, each: number): string => {
+    const lines = Array.from({ length: each }, (_, n) => `\r\na=extmap:${n + 1} urn:${n + 1}`).join('');
+    return `v=0\r\na=extmap-allow-mixed${`\r\n${CAMERA[0]}${lines}`.repeat(mLines)}\r\n`;
+  };
+  expect(sizeFault(withExtensions(90, 14))).toBeUndefined(); // where the browser does not tell, as in Node
+  const headerExtensions = Array.from({ length: 14 }, (_, n) => ({ uri: `urn:${n + 1}` }));
+  headerExtensions.push({ uri: 'http://www.webrtc.org/experiments/rtp-hdrext/video-timing' });
+  vi.stubGlobal('RTCRtpReceiver', { getCapabilities: () => ({ headerExtensions }) });
+  expect([mLinesIn(withExtensions(90, 14)), sizeFault(withExtensions(90, 14))]).toEqual([90, undefined]);
+  expect(sizeFault(withExtensions(99, 15))).toBeUndefined();
+  expect(sizeFault(withExtensions(70, 16))).toBeUndefined();
+  expect(sizeFault(withExtensions(99, 17))).toContain('too many lines');
+  const before = (count: number): string => `v=0${'\r\na=extmap:1 urn:1'.repeat(count)}`; // those of all m-lines
+  expect(sizeFault(withExtensions(90, 1).replace('v=0', before(1)))).toBeUndefined();
+  expect(sizeFault(withExtensions(99, 1).replace('v=0', before(3)))).toContain('too many lines');
+});
 
 test.each(['a= msid:s t', 'a=\tmsid:s t', 'a=:msid:s t', 'a=MSID:s t', 'A=msid:s t', 'a=msid s t', 'a =msid:s t'])(
   'an attribute that browsers write otherwise, as "%s", is refused',

@@ -138,6 +138,20 @@ test.each([
   eve.close();
 });
 
+test('an offer of forty m-lines, each with header extensions that no browser knows, freezes no page', async () => {
+  const alice = await join('Alice');
+  const eve = await bare('eve');
+  const extensions = Array.from({ length: 14 }, (_, n) => `a=extmap:${n + 1} urn:${n}\r\n`).join('');
+  const { type, sdp = '' } = swollen(await offerOf(alice, 0), 40);
+  eve.send(await sessionOf(alice), { type, sdp: sdp.replaceAll('a=sendrecv\r\n', `a=sendrecv\r\n${extensions}`) });
+  await problems(alice, 'too many lines for one m-line');
+  const bob = await join('Bobby');
+  await until(alice, 1, () => window.room.connectedSessions.length);
+  await say(bob, 'all is well');
+  await heard(alice, 'all is well');
+  eve.close();
+});
+
 test('offers of a hundred m-lines from ever so many are not all read, and who offers less is met', async () => {
   const alice = await join('Alice');
   const offer = swollen(await offerOf(alice, 0), 98);

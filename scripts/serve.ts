@@ -29,8 +29,8 @@ async function serve(): Promise<void> {
   process.on('SIGTERM', end).on('SIGINT', end);
   // Read once, by workerd as it starts: several servers may be started from one clone.
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
-  await writeServer(folder, {});
-  const started = await startServer(folder, { HOST, PORT, STORAGE: resolve(STORAGE) }, 'inherit')
+  const started = await writeServer(folder, {})
+    .then(() => startServer(folder, { HOST, PORT, STORAGE: resolve(STORAGE) }, 'inherit'))
     .catch((error: unknown) => fail(`${Object(error).message}`))
     .finally(() => rm(folder, { recursive: true }));
   if (!started) return;

@@ -17,11 +17,12 @@ import type { Settings } from '../src/worker/settings.ts';
 interface WranglerConfig {
   compatibility_date: string;
   compatibility_flags: string[];
-  vars: Record<string, string | number>;
+  /** Text, a number, or what else TOML has: a list of ICE servers. */
+  vars: Values;
   durable_objects: { bindings: { name: string; class_name: string }[] };
 }
 
-type Values = Record<string, string | number>;
+type Values = Record<string, unknown>;
 
 /** What is Cloudflare's own, and left out here. */
 type OnCloudflare = 'JOIN_LIMITER' | 'POLL_LIMITER' | 'EVENTS';
@@ -113,7 +114,7 @@ const worker :Workerd.Worker = (
 
 function startScript(settings: Values): string {
   const exported = Object.entries(settings).map(
-    ([name, value]) => `[ -n "$${name}" ] || ${name}=${quoted(String(value))}; export ${name}`,
+    ([name, value]) => `[ -n "$${name}" ] || ${name}=${quoted(asText(value))}; export ${name}`,
   );
   return `#!/bin/sh
 set -e
@@ -129,6 +130,11 @@ mkdir -p "$STORAGE"
 exec workerd serve "$(dirname "$0")/config.capnp" \\
   --socket-addr "http=$HOST:$PORT" --directory-path "storage=$STORAGE" "$@"
 `;
+}
+
+/** As the Worker reads it from an environment, which has nothing but text. */
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** One word of a shell. */

@@ -99,8 +99,11 @@ describe('of a secret shared with coturn', () => {
   });
 });
 
-test('a list alone is given as it is, and does not end', async () => {
-  const server = await startWorkerd({ vars: { ICE_SERVERS: '[{"urls":"stun:stun.example"}]' } });
+test.each([
+  ['as JSON', '[{"urls":"stun:stun.example"}]'],
+  ['as wrangler.toml may have it', [{ urls: 'stun:stun.example' }]],
+])('a list alone, %s, is given as it is, and does not end', async (_name, ICE_SERVERS) => {
+  const server = await startWorkerd({ vars: { ICE_SERVERS } });
   try {
     const { client, welcome } = await join(server, 'alice');
     expect(serversIn(welcome)).toEqual([{ urls: 'stun:stun.example' }]);

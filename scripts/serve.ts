@@ -26,7 +26,7 @@ async function serve(): Promise<void> {
     if (workerd) workerd.kill('SIGKILL');
     else process.exit(); // which ends a server that is about to listen
   };
-  process.on('SIGTERM', end).on('SIGINT', end);
+  process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', end);
   // Read once, by workerd as it starts: several servers may be started from one clone.
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const started = await writeServer(folder, {})

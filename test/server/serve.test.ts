@@ -18,12 +18,15 @@ interface Serving {
   said(): string;
   /** Its exit code, once it has ended. */
   ended: Promise<number | null>;
-  terminate(): void;
+  end(signal: NodeJS.Signals): void;
 }
 
-function serve(env: Record<string, string>): Serving {
+function serve(
+  env: Record<string, string>,
+  [command, ...args]: [string, ...string[]] = ['npm', 'run', 'serve'],
+): Serving {
   // In a group of its own, so that a test that fails leaves no workerd behind.
-  const child = spawn('npm', ['run', 'serve'], {
+  const child = spawn(command, args, {
     cwd: root,
     detached: true,
     env: { ...process.env, ...env },
@@ -35,7 +38,7 @@ function serve(env: Record<string, string>): Serving {
   return {
     said: () => said,
     ended: new Promise((resolve) => child.once('close', resolve)),
-    terminate: () => void child.kill('SIGTERM'),
+    end: (signal) => void child.kill(signal),
   };
 }
 
@@ -79,7 +82,7 @@ test('two peers meet; terminated, it ends though they stay, and started again it
   await expect.poll(() => log.toSorted(), WAIT).toEqual(['Alice meets Bobby', 'Bobby meets Alice']);
   await expect(carol.start(), 'the setting in the environment').rejects.toMatchObject({ code: 4003 });
 
-  first.terminate();
+  first.end('SIGTERM');
   expect(await first.ended).toBe(0);
   await expect(fetch(`${workerUrl}/health`)).rejects.toThrow();
   await expect.poll(() => [alice.state, bob.state], WAIT).toEqual(['reconnecting', 'reconnecting']);
@@ -92,7 +95,7 @@ test('two peers meet; terminated, it ends though they stay, and started again it
   expect(log, 'their connection has lasted').toHaveLength(3);
   expect(await readdir(storage)).toEqual(['SignalingRoom']);
   for (const room of [alice, bob]) room.destroy();
-  second.terminate();
+  second.end('SIGTERM');
   expect(await second.ended).toBe(0);
   await rm(storage, { recursive: true });
 });
@@ -112,6 +115,15 @@ test.each([
   expect(serving.said(), 'no stack').not.toMatch(/^ +at /m);
   await rm(storage, { recursive: true });
 });
+
+function poll(port: number, r: string, k: string): Promise<Response> {
+  const d = [`session of ${k}`, 'label', false, 'A'.repeat(44), 1, []];
+  return fetch(`http://127.0.0.1:${port}/`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ r, k, x: 60_000, t: Date.now(), p: [], d }),
+  });
+}
 
 test('the unit for systemd: built once, it runs as nobody, where it can write nothing but its own', async () => {
   const unit = /^```ini\n(.*?)^```/ms.exec(await readFile(join(root, 'docs/self-host.md'), 'utf8'))?.[1] ?? '';
@@ -159,17 +171,25 @@ test('what it stores is for nobody else to read: places are stored with the secr
   const port = await freePort();
   const serving = serve({ PORT: String(port), STORAGE: storage });
   await untilServed(serving);
-  const poll = { r: newRoom(), k: 'context', x: 60_000, t: Date.now(), p: [] };
-  const d = ['session', 'label', false, 'A'.repeat(44), 1, []];
-  const reply = await fetch(`http://127.0.0.1:${port}/`, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ ...poll, d }),
-  });
+  const reply = await poll(port, newRoom(), 'context');
   expect(reply.status).toBe(200);
   const files = (await readdir(storage, { recursive: true })).map((file) => join(storage, file));
   expect(files.some((file) => file.endsWith('.sqlite'))).toBe(true);
   for (const file of [storage, ...files]) expect((await stat(file)).mode & 0o077, file).toBe(0);
+});
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends it, and workerd with it', async (signal) => {
+  const env = { PORT: String(await freePort()), STORAGE: await mkdtemp(join(tmpdir(), 'p2pcf-ws-')) };
+  const serving = serve(env, [process.execPath, 'scripts/serve.ts']);
+  await untilServed(serving);
+  serving.end(signal);
+  const health = (): Promise<string> =>
+    fetch(`http://127.0.0.1:${env.PORT}/health`).then(
+      (answer) => answer.text(),
+      () => 'nobody answers',
+    );
+  await expect.poll(health, WAIT).toBe('nobody answers');
+  expect(await serving.ended).toBe(0);
 });
 
 test('what is set to nothing is not set', async () => {

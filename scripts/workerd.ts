@@ -127,6 +127,9 @@ STORAGE="\${STORAGE:-storage}"
 # What is stored has the secrets by which clients come back to their places: for no other user of the machine.
 umask 077
 mkdir -p "$STORAGE"
+# Each room that was ever awake leaves a file, of one page if nothing is stored (workerd, 2026-11): they fill the disk.
+find "$STORAGE" -name '*.sqlite' -size 4096c -exec sh -c '
+  for file do [ -s "$file-wal" ] || printf "%s\\0" "$file" "$file-wal" "$file-shm"; done' sh {} + | xargs -0 rm -f || :
 exec workerd serve "$(dirname "$0")/config.capnp" \\
   --socket-addr "http=$HOST:$PORT" --directory-path "storage=$STORAGE" "$@"
 `;

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import wrtc from 'node-datachannel/polyfill';
 import { afterEach, expect, test } from 'vitest';
 import { P2PCF } from '../../src/client/index.ts';
+import { SignalingClient } from '../../src/client/signaling.ts';
 import { freePort } from '../support/listen.ts';
 import { newRoom } from '../support/new-room.ts';
 import { WAIT } from '../support/wait.ts';
@@ -176,6 +177,31 @@ test('what it stores is for nobody else to read: places are stored with the secr
   const files = (await readdir(storage, { recursive: true })).map((file) => join(storage, file));
   expect(files.some((file) => file.endsWith('.sqlite'))).toBe(true);
   for (const file of [storage, ...files]) expect((await stat(file)).mode & 0o077, file).toBe(0);
+});
+
+test('as it starts, it removes the files of rooms in which nothing is stored, and of no other', async () => {
+  const storage = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
+  const port = await freePort();
+  const env = { PORT: String(port), STORAGE: storage };
+  const files = async (): Promise<number> =>
+    (await readdir(join(storage, 'SignalingRoom'))).filter((file) => /^[\da-f]{64}\.sqlite$/.test(file)).length;
+  const first = serve(env);
+  await untilServed(first);
+  const client = new SignalingClient({ workerUrl: `http://127.0.0.1:${port}`, roomId: newRoom() });
+  await client.start();
+  client.stop();
+  const roomId = newRoom();
+  expect((await poll(port, roomId, 'context')).status).toBe(200);
+  expect(await files()).toBe(2);
+  first.end('SIGTERM');
+  await first.ended;
+  const second = serve(env);
+  await untilServed(second);
+  expect(await files()).toBe(1);
+  expect(await (await poll(port, roomId, 'another')).text()).toContain('session of context');
+  second.end('SIGTERM');
+  expect(await second.ended).toBe(0);
+  await rm(storage, { recursive: true });
 });
 
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends it, and workerd with it', async (signal) => {

@@ -2,9 +2,11 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SignalingClient } from '../../src/client/signaling.ts';
+import { newRoom } from '../support/new-room.ts';
 import { startNginx } from '../support/nginx.ts';
 import { expectAnyId, expectResetsNoticed } from '../support/proxied.ts';
 import { type Server, startWorkerd } from '../support/server.ts';
+import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let nginx: Pick<Server, 'url' | 'stop'>;
@@ -19,6 +21,14 @@ afterAll(async () => {
 
 test('rooms and clients of any id meet, by nginx or past it, each room by itself', async () => {
   await expectAnyId(nginx.url, server.url);
+});
+
+test('a join with the longest metadata and the longest token comes through', async () => {
+  const options = { metadata: 'm'.repeat(2046), token: 't'.repeat(4096) };
+  const client = new SignalingClient({ workerUrl: nginx.url, roomId: newRoom(), ...options });
+  void client.start().catch(() => undefined); // its end, if it never comes in
+  await expect.poll(() => client.state, WAIT).toBe('open');
+  client.stop();
 });
 
 test('a bare client reaches what the library does, if its id comes through', async () => {

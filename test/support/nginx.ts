@@ -52,7 +52,7 @@ http {
 /** The server is below the address that this returns, which has README's prefix in it. */
 export async function startNginx(server: Server): Promise<Pick<Server, 'url' | 'stop'>> {
   const location = await nginxBlock('README.md');
-  const prefix = /^location (\S+?)\/ \{/.exec(location)?.[1];
+  const prefix = /^location (\S+?)\/ \{/m.exec(location)?.[1];
   const port = await freePort();
   const url = `http://127.0.0.1:${port}${prefix}`;
   const { stop } = await runNginx(

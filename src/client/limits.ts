@@ -114,24 +114,27 @@ export function attemptFault(attempt = ''): string | undefined {
 }
 
 /**
- * How many header extensions a description names that this browser does not know. Firefox is left out, by one that it
- * does not know: it passes over those, four of them in each m-line of Chromium's.
+ * Work with header extensions that this browser does not know. An m-line has one free, as another browser may have it;
+ * those before the first m-line are every m-line's. Firefox is left out, by one that it does not know: it passes over
+ * those, four of them in each m-line of Chromium's.
  */
-function unknownExtensionsIn(sdp: string): number {
+function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): number {
+  const named = [...sdp.matchAll(/^a=extmap:\S+ (\S+)/gm)];
+  const each = countOf('a=extmap:', session) - 1;
+  const workWith = (count: number): number => WORK_OF_EXTENSION * mLines.length * (count + mLines.length * each);
+  // No more than its m-lines count for, as in nearly all. Chromium takes some ms when it is first asked what it knows.
+  if (workWith(named.length) <= WORK_OF_M_LINE * mLines.length) return 0;
   const known = JSON.stringify(['audio', 'video'].map((kind) => globalThis.RTCRtpReceiver?.getCapabilities?.(kind)));
-  const named = known.includes('/video-timing"') ? sdp.matchAll(/^a=extmap:\S+ (\S+)/gm) : [];
-  return [...named].filter(([, uri]) => !known.includes(`"uri":"${uri}"`)).length;
+  if (!known.includes('/video-timing"')) return 0;
+  return Math.max(0, workWith(named.filter(([, uri]) => !known.includes(`"uri":"${uri}"`)).length));
 }
 
 /**
  * The squares of how many feedback lines each m-line has, one for all formats counting for each, how many format lines,
- * and how many lines that are not free; and the work of header extensions, of which an m-line has one free, as another
- * browser may have it. Those before the first m-line are every m-line's.
+ * and how many lines that are not free; and what header extensions add.
  */
 function workWith(sdp: string): number {
   const sections = sdp.split('\nm=');
-  const each = countOf('a=extmap:', sections[0] ?? '') - 1;
-  const extensions = Math.max(0, unknownExtensionsIn(sdp) + sections.length * each);
   return sections.reduce(
     (sum, section) => {
       const formats = section.slice(0, section.indexOf('\n')).split(' ').length;
@@ -139,7 +142,7 @@ function workWith(sdp: string): number {
       const lines = Math.max(0, countOf('', section) - FREE_LINES);
       return sum + feedback ** 2 + countOf('a=fmtp:', section) ** 2 + lines ** 2;
     },
-    WORK_OF_EXTENSION * sections.length * extensions,
+    workWithExtensions(sdp, sections),
   );
 }
 

@@ -292,7 +292,7 @@ export class Connection {
 
   /** Whether what we send goes by a TURN server of ours. */
   async isRelayed(): Promise<boolean> {
-    const stats = await this.pc.getStats();
+    const stats = await this.#stats();
     return [...stats.values()].some(
       ({ type, nominated, state, localCandidateId }) =>
         type === 'candidate-pair' &&
@@ -304,7 +304,7 @@ export class Connection {
 
   /** What has gone by the present path; undefined where the browser does not count it, as Firefox (153) does not. */
   async traffic(): Promise<Traffic | undefined> {
-    const stats = await this.pc.getStats();
+    const stats = await this.#stats();
     const transport = [...stats.values()].find(({ type }) => type === 'transport');
     const pair = stats.get(transport?.selectedCandidatePairId) ?? {};
     const heard = pair.responsesReceived + pair.requestsReceived + pair.packetsReceived;
@@ -349,6 +349,11 @@ export class Connection {
   #withEarlyServer({ type, sdp }: Description): Description {
     const isToServe = /^o=rtc /m.test(sdp) && this.pc.localDescription?.sdp === ''; // where browsers have null
     return { type, sdp: isToServe ? withSetup(sdp, 'active') : sdp };
+  }
+
+  /** None of a connection that is closed: @roamhq/wrtc (0.10) rejects, which would end the process of a Node app. */
+  #stats(): Promise<RTCStatsReport> {
+    return this.pc.getStats().catch(() => new Map());
   }
 
   #followNeeds(): void {

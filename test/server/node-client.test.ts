@@ -469,6 +469,43 @@ test('a message arrives whole, whatever its onProgress does, and statistics are 
   bob.destroy();
 });
 
+test('a peer that goes while a stream of its messages pauses ends no process, where a closed connection has no statistics', async () => {
+  let refused = 0;
+  const pair = { requestsSent: 0, responsesReceived: 0, requestsReceived: 0, packetsReceived: 0 };
+  const stats = new Map<string, object>([
+    ['transport', { type: 'transport', selectedCandidatePairId: 'pair' }],
+    ['pair', pair],
+  ]);
+  let asked = 0;
+  /** As that of @roamhq/wrtc (0.10). */
+  class StrictConnection extends wrtc.RTCPeerConnection {
+    #isClosed = false;
+    override close(): void {
+      this.#isClosed = true;
+      super.close();
+    }
+    override getStats(): Promise<RTCStatsReport> {
+      asked++;
+      if (!this.#isClosed) return Promise.resolve(stats);
+      refused++;
+      return Promise.reject(new Error('RTCPeerConnection is closed'));
+    }
+  }
+  const room = newRoom();
+  const options = { workerUrl: server.url, stunIceServers: [] };
+  const alice = new P2PCF('Alice', room, { ...options, wrtc: { RTCPeerConnection: StrictConnection } });
+  const bob = new P2PCF('Bobby', room, { ...options, wrtc });
+  const met = [firstPeer(alice), firstPeer(bob)];
+  await alice.start();
+  await bob.start();
+  await Promise.all(met);
+  for (let n = 0; n < 10; n++) await bob.broadcast('a stream');
+  await expect.poll(() => asked, WAIT).toBeGreaterThan(0);
+  bob.destroy();
+  await expect.poll(() => refused, WAIT).toBeGreaterThan(0); // an unhandled rejection fails the run
+  alice.destroy();
+});
+
 test.each(['state', 'peerclose'] as const)('a listener of %s that starts again is in again', async (event) => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);

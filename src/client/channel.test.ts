@@ -16,7 +16,7 @@ function fullChannel(
   drained: () => number,
   isReached: () => boolean | undefined,
 ): { channel: Channel; exceeded: string[] } {
-  const rtc = { readyState: 'open', bufferedAmount: 1_048_576, send: () => undefined };
+  const rtc = { readyState: 'open', bufferedAmount: 1_048_576, onbufferedamountlow: null, send: () => undefined };
   setInterval(() => {
     rtc.bufferedAmount -= drained();
   }, 9_999);
@@ -73,6 +73,17 @@ test.each<[string, drained: () => number, isReached: () => boolean | undefined]>
   expect(exceeded).toEqual([]);
   channel.release();
   expect(await sent).toContain('not connected');
+});
+
+test('where nothing says that the buffer is empty, as in @roamhq/wrtc and werift, a message does not wait long for that', async () => {
+  const rtc = { readyState: 'open', bufferedAmount: 1_048_576, send: () => undefined };
+  const listener = { opened: () => undefined, isReached: () => true };
+  const sent = vi.fn();
+  void new Channel(Object(rtc), Object(listener)).send(new Uint8Array(1000)).then(sent);
+  await vi.advanceTimersByTimeAsync(100);
+  rtc.bufferedAmount = 0;
+  await vi.advanceTimersByTimeAsync(100);
+  expect(sent).toHaveBeenCalled();
 });
 
 test.each(['Blob', 'File'])('a %s of another frame, which has classes of its own, is sent as it is', (name) => {

@@ -12,6 +12,9 @@ const MAX_BUFFERED_BYTES = 1_048_576;
 /** How often to look whether the other takes anything, in ms, while a message waits. */
 const LOOK_EVERY_MS = 10_000;
 
+/** How often to look whether there is room, in ms, where nothing says so. */
+const POLL_EVERY_MS = 20;
+
 /** A message to send: bytes, or a string, which arrives as its UTF-8 bytes. */
 export type Data = string | ArrayBuffer | ArrayBufferView | Blob;
 
@@ -44,6 +47,7 @@ export class Channel {
   readonly #signalAllowance = newSignalAllowance();
   /** The other has said something. */
   hasHeard = false;
+  readonly #lookEveryMs: number;
   #isClosed = false;
   #sending = Promise.resolve();
   #sendsUnderWay = 0;
@@ -63,6 +67,7 @@ export class Channel {
     );
     rtc.binaryType = 'arraybuffer';
     rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
+    this.#lookEveryMs = saysWhenLow(rtc) ? LOOK_EVERY_MS : POLL_EVERY_MS;
     rtc.onbufferedamountlow = () => this.#wake?.();
     rtc.onmessage = ({ data }) => this.#receive(data);
     rtc.onclose = () => listener.closed();
@@ -166,7 +171,7 @@ export class Channel {
     while (!this.#isClosed && !this.#hasRoom(bytes)) {
       const before = this.rtc.bufferedAmount;
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LOOK_EVERY_MS);
+        const timer = setTimeout(resolve, this.#lookEveryMs);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();
@@ -175,7 +180,7 @@ export class Channel {
       const isReached = this.#listener.isReached();
       // Where a way has been lost or found SCTP needs its time.
       if (isReached === undefined || isReached !== wasReached || this.rtc.bufferedAmount < before) stalledMs = 0;
-      else stalledMs += LOOK_EVERY_MS;
+      else stalledMs += this.#lookEveryMs;
       wasReached = isReached;
       if (stalledMs >= STALLED_AFTER_MS) this.#listener.exceeded('It does not read what it is sent.');
     }
@@ -194,6 +199,11 @@ export class Channel {
 /** What a Blob of another frame promises by itself never comes once that frame is gone, as a closed dialog is. */
 function bytesOf(blob: Blob): Promise<ArrayBuffer> {
   return (blob instanceof Blob ? blob : new Response(blob)).arrayBuffer();
+}
+
+/** Whether a new channel will say that its buffer is empty: @roamhq/wrtc (0.10) and werift (0.24) do not. */
+function saysWhenLow(rtc: RTCDataChannel): boolean {
+  return 'onbufferedamountlow' in rtc;
 }
 
 /** What a send rejects with when there is no open channel. */

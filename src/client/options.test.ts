@@ -29,7 +29,7 @@ describe('says which option cannot work, what was given, and how it should look'
       'name',
       'room',
       { workerUrl: 'https://a.dev' },
-      'Construct P2PCF in the browser, not where a page is rendered on a server',
+      'Construct P2PCF in a page, not in a worker or where a page is rendered on a server',
     ],
     ['name', 'room', { ...good, metadata: 'x'.repeat(2047) }, 'The metadata has 2049 bytes'],
   ])('%j, %j, %j', (clientId, roomId, options, sentence) => {

@@ -159,8 +159,8 @@ export function settingsOf(
     throw fault('wrtc.RTCPeerConnection', RTCPeerConnection, 'a class');
   if (!RTCPeerConnection) {
     throw new Error(
-      'There is no WebRTC here. Construct P2PCF in the browser, not where a page is rendered on a server; in Node pass ' +
-        'the option wrtc, e.g. node-datachannel/polyfill.',
+      'There is no WebRTC here. Construct P2PCF in a page, not in a worker or where a page is rendered on a server; in ' +
+        'Node pass the option wrtc, e.g. node-datachannel/polyfill.',
     );
   }
   const isRelayOnly = rtcPeerConnectionOptions.iceTransportPolicy === 'relay';

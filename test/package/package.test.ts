@@ -46,7 +46,7 @@ test.each([
     expect(names).toMatch(/^\[ 'P2PCF', 'SignalingClient' \] SignalingClient \{/); // minified, and printed as what it is
     expect(noUrl).toMatch(/workerUrl|WebRTC/);
     expect(shortName).toMatch(/^clientId is "me": it must be a string of at least four characters/);
-    expect(noWebRtc).toMatch(/^There is no WebRTC here\. Construct P2PCF in the browser/);
+    expect(noWebRtc).toMatch(/^There is no WebRTC here\. Construct P2PCF in a page, not in a worker/);
   }
 });
 

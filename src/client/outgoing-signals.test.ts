@@ -52,6 +52,20 @@ test('a peer that was stopped while it waited sends, and repeats, when it goes o
   expect(sent).toHaveLength(2);
 });
 
+test('candidates that are there before the first description, as in Deno with node-datachannel, go with it', () => {
+  const { outgoing, sent } = newOutgoing();
+  const init = { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0' };
+  outgoing.addCandidate(Object({ toJSON: () => init }));
+  vi.advanceTimersByTime(100);
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(100);
+  outgoing.sendAgain();
+  const whole = { type: 'offer', sdp: 'v=0', candidates: [init] };
+  expect(sent).toEqual([whole, whole]);
+  outgoing.stop();
+});
+
 test('an offer does not wait behind the end of the candidates before it', () => {
   const sent: Signal[] = [];
   const outgoing = new Outgoing({
@@ -62,6 +76,8 @@ test('an offer does not wait behind the end of the candidates before it', () => 
     hasFailed: () => false,
     send: (signal) => sent.push(signal),
   });
+  outgoing.describe({ type: 'answer', sdp: 'v=0' });
+  outgoing.take();
   outgoing.addCandidate(null);
   vi.advanceTimersByTime(10);
   expect(sent).toEqual([]);

@@ -52,11 +52,13 @@ export class Outgoing {
 
   /** Takes a description. What waits is sent first: an answer whose offer is followed by ours at once. */
   describe(description: Description): void {
+    // node-datachannel (0.33.4) gathers before there is an offer, and in Deno (2) we hear of it before, too.
+    const early = this.#last ? [] : this.#unsent.candidates;
     this.flush();
     clearTimeout(this.#batchTimer); // the end of the former candidates need not be told, nor keep this from being sent
     this.#batchTimer = undefined;
-    this.#unsent = { description, candidates: [] };
-    this.#last = { description, candidates: [] };
+    this.#unsent = { description, candidates: early };
+    this.#last = { description, candidates: [...early] };
     if (description.type === 'answer') this.#lastAnswer = this.#last;
   }
 
@@ -79,7 +81,7 @@ export class Outgoing {
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined;
     const { description, candidates } = this.#unsent;
-    if (!this.#sender.canSend() || (!description && candidates.length === 0)) return;
+    if (!this.#last || !this.#sender.canSend() || (!description && candidates.length === 0)) return;
     // That there are no more candidates helps only a peer that cannot connect: no message for that alone until then.
     const isEndAlone = !description && candidates.every(({ candidate }) => candidate === '');
     if (isEndAlone && !isDue) this.schedule(END_ALONE_AFTER_MS);

@@ -67,7 +67,8 @@ export class Channel {
     );
     rtc.binaryType = 'arraybuffer';
     rtc.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
-    this.#lookEveryMs = saysWhenLow(rtc) ? LOOK_EVERY_MS : POLL_EVERY_MS;
+    // @roamhq/wrtc (0.10) and werift (0.24) do not say when the buffer is empty.
+    this.#lookEveryMs = 'onbufferedamountlow' in rtc ? LOOK_EVERY_MS : POLL_EVERY_MS;
     rtc.onbufferedamountlow = () => this.#wake?.();
     rtc.onmessage = ({ data }) => this.#receive(data);
     rtc.onclose = () => listener.closed();
@@ -199,11 +200,6 @@ export class Channel {
 /** What a Blob of another frame promises by itself never comes once that frame is gone, as a closed dialog is. */
 function bytesOf(blob: Blob): Promise<ArrayBuffer> {
   return (blob instanceof Blob ? blob : new Response(blob)).arrayBuffer();
-}
-
-/** Whether a new channel will say that its buffer is empty: @roamhq/wrtc (0.10) and werift (0.24) do not. */
-function saysWhenLow(rtc: RTCDataChannel): boolean {
-  return 'onbufferedamountlow' in rtc;
 }
 
 /** What a send rejects with when there is no open channel. */

@@ -4,7 +4,14 @@
 import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { attempt } from './events.ts';
-import { MAX_DATA_BYTES, MAX_WAITING_BYTES, newSignalAllowance, STALLED_AFTER_MS, signalsIn } from './limits.ts';
+import {
+  MAX_CHANNEL_SIGNALS,
+  MAX_DATA_BYTES,
+  MAX_WAITING_BYTES,
+  newSignalAllowance,
+  STALLED_AFTER_MS,
+  signalsIn,
+} from './limits.ts';
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -44,10 +51,10 @@ export class Channel {
   readonly rtc: RTCDataChannel;
   readonly #listener: ChannelListener;
   readonly #reassembly: Reassembly;
-  readonly #signalAllowance = newSignalAllowance();
+  readonly #signalAllowance = newSignalAllowance(MAX_CHANNEL_SIGNALS);
+  readonly #lookEveryMs: number;
   /** The other has said something. */
   hasHeard = false;
-  readonly #lookEveryMs: number;
   #isClosed = false;
   #sending = Promise.resolve();
   #sendsUnderWay = 0;

@@ -31,8 +31,8 @@ test.each([
   ['room', 1, 9, 'It sends too many signals.'],
   ['room', 20, 3, 'It sends too many signals.'],
   ['room', 95, 1, 'It sends too many signals.'],
-  ['channel', 3, 333, 'Too much media is described.'],
-  ['channel', 95, 10, 'Too much media is described.'],
+  ['channel', 3, 666, 'Too much media is described.'],
+  ['channel', 95, 21, 'Too much media is described.'],
   ['channel', 101, 0, 'The description has 101 m-lines; 100 is the most.'],
 ] as const)('by the %s, of descriptions with %i m-lines it takes %i at once', (way, mLines, most, reason) => {
   expect(takenOf(offerOf(mLines), way === 'room')).toEqual([most, reason]);
@@ -51,6 +51,30 @@ test('a peer that adds forty tracks one by one, with an offer for each, is not t
   const incoming = new Incoming();
   const faults = Array.from({ length: 40 }, (_, n) => incoming.fault(offerOf(n + 1)));
   expect(faults.filter(Boolean)).toEqual([]);
+});
+
+test('of eight cameras that are turned on and off without a pause, descriptions wait, and none is too many', () => {
+  const incoming = new Incoming();
+  const eightCameras = offerOf(43); // as many as they count for
+  const waits: number[] = [];
+  for (let n = 0; n < 100; n++) {
+    expect(incoming.fault(eightCameras)).toBeUndefined();
+    waits.push(incoming.waitMs);
+    vi.advanceTimersByTime(incoming.waitMs);
+  }
+  expect(waits.findIndex(Boolean)).toBe(23);
+  expect(Math.max(...waits)).toBe(43 * 50);
+});
+
+test('what is worked off before its time waits, and so does what comes behind it', async () => {
+  const incoming = new Incoming();
+  const order: string[] = [];
+  const waiting = incoming.inTurn(() => void order.push('description'), true, 50);
+  const behind = incoming.inTurn(() => void order.push('candidate'));
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(order).toEqual([]);
+  await Promise.all([waiting, behind]);
+  expect(order).toEqual(['description', 'candidate']);
 });
 
 test('what makes no sense counts, too, and what is no description does not on the channel', () => {

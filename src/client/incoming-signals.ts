@@ -64,18 +64,25 @@ export class Incoming {
     return undefined;
   }
 
+  /** How long what comes on the channel waits, where much media has been described lately, in ms. */
+  get waitMs(): number {
+    return this.#mLineAllowance.halfFullInMs();
+  }
+
   /**
    * Works signals off one after the other: a candidate has to wait for its description. Settles as `work` does, unless
-   * that is not kept.
+   * that is not kept. What comes by then waits for `waitMs`, too.
    */
-  inTurn(work: () => void | Promise<void>, isDescription = false): Promise<void> {
+  inTurn(work: () => void | Promise<void>, isDescription = false, waitMs = 0): Promise<void> {
     const held = isDescription && this.#held ? [] : this.#held;
     this.#held = held;
     if (held)
       return new Promise((resolve, reject) => {
         if (held.length < MAX_HELD) held.push(() => this.inTurn(work).then(resolve, reject));
       });
-    const done = this.#last.then(work);
+    const dueAt = performance.now() + waitMs;
+    const turn = waitMs ? this.#last.then(() => passed(dueAt)) : this.#last;
+    const done = turn.then(work);
     this.#last = done.catch(() => undefined);
     return done;
   }
@@ -84,4 +91,8 @@ export class Incoming {
   startOver(): void {
     this.#last = Promise.resolve();
   }
+}
+
+function passed(time: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, time - performance.now()));
 }

@@ -172,6 +172,11 @@ export class Allowance {
     return true;
   }
 
+  /** How long until it lets pass half as many as a new one, in ms. */
+  halfFullInMs(now = performance.now()): number {
+    return Math.max(0, this.#fullAt - now - (this.#most * this.#everyMs) / 2);
+  }
+
   /** Whether it lets pass as many as a new one. */
   isFull(now = performance.now()): boolean {
     return now >= this.#fullAt;
@@ -179,7 +184,10 @@ export class Allowance {
 }
 
 /** Signals of one peer: a burst is a camera's tracks with every candidate by itself, as P2PCF sends them. */
-export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
+export const newSignalAllowance = (most = 250): Allowance => new Allowance(most, 50);
+
+/** Signals on the channel: more than the descriptions that `newMLineAllowance` lets wait, which are long. */
+export const MAX_CHANNEL_SIGNALS = 500;
 
 /**
  * For how many signals a description that comes by the room counts. We answer it by the room, too, and a few members
@@ -189,9 +197,11 @@ export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
 export const signalsOfDescription = (mLines: number): number => 25 + 2 * mLines;
 
 /**
- * m-lines in one peer's descriptions, whichever way: forty tracks that are added one by one, with an offer for each.
+ * m-lines in one peer's descriptions, whichever way. A camera's counts for four, and for seven once it has been off and
+ * on: of eight, with an offer each time that one is turned off or on, twenty offers are half of these. On the channel
+ * what is more waits. An honest peer makes no other offer before its last has its answer.
  */
-export const newMLineAllowance = (): Allowance => new Allowance(1_000, 50);
+export const newMLineAllowance = (): Allowance => new Allowance(2_000, 50);
 
 /**
  * m-lines that all peers describe together who are not connected, beside a channel, a camera and a microphone in each

@@ -280,33 +280,40 @@ export class Negotiator {
     }, NEW_SERVERS_AFTER_MS);
   }
 
-  /** Takes a signal that is within the limits; `signal` is what it was read from. */
-  #receive(parsed: ParsedSignal | undefined, signal: unknown): void {
+  /**
+   * Takes a signal that is within the limits; `signal` is what it was read from, `by` the connection on whose channel it
+   * came. By then that may have been given up.
+   */
+  #receive(parsed: ParsedSignal | undefined, signal: unknown, by?: Connection): void {
     if (!parsed || this.#isIdle) return;
     const { request, description, candidates } = parsed;
     if (request?.type === 'restart') this.restart();
-    const taken = this.#incoming.inTurn(async () => {
-      if (this.#isIdle) return;
-      if (request?.type === 'renegotiate' && this.#polls) this.#renegotiate(request.kind);
-      // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
-      if (this.#polls && this.#peer.connected && parsed.attempt !== undefined) return;
-      const { attempt = this.connection.attempt } = parsed; // within the channel, and from simpler clients, none is named
-      if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
-        this.#other?.onStranger(signal);
-        return;
-      }
-      if (this.#isIdle) return;
-      this.#peer.received.forgetEmpty();
-      const { connection } = this;
-      if (description && connection.pc.signalingState === 'stable') {
-        this.#peer.media.settle();
-        if (this.#mediaTimer !== undefined)
-          this.#offerMedia(connection); // the other's is there
-        else if (connection.isOfferDue && this.#peer.connected) this.#guard(connection.offer());
-      }
-      if (connection.isIgnoring || attempt !== connection.attempt) return;
-      for (const candidate of candidates) await connection.add(candidate, this.#polls);
-    }, description !== undefined);
+    const taken = this.#incoming.inTurn(
+      async () => {
+        if (this.#isIdle || (by && by !== this.#current)) return;
+        if (request?.type === 'renegotiate' && this.#polls) this.#renegotiate(request.kind);
+        // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
+        if (this.#polls && this.#peer.connected && parsed.attempt !== undefined) return;
+        const { attempt = this.connection.attempt } = parsed; // within the channel, and from simpler clients, none is named
+        if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
+          this.#other?.onStranger(signal);
+          return;
+        }
+        if (this.#isIdle) return;
+        this.#peer.received.forgetEmpty();
+        const { connection } = this;
+        if (description && connection.pc.signalingState === 'stable') {
+          this.#peer.media.settle();
+          if (this.#mediaTimer !== undefined)
+            this.#offerMedia(connection); // the other's is there
+          else if (connection.isOfferDue && this.#peer.connected) this.#guard(connection.offer());
+        }
+        if (connection.isIgnoring || attempt !== connection.attempt) return;
+        for (const candidate of candidates) await connection.add(candidate, this.#polls);
+      },
+      description !== undefined,
+      by && this.#incoming.waitMs,
+    );
     this.#guard(taken);
   }
 
@@ -416,7 +423,9 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      if (this.#polls && 'type' in signal) this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
+      // Between two with the library the channel loses nothing, and where an offer waits its repeats would wait, too.
+      if ('type' in signal && this.#polls) this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
+      else if ('type' in signal) this.#outgoing.repeatNoMore();
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
@@ -457,7 +466,7 @@ export class Negotiator {
         const fault = this.#incoming.fault(parsed);
         if (fault) this.#exceed(fault);
         else if (parsed?.request?.type === 'renew') this.#expectRenewal();
-        else this.#receive(parsed, signal);
+        else this.#receive(parsed, signal, connection);
       },
       exceeded: (reason) => this.#exceed(reason),
     });

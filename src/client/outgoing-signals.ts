@@ -121,11 +121,15 @@ export class Outgoing {
   repeat(ms = REPEAT_AFTER_MS): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
-      this.#repeatTimer = undefined;
       if (!this.#sender.needsRepeats()) return;
       if (this.#last?.description.type === 'offer') this.sendAgain();
       this.repeat(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
+  }
+
+  /** What was last sent does not get lost. */
+  repeatNoMore(): void {
+    clearTimeout(this.#repeatTimer);
   }
 
   /** Forgets everything: the connection it was about has been given up. */
@@ -136,8 +140,8 @@ export class Outgoing {
 
   /** Stops all timers. */
   stop(): void {
+    this.repeatNoMore();
     clearTimeout(this.#batchTimer);
-    clearTimeout(this.#repeatTimer);
-    this.#batchTimer = this.#repeatTimer = undefined; // a peer that waits for its turn goes on later
+    this.#batchTimer = undefined; // a peer that waits for its turn goes on later
   }
 }

@@ -378,6 +378,30 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(Object(sent).byChannel).toBeLessThanOrEqual(3 * 3 * 4);
   });
 
+  test('eight cameras are turned off and on, one after the other without a pause, and nobody is closed for it', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const errors: string[] = [];
+      for (const peer of [a, b]) peer.on('error', ({ message }) => errors.push(message));
+      const connections = [a._pc, b._pc];
+      const isAtRest = (): boolean => [a, b].every(({ _pc }) => _pc.signalingState === 'stable');
+      const receives = (count: number): Promise<void> =>
+        media.until(() => errors.length > 0 || (media.receives(b) === count && isAtRest()));
+      const cameras = Array.from({ length: 8 }, (_, n) => media.stream(`${n}`, 'video'));
+      for (const camera of cameras) a.addStream(camera);
+      await receives(8);
+      for (const camera of [...cameras, ...cameras.slice(0, 3)]) {
+        a.removeStream(camera);
+        await receives(7);
+        a.addStream(camera);
+        await receives(8);
+      }
+      return [errors, a._pc === connections[0], b._pc === connections[1]];
+    });
+    expect(outcome).toEqual([[], true, true]);
+  });
+
   test('what is not sent is removed without a word, and replaced with an error that says why', async () => {
     const errors = await inPage(page, async () => {
       const { a } = await window.media.meet();

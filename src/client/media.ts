@@ -73,7 +73,7 @@ export class Media {
       (each) => each.stream === stream && each.names.has(track) && [track, null].includes(trackOf(each)),
     );
     if (known) {
-      put(known, track).catch(() => undefined); // it may be muted
+      keep(known, track); // it may be muted
       return known.transceiver?.sender;
     }
     // Without a stream nobody is told of a track, in P2PCF neither: it gets one of its own.
@@ -81,7 +81,9 @@ export class Media {
     const pc = this.#pc();
     const transceiver = pc && this.#send(pc, track, streams);
     const kept: Kept = { track, direction: 'sendrecv' };
-    this.#sendings.push({ kind: track.kind, streams, stream, names: new Set([track]), transceiver, kept });
+    const sending: Sending = { kind: track.kind, streams, stream, names: new Set([track]), transceiver, kept };
+    this.#sendings.push(sending);
+    keep(sending, track);
     return transceiver?.sender;
   }
 
@@ -170,6 +172,7 @@ export class Media {
         track && direction === 'sendrecv' && each.names.size > 0
           ? this.#send(pc, track, streams)
           : pc.addTransceiver(track ?? kind, { direction, sendEncodings, streams });
+      if (track) keep(each, track);
       if (sendEncodings.length > 0) void encode(each.transceiver.sender, sendEncodings, degradationPreference);
     }
   }
@@ -213,6 +216,7 @@ export class Media {
     }
   }
 
+  /** A transceiver for a track: one that is used again does not have it yet. */
   #send(pc: RTCPeerConnection, track: MediaStreamTrack, streams: MediaStream[]): RTCRtpTransceiver {
     this.#noteOneWay();
     beginWithAudio(pc, track.kind);
@@ -224,7 +228,6 @@ export class Media {
       this.#free.delete(free);
       this.#reused.add(free);
       free.sender.setStreams(...streams);
-      void free.sender.replaceTrack(track);
       free.direction = free.direction === 'inactive' ? 'sendonly' : 'sendrecv';
       return free;
     }
@@ -311,6 +314,14 @@ async function encode(
 ): Promise<void> {
   const settings = { encodings, degradationPreference };
   await sender.setParameters(Object.assign(sender.getParameters(), settings)).catch(() => undefined);
+}
+
+/**
+ * Has a track sent, wherever it is not yet: a transceiver that is used again gets it in a moment, and by then the
+ * connection may have been given up.
+ */
+function keep(sending: Sending, track: MediaStreamTrack): void {
+  put(sending, track).catch(() => undefined);
 }
 
 async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {

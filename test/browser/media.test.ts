@@ -962,6 +962,23 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     });
   });
 
+  test('what is added where something was removed, just before the connection is made anew, is sent on the new one', async () => {
+    const isSent = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const [before, after] = [media.stream('before', 'video'), media.stream('after', 'video')];
+      a.addStream(before);
+      await media.told('stream before');
+      a.removeStream(before);
+      await media.until(() => media.receives(b) === 0 && a._pc.signalingState === 'stable');
+      a.addStream(after);
+      Object(a).negotiator.startOver();
+      await media.told('stream after');
+      return media.lines(a).some(({ sender }) => sender.track === after.getTracks()[0]);
+    });
+    expect(isSent).toBe(true);
+  });
+
   test('what the other stops by itself is muted, replaced, removed and added again without an error', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;

@@ -94,7 +94,7 @@ async function minifyAgain(file: string): Promise<void> {
     {
       module: !file.endsWith('.script.js'),
       ecma: 2020,
-      compress: { directives: false }, // 'use client'
+      compress: { passes: 2, directives: false }, // 'use client'
       sourceMap: { content: await readFile(map, 'utf8'), url: basename(map), includeSources: true },
     },
   );

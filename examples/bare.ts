@@ -4,15 +4,18 @@ const server = new URLSearchParams(location.search).get('server') ?? 'https://p2
 /** Close codes of the network and of the server, after which a client comes back. The others are for good. */
 const PASSING = [1001, 1006, 1011, 1012, 4006];
 
+/** What two pages tell each other: a description, candidates, or both. */
+type Signal = { type?: RTCSdpType; sdp?: string; candidates?: RTCIceCandidateInit[] };
+
 /** What we hear from the server, and what the others tell us through it. */
 type Message =
   | { type: 'peers'; peers: string[] }
-  | { type: 'signal'; fromId: string; signal: RTCSessionDescriptionInit | { candidate: RTCIceCandidateInit } }
+  | { type: 'signal'; fromId: string; signal: Signal }
   | { type: 'peer_leave'; clientId: string };
 
 interface Connection {
   pc: RTCPeerConnection;
-  channel: RTCDataChannel;
+  channel?: RTCDataChannel;
 }
 const connections = new Map<string, Connection>();
 
@@ -32,29 +35,29 @@ function enter(): void {
 }
 
 async function heed(socket: WebSocket, message: Message): Promise<void> {
-  const signal = (targetId: string, signal: unknown): void =>
+  const send = (targetId: string, signal: Signal): void =>
     socket.send(JSON.stringify({ type: 'signal', targetId, signal }));
+  const describe = async (id: string, { pc }: Connection): Promise<void> => {
+    await pc.setLocalDescription();
+    if (pc.localDescription) send(id, pc.localDescription);
+  };
   switch (message.type) {
     case 'peers': // we have joined, under a new id: all begins again, and the client that joins makes the offers
       for (const id of connections.keys()) forget(id);
       for (const id of message.peers) {
-        const pc = connect(id, signal);
-        await pc.setLocalDescription();
-        signal(id, pc.localDescription);
+        const connection = connect(id, send);
+        use(connection, connection.pc.createDataChannel('chat'));
+        await describe(id, connection);
       }
       break;
     case 'signal': {
-      const { fromId, signal: said } = message;
-      if ('candidate' in said) {
-        await connections.get(fromId)?.pc.addIceCandidate(said.candidate);
-      } else if (said.type === 'answer') {
-        await connections.get(fromId)?.pc.setRemoteDescription(said);
-      } else {
-        const pc = connect(fromId, signal);
-        await pc.setRemoteDescription(said);
-        await pc.setLocalDescription();
-        signal(fromId, pc.localDescription);
-      }
+      const { fromId, signal } = message;
+      const { type, sdp = '', candidates = [] } = signal;
+      const connection = type === 'offer' ? connect(fromId, send) : connections.get(fromId);
+      if (!connection) break;
+      if (type) await connection.pc.setRemoteDescription({ type, sdp });
+      for (const candidate of candidates) await connection.pc.addIceCandidate(candidate);
+      if (type === 'offer') await describe(fromId, connection);
       break;
     }
     case 'peer_leave':
@@ -63,15 +66,22 @@ async function heed(socket: WebSocket, message: Message): Promise<void> {
   }
 }
 
-function connect(id: string, signal: (targetId: string, signal: unknown) => void): RTCPeerConnection {
+function connect(id: string, send: (targetId: string, signal: Signal) => void): Connection {
   forget(id);
   const pc = new RTCPeerConnection({ iceServers: [{ urls: 'stun:stun.cloudflare.com:3478' }] });
-  const channel = pc.createDataChannel('chat', { negotiated: true, id: 0 });
+  const connection: Connection = { pc };
+  pc.ondatachannel = ({ channel }) => use(connection, channel); // of the side that offers
+  pc.onicecandidate = ({ candidate }) => candidate && send(id, { candidates: [candidate] });
+  connections.set(id, connection);
+  return connection;
+}
+
+/** All that is said is bytes, as with the library. */
+function use(connection: Connection, channel: RTCDataChannel): void {
+  connection.channel = channel;
+  channel.binaryType = 'arraybuffer';
   channel.onopen = () => show('Somebody is here.');
-  channel.onmessage = ({ data }) => show(`They: ${data}`);
-  pc.onicecandidate = ({ candidate }) => candidate && signal(id, { candidate });
-  connections.set(id, { pc, channel });
-  return pc;
+  channel.onmessage = ({ data }) => show(`They: ${new TextDecoder().decode(data)}`);
 }
 
 function forget(id: string): void {
@@ -82,7 +92,8 @@ function forget(id: string): void {
 const input = document.body.appendChild(document.createElement('input'));
 input.ariaLabel = 'Message';
 input.addEventListener('change', () => {
-  for (const { channel } of connections.values()) if (channel.readyState === 'open') channel.send(input.value);
+  const bytes = new TextEncoder().encode(input.value);
+  for (const { channel } of connections.values()) if (channel?.readyState === 'open') channel.send(bytes);
   show(`You: ${input.value}`);
   input.value = '';
 });

@@ -181,6 +181,14 @@ test('without the library: it goes on when a page reloads and when a third comes
     await expect.poll(() => count(reader.said, /says hello$/), WAIT).toBeGreaterThan(2);
 });
 
+test.each(['former', 'latter'])('a page without the library and one with it speak, the %s first', async (which) => {
+  const without = await serve(bareClient);
+  const withIt = await serve(quickStart.replace('my room', 'lobby'));
+  const first = await openReader(which === 'former' ? without : withIt);
+  const second = await openReader(which === 'former' ? withIt : without);
+  for (const reader of [first, second]) await untilSaid(reader, /says hello$/, 1);
+});
+
 test('room tokens: the backend signs one for whom Turnstile lets pass, and pages come in with it', async () => {
   const env = { AUTH_SECRET: 'a secret of at least thirty-two bytes' };
   const guarded = await startWorkerd({ vars: env });

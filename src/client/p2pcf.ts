@@ -260,9 +260,9 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     refused.removeAllListeners();
     this.#placesLost = Date.now() - this.#enteredAt < GOOD_AFTER_MS ? this.#placesLost + 1 : 0;
     this.#identity = newIdentity();
+    this.#signaling = this.#newSignaling();
     this.#leave();
     if (!this.#isWanted) return; // a listener has left
-    this.#signaling = this.#newSignaling();
     const delayMs = this.#placesLost && retryDelay(this.#placesLost, 0, Math.random());
     this.#returnTimer = setTimeout(() => void this.start().catch(() => undefined), delayMs);
     this.emit('sessionchange', this.sessionId);

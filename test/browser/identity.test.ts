@@ -231,3 +231,33 @@ test('when its place is given to somebody else, a client comes back under a new 
   await say(bob, 'back again');
   await heard(alice, 'back again');
 });
+
+test('an app that leaves and starts as its peers close, because its place is given away, comes back once', async () => {
+  const alice = await join('Alice');
+  const bob = await newPage(pages.url);
+  await bob.evaluate(() => {
+    window.WebSocket = class extends WebSocket {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        window.log.push('socket');
+        Object.assign(window, { lastSocket: this });
+      }
+    };
+  });
+  await enter(bob, server.url, room, 'Bobby', {}, () => {
+    window.room.once('peerclose', () => {
+      window.room.destroy();
+      window.room.start().then(
+        () => window.log.push('started'),
+        (error) => window.log.push(String(error)),
+      );
+    });
+  });
+  await connected(alice, 1);
+  await inPage(bob, () => {
+    window.log = [];
+    const socket = Reflect.get(window, 'lastSocket');
+    socket.dispatchEvent(new CloseEvent('close', { code: 4009, reason: 'Id is taken' }));
+  });
+  await until(bob, ['close Alice', 'socket', 'started', 'connect Alice'], () => window.log);
+});

@@ -191,17 +191,25 @@ test('a page may be open for a year: until then its certificate is good for new 
   await until(page, '365 days', () => window.log[0]);
 });
 
-test('when its place is given to somebody else, a client comes back under a new session id', async () => {
-  const alice = await join('Alice');
-  const bob = await newPage(pages.url);
-  await bob.evaluate(() => {
+/** A page that logs each socket it opens; `givePlaceAway` closes the last as the room does for another's sake. */
+async function pageOfSockets(): Promise<Page> {
+  const page = await newPage(pages.url);
+  await page.evaluate(() => {
     window.WebSocket = class extends WebSocket {
       constructor(url: string | URL, protocols?: string | string[]) {
         super(url, protocols);
-        Object.assign(window, { lastSocket: this });
+        window.log.push('socket');
+        const close = new CloseEvent('close', { code: 4009, reason: 'Id is taken' });
+        Object.assign(window, { givePlaceAway: () => this.dispatchEvent(close) });
       }
     };
   });
+  return page;
+}
+
+test('when its place is given to somebody else, a client comes back under a new session id', async () => {
+  const alice = await join('Alice');
+  const bob = await pageOfSockets();
   await enter(bob, server.url, room, 'Bobby', {}, () => {
     window.room
       .on('state', (state) => window.log.push(state))
@@ -209,10 +217,7 @@ test('when its place is given to somebody else, a client comes back under a new 
   });
   for (const page of [alice, bob]) await connected(page, 1);
   const before = await inPage(bob, () => window.room.sessionId);
-  await inPage(bob, () => {
-    const socket = Reflect.get(window, 'lastSocket');
-    socket.dispatchEvent(new CloseEvent('close', { code: 4009, reason: 'Id is taken' }));
-  });
+  await inPage(bob, () => Reflect.get(window, 'givePlaceAway')());
   for (const page of [alice, bob]) await connected(page, 1);
   await until(alice, ['connect Bobby', 'close Bobby', 'connect Bobby'], () => window.log);
   const after = await inPage(bob, () => window.room.sessionId);
@@ -220,11 +225,13 @@ test('when its place is given to somebody else, a client comes back under a new 
   expect(await inPage(alice, () => [...window.room.peers.keys()])).toEqual([after]);
   expect(await inPage(bob, () => window.log)).toEqual([
     'connecting',
+    'socket',
     'open',
     'connect Alice',
     'close Alice',
     'new session',
     'connecting',
+    'socket',
     'open',
     'connect Alice',
   ]);
@@ -234,16 +241,7 @@ test('when its place is given to somebody else, a client comes back under a new 
 
 test('an app that leaves and starts as its peers close, because its place is given away, comes back once', async () => {
   const alice = await join('Alice');
-  const bob = await newPage(pages.url);
-  await bob.evaluate(() => {
-    window.WebSocket = class extends WebSocket {
-      constructor(url: string | URL, protocols?: string | string[]) {
-        super(url, protocols);
-        window.log.push('socket');
-        Object.assign(window, { lastSocket: this });
-      }
-    };
-  });
+  const bob = await pageOfSockets();
   await enter(bob, server.url, room, 'Bobby', {}, () => {
     window.room.once('peerclose', () => {
       window.room.destroy();
@@ -256,8 +254,7 @@ test('an app that leaves and starts as its peers close, because its place is giv
   await connected(alice, 1);
   await inPage(bob, () => {
     window.log = [];
-    const socket = Reflect.get(window, 'lastSocket');
-    socket.dispatchEvent(new CloseEvent('close', { code: 4009, reason: 'Id is taken' }));
+    Reflect.get(window, 'givePlaceAway')();
   });
   await until(bob, ['close Alice', 'socket', 'started', 'connect Alice'], () => window.log);
 });

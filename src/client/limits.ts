@@ -119,14 +119,14 @@ export function attemptFault(attempt = ''): string | undefined {
  * those, four of them in each m-line of Chromium's.
  */
 function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): number {
-  const named = [...sdp.matchAll(/^a=extmap:\S+ (\S+)/gm)];
+  const named = [...sdp.matchAll(/^a=extmap:\S+ (\S*)/gm)];
   const each = countOf('a=extmap:', session) - 1;
   const workWith = (count: number): number => WORK_OF_EXTENSION * mLines.length * (count + mLines.length * each);
   // No more than its m-lines count for, as in nearly all. Chromium takes some ms when it is first asked what it knows.
   if (workWith(named.length) <= WORK_OF_M_LINE * mLines.length) return 0;
   const known = JSON.stringify(['audio', 'video'].map((kind) => globalThis.RTCRtpReceiver?.getCapabilities?.(kind)));
   if (!known.includes('/video-timing"')) return 0;
-  return Math.max(0, workWith(named.filter(([, uri]) => !known.includes(`"uri":"${uri}"`)).length));
+  return Math.max(0, workWith(named.filter(([, uri]) => !known.includes(`"uri":${JSON.stringify(uri)}`)).length));
 }
 
 /**

@@ -317,11 +317,11 @@ async function encode(
 }
 
 /**
- * Has a track sent, wherever it is not yet: a transceiver that is used again gets it in a moment, and by then the
- * connection may have been given up.
+ * Has a track sent that is not sent yet: a transceiver that is used again gets it in a moment, and by then the
+ * connection may have been given up. Not one that is sent: removed in the same moment, the sender would have it again.
  */
 function keep(sending: Sending, track: MediaStreamTrack): void {
-  put(sending, track).catch(() => undefined);
+  if (trackOf(sending) !== track) put(sending, track).catch(() => undefined);
 }
 
 async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {

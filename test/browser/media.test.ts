@@ -298,6 +298,20 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(heard).toEqual(['video of the first', 'stream the first', 'video of the second', 'stream the second']);
   });
 
+  test('a track that is added and removed at once stays with no sender', async () => {
+    const tracks = await inPage(page, async () => {
+      const { media } = window;
+      const { a } = await media.meet();
+      const stream = media.stream('s', 'video');
+      a.addStream(stream);
+      a.removeStream(stream);
+      a.addStream(media.stream('the last', 'audio'));
+      await media.told('stream the last');
+      return a._pc.getSenders().flatMap(({ track }) => track?.kind ?? []);
+    });
+    expect(tracks).toEqual(['audio']);
+  });
+
   test('who closes a peer that hears of its first track hears of nothing after that', async () => {
     const heard = await inPage(page, async () => {
       const { media } = window;

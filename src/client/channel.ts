@@ -4,14 +4,7 @@
 import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
 import { attempt } from './events.ts';
-import {
-  MAX_CHANNEL_SIGNALS,
-  MAX_DATA_BYTES,
-  MAX_WAITING_BYTES,
-  newSignalAllowance,
-  STALLED_AFTER_MS,
-  signalsIn,
-} from './limits.ts';
+import { MAX_DATA_BYTES, MAX_WAITING_BYTES, newChannelSignalAllowance, STALLED_AFTER_MS, signalsIn } from './limits.ts';
 
 /** `send` keeps the channel's bufferedAmount at or below this, in bytes. */
 const MAX_BUFFERED_BYTES = 1_048_576;
@@ -51,7 +44,7 @@ export class Channel {
   readonly rtc: RTCDataChannel;
   readonly #listener: ChannelListener;
   readonly #reassembly: Reassembly;
-  readonly #signalAllowance = newSignalAllowance(MAX_CHANNEL_SIGNALS);
+  readonly #signalAllowance = newChannelSignalAllowance();
   readonly #lookEveryMs: number;
   /** The other has said something. */
   hasHeard = false;

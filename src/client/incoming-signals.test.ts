@@ -66,7 +66,7 @@ test('of eight cameras that are turned on and off without a pause, descriptions 
   expect(Math.max(...waits)).toBe(43 * 50);
 });
 
-test('what is worked off before its time waits, and so does what comes behind it', async () => {
+test('a signal with a time to wait is worked off after that, and so is what comes behind it', async () => {
   const incoming = new Incoming();
   const order: string[] = [];
   const waiting = incoming.inTurn(() => void order.push('description'), true, 50);

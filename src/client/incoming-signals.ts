@@ -22,7 +22,7 @@ export class Incoming {
   readonly #allowance = newSignalAllowance();
   readonly #mLineAllowance = newMLineAllowance();
   readonly #candidateAllowance = newCandidateAllowance();
-  /** What ICE was told with the last description. */
+  /** What the last description said to ICE. */
   #iceLines = new Set<string>();
   /** What is to be worked off when the gate is open; undefined once it is, and where there is none. */
   #held: (() => void)[] | undefined;
@@ -64,14 +64,14 @@ export class Incoming {
     return undefined;
   }
 
-  /** How long what comes on the channel waits, where much media has been described lately, in ms. */
+  /** How long a signal on the channel is to wait, as much media has been described lately, in ms. */
   get waitMs(): number {
     return this.#mLineAllowance.halfFullInMs();
   }
 
   /**
    * Works signals off one after the other: a candidate has to wait for its description. Settles as `work` does, unless
-   * that is not kept. What comes by then waits for `waitMs`, too.
+   * that is not kept. It waits for `waitMs` at least, and so does all that comes behind it.
    */
   inTurn(work: () => void | Promise<void>, isDescription = false, waitMs = 0): Promise<void> {
     const held = isDescription && this.#held ? [] : this.#held;

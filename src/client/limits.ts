@@ -183,11 +183,11 @@ export class Allowance {
   }
 }
 
-/** Signals of one peer: a burst is a camera's tracks with every candidate by itself, as P2PCF sends them. */
-export const newSignalAllowance = (most = 250): Allowance => new Allowance(most, 50);
+/** Signals of one peer by the room: a burst is a camera's tracks with every candidate by itself, as P2PCF sends them. */
+export const newSignalAllowance = (): Allowance => new Allowance(250, 50);
 
-/** Signals on the channel: more than the descriptions that `newMLineAllowance` lets wait, which are long. */
-export const MAX_CHANNEL_SIGNALS = 500;
+/** Signals of one peer on its channel: more, as descriptions are long, and `newMLineAllowance` lets many of them wait. */
+export const newChannelSignalAllowance = (): Allowance => new Allowance(500, 50);
 
 /**
  * For how many signals a description that comes by the room counts. We answer it by the room, too, and a few members
@@ -198,8 +198,8 @@ export const signalsOfDescription = (mLines: number): number => 25 + 2 * mLines;
 
 /**
  * m-lines in one peer's descriptions, whichever way. A camera's counts for four, and for seven once it has been off and
- * on: of eight, with an offer each time that one is turned off or on, twenty offers are half of these. On the channel
- * what is more waits. An honest peer makes no other offer before its last has its answer.
+ * on: twenty offers of eight cameras, one of which is turned off or on each time, are half of these. What comes on the
+ * channel beyond that half waits. An honest peer makes no other offer before its last has its answer.
  */
 export const newMLineAllowance = (): Allowance => new Allowance(2_000, 50);
 

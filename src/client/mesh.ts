@@ -187,8 +187,8 @@ export class Mesh {
    */
   forget(id: string, reason?: LeaveReason): void {
     const peer = this.peers.get(id);
-    // Rejoined perhaps as somebody else, whose goodbye is not the peer's. The subject of whom the room has lost is the
-    // peer's alone.
+    // Rejoined perhaps as somebody else, whose goodbye is not the peer's. If the room has lost it, only the peer itself
+    // has its subject.
     const { rejoined, verified = peer?.verified } = this.#members.get(id) ?? {};
     this.#members.delete(id);
     // Where all is there but our channel, the other may have opened its own.

@@ -281,8 +281,8 @@ export class Negotiator {
   }
 
   /**
-   * Takes a signal that is within the limits; `signal` is what it was read from, `by` the connection on whose channel it
-   * came. By then that may have been given up.
+   * Takes a signal that is within the limits; `signal` is what it was read from, `by` the connection on whose channel
+   * it came. When its turn comes, that may have been given up.
    */
   #receive(parsed: ParsedSignal | undefined, signal: unknown, by?: Connection): void {
     if (!parsed || this.#isIdle) return;
@@ -294,7 +294,8 @@ export class Negotiator {
         if (request?.type === 'renegotiate' && this.#polls) this.#renegotiate(request.kind);
         // What the room has from a peer that polls is for connecting; on the channel no attempt is named.
         if (this.#polls && this.#peer.connected && parsed.attempt !== undefined) return;
-        const { attempt = this.connection.attempt } = parsed; // within the channel, and from simpler clients, none is named
+        // Within the channel, and from simpler clients, none is named.
+        const { attempt = this.connection.attempt } = parsed;
         if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
           this.#other?.onStranger(signal);
           return;

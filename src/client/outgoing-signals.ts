@@ -127,7 +127,7 @@ export class Outgoing {
     }, ms);
   }
 
-  /** What was last sent does not get lost. */
+  /** Sends nothing again until `repeat` is called: what was last sent does not get lost. */
   repeatNoMore(): void {
     clearTimeout(this.#repeatTimer);
   }

@@ -122,7 +122,7 @@ export function poll<M extends Member>(
   const waitToPostMs = rate.post(contextId, address, now);
   if (waitToPostMs > 0) return tooFast(waitToPostMs);
   const room = putOut(way.mutes, roster.others(), now);
-  // Not that another session of this context has left: a tab and its duplicate, which take turns, have one context.
+  // Another session of this context may be open yet, so it has not left: a tab and its duplicate share a context.
   const news = [...room.effects, ...announce(pollers, [...others, posting], 'timeout', room.others, limits, now)];
   const waitToTellMs = rate.tell(lengthOf(news), now);
   if (waitToTellMs > 0) return tooFast(waitToTellMs);

@@ -166,6 +166,14 @@ test.each([
   expect(incoming.fault(withCandidates(10_000, each, credentials))).toBeUndefined();
 });
 
+test.each(['\u{2028}', '\r'])('candidates with %j within a word, which Chromium takes, count each by itself', (odd) => {
+  const named = (count: number): ParsedSignal => ({
+    candidates: Array.from({ length: count }, (_, n) => ({ candidate: `candidate:${odd}${n} 1 udp 1 192.0.2.1 9` })),
+  });
+  expect(new Incoming().fault(named(500))).toBeUndefined();
+  expect(new Incoming().fault(named(501))).toBe('It sends too many candidates.');
+});
+
 test('a peer restarts ICE fifty times at once; whoever repeats what it has said is heard without end', () => {
   const restarting = new Incoming();
   const faults = Array.from({ length: 51 }, (_, n) => restarting.fault(withCandidates(0, 0, `${n}`)));

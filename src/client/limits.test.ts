@@ -63,8 +63,10 @@ test('m-lines have few header extensions that the browser does not know, and any
   expect(sizeFault(withExtensions(99, 15))).toBeUndefined();
   expect(sizeFault(withExtensions(70, 16))).toBeUndefined();
   expect(sizeFault(withExtensions(99, 17))).toContain('too many lines');
-  for (const odd of ['', ' urn:1', 'urn:1"},{"uri']) // which is in the JSON of what is known
-    expect(sizeFault(withExtensions(90, 14).replaceAll(/urn:\d+/g, odd))).toContain('too many lines');
+  const odd = ['', ' urn:1', 'urn:1\u{a0}', 'urn:1\u{2028}', 'urn:1"},{"uri']; // the last is in the JSON of what is known
+  for (const each of odd)
+    expect(sizeFault(withExtensions(90, 14).replaceAll(/urn:\d+/g, each))).toContain('too many lines');
+  expect(sizeFault(withExtensions(90, 14).replaceAll(' urn:', '/\u{a0} urn:x'))).toContain('too many lines');
   const before = (count: number): string => `v=0${'\r\na=extmap:1 urn:1'.repeat(count)}`; // those of all m-lines
   expect(sizeFault(withExtensions(90, 1).replace('v=0', before(1)))).toBeUndefined();
   expect(sizeFault(withExtensions(99, 1).replace('v=0', before(3)))).toContain('too many lines');

@@ -119,14 +119,17 @@ export function attemptFault(attempt = ''): string | undefined {
  * those, four of them in each m-line of Chromium's.
  */
 function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): number {
-  const named = [...sdp.matchAll(/^a=extmap:\S+ (\S*)/gm)];
+  const [, ...named] = sdp.split('\na=extmap:');
   const each = countOf('a=extmap:', session) - 1;
   const workWith = (count: number): number => WORK_OF_EXTENSION * mLines.length * (count + mLines.length * each);
   // No more than its m-lines count for, as in nearly all. Chromium takes some ms when it is first asked what it knows.
   if (workWith(named.length) <= WORK_OF_M_LINE * mLines.length) return 0;
   const known = JSON.stringify(['audio', 'video'].map((kind) => globalThis.RTCRtpReceiver?.getCapabilities?.(kind)));
   if (!known.includes('/video-timing"')) return 0;
-  return Math.max(0, workWith(named.filter(([, uri]) => !known.includes(`"uri":${JSON.stringify(uri)}`)).length));
+  // What is between two blanks, as Chromium has it: to that any other space, as of \s, is part of a word.
+  const uriIn = (line: string): string | undefined => line.split(/ |\r?(?:\n|$)/, 2)[1];
+  const unknown = named.filter((line) => !known.includes(`"uri":${JSON.stringify(uriIn(line))}`));
+  return Math.max(0, workWith(unknown.length));
 }
 
 /**
@@ -219,8 +222,8 @@ export const FREE_M_LINES = 3;
 export const newCandidateAllowance = (): Allowance => new Allowance(5 * MAX_CANDIDATES, 200);
 const CANDIDATES_OF_CREDENTIAL = 5;
 
-/** The lines of a text that are for ICE. */
-export const iceLinesIn = (text: string): string[] => text.match(/(candidate|ice-(ufrag|pwd)):.*/g) ?? [];
+/** The lines of a text that are for ICE, whole: Chromium (156) takes U+2028 and "\r", where `.` ends, within a word. */
+export const iceLinesIn = (text: string): string[] => text.match(/(candidate|ice-(ufrag|pwd)):[^\n]*/g) ?? [];
 
 /** For how many candidates a line for ICE counts. */
 export const candidatesOf = (line: string): number => (line[0] === 'c' ? 1 : CANDIDATES_OF_CREDENTIAL);

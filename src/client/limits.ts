@@ -114,13 +114,12 @@ export function attemptFault(attempt = ''): string | undefined {
 }
 
 /**
- * Work with header extensions that this browser does not know. An m-line has one free, as another browser may have it;
- * those before the first m-line are every m-line's. Firefox is left out, by one that it does not know: it passes over
- * those, four of them in each m-line of Chromium's.
+ * Work with header extensions that this browser does not know. Those before the first m-line are every m-line's. Firefox
+ * is left out, by one that it does not know: it passes over those, four of them in each m-line of Chromium's.
  */
 function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): number {
   const [, ...named] = sdp.split('\na=extmap:');
-  const each = countOf('a=extmap:', session) - 1;
+  const each = countOf('a=extmap:', session);
   const workWith = (count: number): number => WORK_OF_EXTENSION * mLines.length * (count + mLines.length * each);
   // No more than its m-lines count for, as in nearly all. Chromium takes some ms when it is first asked what it knows.
   if (workWith(named.length) <= WORK_OF_M_LINE * mLines.length) return 0;
@@ -129,7 +128,7 @@ function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): n
   // What is between two blanks, as Chromium has it: to that any other space, as of \s, is part of a word.
   const uriIn = (line: string): string | undefined => line.split(/ |\r?(?:\n|$)/, 2)[1];
   const unknown = named.filter((line) => !known.includes(`"uri":${JSON.stringify(uriIn(line))}`));
-  return Math.max(0, workWith(unknown.length));
+  return workWith(unknown.length);
 }
 
 /**

@@ -260,7 +260,7 @@ export class P2PCF extends Emitter<P2PCFEvents> {
     refused.removeAllListeners();
     this.#placesLost = Date.now() - this.#enteredAt < GOOD_AFTER_MS ? this.#placesLost + 1 : 0;
     this.#identity = newIdentity();
-    this.#signaling = this.#newSignaling();
+    this.#signaling = this.#newSignaling(); // before the peers close, as a listener may start again
     this.#leave();
     if (!this.#isWanted) return; // a listener has left
     const delayMs = this.#placesLost && retryDelay(this.#placesLost, 0, Math.random());

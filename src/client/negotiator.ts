@@ -69,6 +69,8 @@ export class Negotiator {
    * forgotten us. As long as the peer is not shown everybody it is connected to, it polls faster.
    */
   #offerForRoom: Signal | undefined;
+  /** The other, which polls, had said nothing on the channel yet when our last offer went there. */
+  #wasSilent = false;
   /** Since it last was connected. */
   #hasStartedOver = false;
   /** What was wrong with the negotiation on the present connection, as a sentence. */
@@ -88,7 +90,7 @@ export class Negotiator {
       isConnected: () => peer.connected,
       needsAllAtOnce: () => this.#polls && !peer.connected,
       // A peer that polls takes its time, and the room keeps our offer for it. Once we are connected it may lose its
-      // answer: P2PCF sends nothing for a moment after its channel is open. What has spoken there loses none.
+      // answer: P2PCF sends nothing for a moment after its channel is open. What had spoken there before loses none.
       needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isOfferingToSilent : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),
@@ -425,8 +427,10 @@ export class Negotiator {
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
       // Between two with the library the channel loses nothing, and where an offer waits its repeats would wait, too.
-      if ('type' in signal && this.#polls) this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
-      else if ('type' in signal) this.#outgoing.repeatNoMore();
+      if ('type' in signal && this.#polls) {
+        this.#wasSilent = !connection.channel?.hasHeard;
+        this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
+      } else if ('type' in signal) this.#outgoing.repeatNoMore();
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
@@ -564,8 +568,7 @@ export class Negotiator {
   }
 
   get #isOfferingToSilent(): boolean {
-    const { channel, pc } = this.connection;
-    return this.#peer.connected && pc.signalingState !== 'stable' && !channel?.hasHeard;
+    return this.#peer.connected && this.connection.pc.signalingState !== 'stable' && this.#wasSilent;
   }
 
   get #isUp(): boolean {

@@ -244,18 +244,26 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
-  test('an answer that P2PCF’s has lost is asked for again', async ({ expect, join }) => {
-    const old = await join('p2pcf', 'lost', 'old name');
-    const ours = await join('ours', 'lost', 'our name');
-    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
-    await inPage(old, () => {
-      const { client } = window;
-      Object.assign(client, { send: () => Reflect.deleteProperty(client, 'send') }); // once, as before it is connected
-    });
-    await show(ours, old, { audio: true });
-    expect(await inPage(old, () => Object.hasOwn(window.client, 'send'))).toBe(false);
-    expect([...old.errors, ...ours.errors]).toEqual([]);
-  });
+  test.for([false, true])(
+    'an answer that P2PCF’s has lost is asked for again; it speaks then: %s',
+    async (speaks, { expect, join }) => {
+      const old = await join('p2pcf', `lost-${speaks}`, 'old name');
+      const ours = await join('ours', `lost-${speaks}`, 'our name');
+      await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+      const loseOne = (speaks: boolean): void => {
+        const { client } = window;
+        const send = (): void => {
+          Reflect.deleteProperty(client, 'send'); // once, as before it is connected
+          if (speaks) client.broadcast(new ArrayBuffer(2)); // as an app that says hello at peerconnect
+        };
+        Object.assign(client, { send });
+      };
+      await inPage(old, loseOne, speaks);
+      await show(ours, old, { audio: true });
+      expect(await inPage(old, () => Object.hasOwn(window.client, 'send'))).toBe(false);
+      expect([...old.errors, ...ours.errors]).toEqual([]);
+    },
+  );
 
   test.for<[seconds: number, isHeard: boolean]>([
     [5, false],

@@ -42,6 +42,8 @@ export class Media {
   readonly #free = new WeakSet<RTCRtpTransceiver>();
   /** Transceivers of removed tracks that were used again. */
   readonly #reused = new WeakSet<RTCRtpTransceiver>();
+  /** Transceivers that P2PCF has asked for. */
+  readonly #asked = new WeakSet<RTCRtpTransceiver>();
   /** The m-lines on which the other, by its last offer, takes nothing. */
   #oneWay = new Set<string | undefined>();
 
@@ -104,6 +106,19 @@ export class Media {
       kept: { track, direction, encodings: sendEncodings },
     });
     return transceiver;
+  }
+
+  /**
+   * Makes a place to receive on. P2PCF asks for one whenever it shows something, and uses none again: the places that it
+   * has left are stopped, for the m-lines to be used again. Else each description would be longer than the one before.
+   */
+  receive(kind: string): void {
+    const pc = this.#pc();
+    for (const each of pc?.getTransceivers() ?? []) {
+      const isLeft = each.direction === 'recvonly' && each.currentDirection === 'inactive';
+      if (isLeft && this.#asked.has(each) && !this.#free.has(each)) each.stop();
+    }
+    if (pc) this.#asked.add(pc.addTransceiver(kind, { direction: 'recvonly' }));
   }
 
   /** Stops sending a track, as part of the stream, or of whichever it is sent in. */

@@ -384,7 +384,7 @@ export class Negotiator {
     if (kind) {
       const unused = pc.getTransceivers().filter(({ currentDirection }) => currentDirection === null);
       if (unused.length >= MAX_UNUSED_TRANSCEIVERS) this.#exceed('It asks for too many transceivers.');
-      else pc.addTransceiver(kind); // and negotiationneeded follows
+      else this.#peer.media.receive(kind); // and negotiationneeded follows
     } else if (pc.signalingState === 'stable' && !this.#situation.isMakingOffer) this.#guard(connection.offer());
     else connection.isOfferDue = true; // the answer to our last offer may have been made before it had that
   }

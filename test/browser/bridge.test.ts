@@ -244,6 +244,34 @@ describe.concurrent('one of ours and one of P2PCF’s', () => {
     expect([...old.errors, ...ours.errors]).toEqual([]);
   });
 
+  test('P2PCF’s shows and hides its camera eight times, and descriptions stay short', async ({ expect, join }) => {
+    const old = await join('p2pcf', 'eight', 'old name');
+    const ours = await join('ours', 'eight', 'our name');
+    await Promise.all([logged(old, 'connect our name'), logged(ours, 'connect old name')]);
+    await inPage(ours, () => {
+      const { client } = window;
+      const [peer] = client instanceof clients.ours ? client.peers.values() : [];
+      peer?.on('track', ({ kind }) => window.log.push(kind));
+    });
+    for (let n = 0; n < 8; n++) {
+      await inPage(old, async () => {
+        const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+        const [peer] = window.client.peers?.values() ?? [];
+        peer?.addStream(stream);
+        Object.assign(window, { hide: () => Reflect.get(Object(peer), 'removeStream').call(peer, stream) });
+      });
+      await logged(ours, 'video');
+      await inPage(old, () => Reflect.get(window, 'hide')());
+    }
+    await show(old, ours, { video: true });
+    const mLines = await inPage(ours, () =>
+      Array.from(window.client.peers?.values() ?? [], ({ _pc }) => _pc.localDescription?.sdp.split('m=video').length),
+    );
+    expect(mLines).toEqual([3]); // one that is stopped, one that is used, and what is before them
+    expect(await old.evaluate(() => window.log)).toEqual([]);
+    expect([...old.errors, ...ours.errors]).toEqual([]);
+  });
+
   test.for([false, true])(
     'an answer that P2PCF’s has lost is asked for again; it speaks then: %s',
     async (speaks, { expect, join }) => {

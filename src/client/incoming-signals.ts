@@ -22,7 +22,7 @@ export class Incoming {
   readonly #allowance = newSignalAllowance();
   readonly #mLineAllowance = newMLineAllowance();
   readonly #candidateAllowance = newCandidateAllowance();
-  /** What the last description said to ICE. */
+  /** What the last description said to ICE, and the candidates since. */
   #iceLines = new Set<string>();
   /** What is to be worked off when the gate is open; undefined once it is, and where there is none. */
   #held: (() => void)[] | undefined;
@@ -56,17 +56,23 @@ export class Incoming {
     if (isByRoom && !this.#allowance.take(count)) return 'It sends too many signals.';
     const mayDescribe = strangers?.take(Math.max(0, mLines - FREE_M_LINES)) ?? this.#mLineAllowance.take(mLines);
     if (fault || !mayDescribe) return fault ?? 'Too much media is described.';
-    const lines = new Set(iceLinesIn([description?.sdp, ...candidates.map(({ candidate }) => candidate)].join('\n')));
+    const lines = new Set(iceLinesIn(description?.sdp));
+    const present = description ? lines : this.#iceLines;
+    for (const { candidate } of candidates)
+      for (const line of iceLinesIn(asDescribed(candidate, present))) lines.add(line);
     let news = 0;
     for (const line of lines) if (!this.#iceLines.has(line)) news += candidatesOf(line);
-    if (!this.#candidateAllowance.take(news)) return 'It sends too many candidates.';
+    // By the room nothing waits: a description is dropped, as it is said again.
+    const isTooSoon = isByRoom && description && news && this.#candidateAllowance.halfFullInMs();
+    if (isTooSoon || !this.#candidateAllowance.take(news)) return 'It sends too many candidates.';
     if (description) this.#iceLines = lines;
+    else for (const line of lines) this.#iceLines.add(line);
     return undefined;
   }
 
-  /** How long a signal on the channel is to wait, as much media has been described lately, in ms. */
+  /** How long a signal on the channel is to wait, as much media or many candidates came lately, in ms. */
   get waitMs(): number {
-    return this.#mLineAllowance.halfFullInMs();
+    return Math.max(this.#mLineAllowance.halfFullInMs(), this.#candidateAllowance.halfFullInMs());
   }
 
   /**
@@ -91,6 +97,11 @@ export class Incoming {
   startOver(): void {
     this.#last = Promise.resolve();
   }
+}
+
+/** A candidate as it is in a description, where the credentials that it belongs to are not said again. */
+function asDescribed(candidate: string | undefined, present: Set<string>): string | undefined {
+  return candidate?.replace(/ ufrag (\S+)/, (all, ufrag) => (present.has(`ice-ufrag:${ufrag}`) ? '' : all));
 }
 
 function passed(time: number): Promise<void> {

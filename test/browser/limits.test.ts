@@ -274,7 +274,7 @@ test('a peer that names ever other candidates, each time within the limits, is c
   await inPage(eve, () => {
     const [peer] = window.room.peers.values();
     const sdp = peer?._pc.localDescription?.sdp.replaceAll(/^a=setup:.*/gm, 'a=setup:actpass') ?? '';
-    for (let n = 0; n < 4; n++) {
+    for (let n = 0; n < 6; n++) {
       const lines = Array.from({ length: 200 }, (_, k) => `a=candidate:${n} 1 udp 1 127.0.${n}.${k} 9 typ host\r\n`);
       const offer = { type: 'offer', sdp: sdp.replace(/^(o=\S+ \S+).\d+/m, `$1 ${100 + n}`) + lines.join('') };
       for (const frame of Reflect.get(window, 'signalFrames')(offer, n)) peer?._channel?.send(frame);

@@ -33,10 +33,11 @@ const NEW_SERVERS_AFTER_MS = 1_000;
 const MEDIA_AFTER_FAULT_MS = 2_000;
 
 /**
- * How long after an offer on the channel P2PCF may have lost its answer, in ms. Not sooner: of two offers that wait for
- * a page that is busy it answers both, and closes its peer at the second answer.
+ * How long after an offer on the channel it is repeated, in ms: P2PCF may have lost its answer, and where the library's
+ * goes by the room, as ICE is away for a moment, that may be lost with its socket. Not sooner: of two offers that wait
+ * for a page that is busy P2PCF answers both, and closes its peer at the second answer; and to the library each counts.
  */
-const REPEAT_TO_P2PCF_AFTER_MS = 10_000;
+const REPEAT_ON_CHANNEL_AFTER_MS = 15_000;
 
 /** What a negotiator tells of itself. */
 export interface NegotiatorListener {
@@ -407,11 +408,11 @@ export class Negotiator {
     if (step === 'offer later') this.connection.isOfferDue = true;
   }
 
-  /** By the channel if it is up, which costs the server nothing; else by the room. */
-  #signal(signal: Signal): void {
+  /** By the channel if it is up, which costs the server nothing; else by the room. Returns whether by the channel. */
+  #signal(signal: Signal): boolean {
     const { connection } = this;
     this.#peer.emit('signal', signal);
-    if (this.#peer.destroyed) return; // by a listener
+    if (this.#peer.destroyed) return false; // by a listener
     const marked = { ...signal, attempt: connection.attempt };
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
@@ -426,11 +427,10 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      // Between two with the library the channel loses nothing, and where an offer waits its repeats would wait, too.
-      if ('type' in signal && this.#polls) {
+      if ('type' in signal) {
         this.#wasSilent = !connection.channel?.hasHeard;
-        this.#outgoing.repeat(REPEAT_TO_P2PCF_AFTER_MS);
-      } else if ('type' in signal) this.#outgoing.repeatNoMore();
+        this.#outgoing.repeat(REPEAT_ON_CHANNEL_AFTER_MS);
+      }
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
@@ -442,6 +442,7 @@ export class Negotiator {
       }
       this.#other?.send(marked);
     }
+    return way === 'channel';
   }
 
   /**

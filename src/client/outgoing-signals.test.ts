@@ -14,7 +14,7 @@ function newOutgoing(): { outgoing: Outgoing; sent: Signal[] } {
     needsAllAtOnce: () => false,
     needsRepeats: () => true,
     hasFailed: () => false,
-    send: (signal) => sent.push(signal),
+    send: (signal) => sent.push(signal) === 0,
   });
   return { outgoing, sent };
 }
@@ -32,6 +32,27 @@ test('an offer is repeated until it has led to a connection, an answer only to a
   outgoing.schedule();
   vi.advanceTimersByTime(60_000);
   expect(sent.length).toBeGreaterThan(4);
+  outgoing.stop();
+});
+
+test('by the channel an offer is not repeated every few seconds, but when whoever sends it says so', () => {
+  let sent = 0;
+  const outgoing: Outgoing = new Outgoing({
+    canSend: () => true,
+    isConnected: () => true,
+    needsAllAtOnce: () => false,
+    needsRepeats: () => true,
+    hasFailed: () => false,
+    send() {
+      sent++;
+      outgoing.repeat(20_000);
+      return true;
+    },
+  });
+  outgoing.describe({ type: 'offer', sdp: 'v=0' });
+  outgoing.schedule();
+  vi.advanceTimersByTime(61_000);
+  expect(sent).toBe(4);
   outgoing.stop();
 });
 
@@ -74,7 +95,7 @@ test('an offer does not wait behind the end of the candidates before it', () => 
     needsAllAtOnce: () => false,
     needsRepeats: () => false,
     hasFailed: () => false,
-    send: (signal) => sent.push(signal),
+    send: (signal) => sent.push(signal) === 0,
   });
   outgoing.describe({ type: 'answer', sdp: 'v=0' });
   outgoing.take();

@@ -34,7 +34,8 @@ export interface Sender {
   /** Whether there is no connection yet, and saying it again may help. */
   needsRepeats(): boolean;
   hasFailed(): boolean;
-  send(signal: Signal): void;
+  /** Returns whether it went by the channel. */
+  send(signal: Signal): boolean;
 }
 
 export class Outgoing {
@@ -101,12 +102,15 @@ export class Outgoing {
     if (this.#unsent.description?.type === 'offer') this.take();
   }
 
-  /** Sends the last description again, or the last answer. It does no harm where it has arrived already. */
-  sendAgain(type?: 'answer'): void {
+  /**
+   * Sends the last description again, or the last answer. It does no harm where it has arrived already. Returns whether
+   * by the channel.
+   */
+  sendAgain(type?: 'answer'): boolean {
     const described = type ? this.#lastAnswer : this.#last;
-    if (!described || !this.#sender.canSend()) return;
+    if (!described || !this.#sender.canSend()) return false;
     if (described === this.#last) this.take();
-    this.#sender.send({ ...described.description, candidates: described.candidates });
+    return this.#sender.send({ ...described.description, candidates: described.candidates });
   }
 
   /** Whether there is a description to send again. */
@@ -122,14 +126,10 @@ export class Outgoing {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
       if (!this.#sender.needsRepeats()) return;
-      if (this.#last?.description.type === 'offer') this.sendAgain();
+      const isByChannel = this.#last?.description.type === 'offer' && this.sendAgain();
+      if (isByChannel) return; // the next is due later, as is known there
       this.repeat(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
     }, ms);
-  }
-
-  /** Sends nothing again until `repeat` is called: what was last sent does not get lost. */
-  repeatNoMore(): void {
-    clearTimeout(this.#repeatTimer);
   }
 
   /** Forgets everything: the connection it was about has been given up. */
@@ -140,7 +140,7 @@ export class Outgoing {
 
   /** Stops all timers. */
   stop(): void {
-    this.repeatNoMore();
+    clearTimeout(this.#repeatTimer);
     clearTimeout(this.#batchTimer);
     this.#batchTimer = undefined; // a peer that waits for its turn goes on later
   }

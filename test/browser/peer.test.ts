@@ -2,6 +2,7 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { launchChromium, openPage, type PageServer, servePage } from '../support/chromium.ts';
+import { WAIT } from '../support/wait.ts';
 
 let pages: PageServer;
 let browser: Browser;
@@ -142,6 +143,27 @@ describe.each([true, false])('the peer that offers is polite: %s', (isPolite) =>
       a.negotiator.markOfferLost();
     });
     expect(await page.evaluate(() => window.tracked)).toBe(true);
+  });
+
+  test('an offer on the channel whose answer goes by the room, and is lost there, is made again', async () => {
+    await introduce(isPolite);
+    await page.evaluate(() => void window.pair.a.negotiator.initiate());
+    await bothConnected();
+    await page.evaluate(async () => {
+      const { a, b } = window.pair;
+      // The network of b was away: its socket is gone, and ICE has not noticed yet that the way is there again.
+      Object.defineProperty(b._pc, 'connectionState', { value: 'disconnected', configurable: true });
+      window.pair.lost = 'b';
+      const answered = new Promise((resolve) => b.once('signal', resolve));
+      a.addTransceiver('audio');
+      await answered;
+      Reflect.deleteProperty(b._pc, 'connectionState');
+      window.pair.lost = '';
+      b.negotiator.signalAgain();
+    });
+    const state = (): Promise<string> => page.evaluate(() => window.pair.a._pc.signalingState);
+    expect(await state()).toBe('have-local-offer');
+    await expect.poll(state, WAIT).toBe('stable');
   });
 
   test('what waits to be sent when the other comes anew is refused, and what comes after is sent', async () => {

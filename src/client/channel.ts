@@ -46,8 +46,6 @@ export class Channel {
   readonly #reassembly: Reassembly;
   readonly #signalAllowance = newChannelSignalAllowance();
   readonly #lookEveryMs: number;
-  /** The other has said something. */
-  hasHeard = false;
   #isClosed = false;
   #sending = Promise.resolve();
   #sendsUnderWay = 0;
@@ -135,7 +133,6 @@ export class Channel {
   }
 
   #receive(data: unknown): void {
-    this.hasHeard = true;
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : asBytes(data);
     const whole = bytes && this.#reassembly.take(bytes);
     if (!whole || this.#isClosed) return; // a listener of its progress may have closed it

@@ -70,8 +70,6 @@ export class Negotiator {
    * forgotten us. As long as the peer is not shown everybody it is connected to, it polls faster.
    */
   #offerForRoom: Signal | undefined;
-  /** The other, which polls, had said nothing on the channel yet when our last offer went there. */
-  #wasSilent = false;
   /** Since it last was connected. */
   #hasStartedOver = false;
   /** What was wrong with the negotiation on the present connection, as a sentence. */
@@ -91,8 +89,8 @@ export class Negotiator {
       isConnected: () => peer.connected,
       needsAllAtOnce: () => this.#polls && !peer.connected,
       // A peer that polls takes its time, and the room keeps our offer for it. Once we are connected it may lose its
-      // answer: P2PCF sends nothing for a moment after its channel is open. What had spoken there before loses none.
-      needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isOfferingToSilent : !this.#isUp),
+      // answer: P2PCF sends nothing for a moment after its channel is open.
+      needsRepeats: () => !this.#isIdle && (this.#polls ? this.#isConnectedAndOffering : !this.#isUp),
       hasFailed: () => peer.state === 'failed',
       send: (signal) => this.#signal(signal),
     });
@@ -408,11 +406,11 @@ export class Negotiator {
     if (step === 'offer later') this.connection.isOfferDue = true;
   }
 
-  /** By the channel if it is up, which costs the server nothing; else by the room. Returns whether by the channel. */
-  #signal(signal: Signal): boolean {
+  /** By the channel if it is up, which costs the server nothing; else by the room. */
+  #signal(signal: Signal): void {
     const { connection } = this;
     this.#peer.emit('signal', signal);
-    if (this.#peer.destroyed) return false; // by a listener
+    if (this.#peer.destroyed) return; // by a listener
     const marked = { ...signal, attempt: connection.attempt };
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
@@ -427,22 +425,17 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      if ('type' in signal) {
-        this.#wasSilent = !connection.channel?.hasHeard;
-        this.#outgoing.repeat(REPEAT_ON_CHANNEL_AFTER_MS);
-      }
+      if ('type' in signal) this.#outgoing.repeat(REPEAT_ON_CHANNEL_AFTER_MS);
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));
     } else {
       if ('type' in signal) {
         connection.isOfferLost = false;
-        this.#outgoing.repeat();
         if (this.#polls) this.#offerForRoom = marked;
       }
       this.#other?.send(marked);
     }
-    return way === 'channel';
   }
 
   /**
@@ -568,8 +561,8 @@ export class Negotiator {
     return this.#peer.state === 'waiting' || this.#peer.destroyed;
   }
 
-  get #isOfferingToSilent(): boolean {
-    return this.#peer.connected && this.connection.pc.signalingState !== 'stable' && this.#wasSilent;
+  get #isConnectedAndOffering(): boolean {
+    return this.#peer.connected && this.connection.pc.signalingState !== 'stable';
   }
 
   get #isUp(): boolean {

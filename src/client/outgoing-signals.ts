@@ -34,8 +34,7 @@ export interface Sender {
   /** Whether there is no connection yet, and saying it again may help. */
   needsRepeats(): boolean;
   hasFailed(): boolean;
-  /** Returns whether it went by the channel. */
-  send(signal: Signal): boolean;
+  send(signal: Signal): void;
 }
 
 export class Outgoing {
@@ -87,6 +86,7 @@ export class Outgoing {
     const isEndAlone = !description && candidates.every(({ candidate }) => candidate === '');
     if (isEndAlone && !isDue) this.schedule(END_ALONE_AFTER_MS);
     if (isEndAlone && (!isDue || this.#sender.isConnected())) return;
+    if (description) this.repeat();
     this.#sender.send(this.take());
   }
 
@@ -102,15 +102,12 @@ export class Outgoing {
     if (this.#unsent.description?.type === 'offer') this.take();
   }
 
-  /**
-   * Sends the last description again, or the last answer. It does no harm where it has arrived already. Returns whether
-   * by the channel.
-   */
-  sendAgain(type?: 'answer'): boolean {
+  /** Sends the last description again, or the last answer. It does no harm where it has arrived already. */
+  sendAgain(type?: 'answer'): void {
     const described = type ? this.#lastAnswer : this.#last;
-    if (!described || !this.#sender.canSend()) return false;
+    if (!described || !this.#sender.canSend()) return;
     if (described === this.#last) this.take();
-    return this.#sender.send({ ...described.description, candidates: described.candidates });
+    this.#sender.send({ ...described.description, candidates: described.candidates });
   }
 
   /** Whether there is a description to send again. */
@@ -119,16 +116,16 @@ export class Outgoing {
   }
 
   /**
-   * Sends our last offer again for as long as it is needed, counted from now. An answer is sent again to an offer that
-   * comes again, and only then: a client that is not the library has one use for it, and throws at a second.
+   * Sends our last offer again for as long as it is needed, counted from now, as whoever sends it may put it off. An
+   * answer is sent again to an offer that comes again, and only then: a client that is not the library has one use for
+   * it, and throws at a second.
    */
   repeat(ms = REPEAT_AFTER_MS): void {
     clearTimeout(this.#repeatTimer);
     this.#repeatTimer = setTimeout(() => {
       if (!this.#sender.needsRepeats()) return;
-      const isByChannel = this.#last?.description.type === 'offer' && this.sendAgain();
-      if (isByChannel) return; // the next is due later, as is known there
       this.repeat(this.#sender.hasFailed() ? REPEAT_LATER_MS : REPEAT_EVERY_MS);
+      if (this.#last?.description.type === 'offer') this.sendAgain();
     }, ms);
   }
 

@@ -109,8 +109,8 @@ export class Media {
   }
 
   /**
-   * Makes a place to receive on. P2PCF asks for one whenever it shows something, and uses none again: the places that it
-   * has left are stopped, for the m-lines to be used again. Else each description would be longer than the one before.
+   * Makes a place to receive on. P2PCF asks for one whenever it shows something, and uses none again: the places that
+   * it has left are stopped, so that their m-lines are used again. Else descriptions would grow without end.
    */
   receive(kind: string): void {
     const pc = this.#pc();

@@ -77,6 +77,18 @@ test('a signal with a time to wait is worked off after that, and so is what come
   expect(order).toEqual(['description', 'candidate']);
 });
 
+test('what waits for its time when the connection is given up is worked off at once, and leaves no timer', async () => {
+  vi.useFakeTimers();
+  const incoming = new Incoming();
+  const work = vi.fn();
+  const waiting = [40_000, 50_000].map((ms) => incoming.inTurn(work, true, ms));
+  await vi.advanceTimersByTimeAsync(100);
+  expect([vi.getTimerCount(), work.mock.calls.length]).toEqual([1, 0]);
+  incoming.startOver();
+  await Promise.all(waiting);
+  expect([vi.getTimerCount(), work.mock.calls.length]).toEqual([0, 2]);
+});
+
 test('what makes no sense counts, too, and what is no description does not on the channel', () => {
   const incoming = new Incoming();
   for (let n = 0; n < 250; n++) expect(incoming.fault(undefined, true)).toBeUndefined();

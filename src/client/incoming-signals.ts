@@ -26,6 +26,10 @@ export class Incoming {
   #iceLines = new Set<string>();
   /** What is to be worked off when the gate is open; undefined once it is, and where there is none. */
   #held: (() => void)[] | undefined;
+  /** Stands for all that comes on one connection: of the connections before, nothing waits for its time. */
+  #line = {};
+  /** Ends the present wait. */
+  #passTime: (() => void) | undefined;
   /** The last of what is to be worked off. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -87,23 +91,35 @@ export class Incoming {
         if (held.length < MAX_HELD) held.push(() => this.inTurn(work).then(resolve, reject));
       });
     const dueAt = performance.now() + waitMs;
-    const turn = waitMs ? this.#last.then(() => passed(dueAt)) : this.#last;
+    const line = this.#line;
+    const turn = waitMs ? this.#last.then(() => (line === this.#line ? this.#until(dueAt) : undefined)) : this.#last;
     const done = turn.then(work);
     this.#last = done.catch(() => undefined);
     return done;
   }
 
-  /** The connection is given up. Chromium (156) never settles what was under way on it, so nothing waits for that. */
+  /**
+   * The connection is given up. Chromium (156) never settles what was under way on it, so nothing waits for that; nor
+   * does anything wait for its time, which would keep a Node process.
+   */
   startOver(): void {
     this.#last = Promise.resolve();
+    this.#line = {};
+    this.#passTime?.();
+  }
+
+  #until(time: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, time - performance.now());
+      this.#passTime = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
 
 /** A candidate as it is in a description, where the credentials that it belongs to are not said again. */
 function asDescribed(candidate: string | undefined, present: Set<string>): string | undefined {
   return candidate?.replace(/ ufrag (\S+)/, (all, ufrag) => (present.has(`ice-ufrag:${ufrag}`) ? '' : all));
-}
-
-function passed(time: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, time - performance.now()));
 }

@@ -115,7 +115,8 @@ export function attemptFault(attempt = ''): string | undefined {
 
 /**
  * Work with header extensions that this browser does not know. Those before the first m-line are every m-line's.
- * Firefox is left out, by one that it does not know: it passes over those, four of them in each m-line of Chromium's.
+ * Firefox passes over what it does not know, four in each m-line of Chromium's. So it is left out: it does not know
+ * video-timing.
  */
 function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): number {
   const [, ...named] = sdp.split('\na=extmap:');

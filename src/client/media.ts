@@ -231,7 +231,7 @@ export class Media {
     }
   }
 
-  /** A transceiver for a track: one that is used again does not have it yet. */
+  /** A transceiver for a track. If it is used again it does not have the track yet. */
   #send(pc: RTCPeerConnection, track: MediaStreamTrack, streams: MediaStream[]): RTCRtpTransceiver {
     this.#noteOneWay();
     beginWithAudio(pc, track.kind);

@@ -203,13 +203,13 @@ export class Negotiator {
   /** Gives up the present connection, for now or for good, and all that was about to be sent. */
   giveUp(): void {
     this.stop();
-    this.#incoming.startOver();
     this.#discard();
   }
 
-  /** Sends nothing by itself any more. */
+  /** Sends nothing by itself any more, and waits for nothing. */
   stop(): void {
     this.#outgoing.stop();
+    this.#incoming.startOver();
     clearTimeout(this.#restartTimer);
     clearTimeout(this.#mediaTimer);
     this.#restartTimer = this.#mediaTimer = undefined;

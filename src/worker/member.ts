@@ -210,7 +210,7 @@ export class SocketMember implements Member {
   }
 
   #keepOffers(offers: readonly PendingOffer[]): void {
-    this.#offers = undefined;
+    this.#offers = offers; // not read again from the attachment for each step in which they are made to fit
     this.#attachment.offers = offers.map(asciiJson);
   }
 

@@ -58,6 +58,14 @@ async function join(name: string, options: object = {}): Promise<Page> {
   return page;
 }
 
+/** The page still meets whoever comes, and hears it. */
+async function meetBob(page: Page): Promise<void> {
+  const bob = await join('Bobby');
+  await until(page, 1, () => window.room.connectedSessions.length);
+  await say(bob, 'all is well');
+  await heard(page, 'all is well');
+}
+
 const problems = (page: Page, part: string): Promise<void> =>
   until(page, true, (part) => Reflect.get(window, 'problems').join().includes(part), part);
 
@@ -113,10 +121,7 @@ test('an offer of 300 m-lines is refused with a reason, and costs no socket', as
   eve.send(await sessionOf(alice), { ...offer, attempt: 'eve' });
   await problems(alice, 'm-lines');
   expect(await inPage(alice, () => Reflect.get(window, 'sockets'))).toBe(1);
-  const bob = await join('Bobby');
-  await until(alice, 1, () => window.room.connectedSessions.length);
-  await say(bob, 'all is well');
-  await heard(alice, 'all is well');
+  await meetBob(alice);
   eve.close();
 });
 
@@ -131,10 +136,7 @@ test.each([
   const sdp = `${offer.sdp}${Array.from({ length: 1_800 }, (_, n) => `${line}${n}\r\n`).join('')}`;
   for (let n = 0; n < 9; n++) eve.send(await sessionOf(alice), { type: 'offer', sdp, attempt: `eve ${n}` });
   await problems(alice, 'too many lines for one m-line');
-  const bob = await join('Bobby');
-  await until(alice, 1, () => window.room.connectedSessions.length);
-  await say(bob, 'all is well');
-  await heard(alice, 'all is well');
+  await meetBob(alice);
   eve.close();
 });
 
@@ -145,10 +147,7 @@ test('an offer of forty m-lines, each with header extensions that no browser kno
   const { type, sdp = '' } = swollen(await offerOf(alice, 0), 40);
   eve.send(await sessionOf(alice), { type, sdp: sdp.replaceAll('a=sendrecv\r\n', `a=sendrecv\r\n${extensions}`) });
   await problems(alice, 'too many lines for one m-line');
-  const bob = await join('Bobby');
-  await until(alice, 1, () => window.room.connectedSessions.length);
-  await say(bob, 'all is well');
-  await heard(alice, 'all is well');
+  await meetBob(alice);
   eve.close();
 });
 
@@ -160,10 +159,7 @@ test('offers of a hundred m-lines from ever so many are not all read, and who of
   for (let n = 0; n < 8; n++) eves.push(await bare(`eve${n}`));
   for (const eve of eves) eve.send(to, { ...offer, attempt: 'eve' });
   await problems(alice, 'Too much media is described');
-  const bob = await join('Bobby');
-  await until(alice, 1, () => window.room.connectedSessions.length);
-  await say(bob, 'all is well');
-  await heard(alice, 'all is well');
+  await meetBob(alice);
   for (const eve of eves) eve.close();
 });
 

@@ -25,7 +25,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     await ask(url, { mode: 'no-cors' });
     return `${url} answers, but not as a P2PCF-WS server does. Check workerUrl; or the server's free requests of the day are used up.`;
   } catch {
-    return `Nothing answers at ${url}. Check workerUrl (http or https?), the page's Content-Security-Policy, the network and the server.`;
+    return `Nothing answers at ${url}. Check workerUrl (http or https?), the page's Content-Security-Policy and permission for the local network, the network and the server.`;
   }
 }
 

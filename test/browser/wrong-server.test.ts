@@ -38,8 +38,8 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 /** What a page with this policy is told about a server, by event and by warning. */
-async function told(workerUrl: string, policy = ''): Promise<{ reason: string; warnings: string[] }> {
-  const page: Page = await openPage(browser, pages.url);
+async function told(workerUrl: string, policy = '', by = browser): Promise<{ reason: string; warnings: string[] }> {
+  const page: Page = await openPage(by, pages.url);
   await page.evaluate((content) => {
     document.head.append(
       Object.assign(document.createElement('meta'), { httpEquiv: 'Content-Security-Policy', content }),
@@ -128,6 +128,17 @@ test.each([
 ])("the page's policy lets %s through", async (_, allowed) => {
   const { reason } = await told(workerd.url, `connect-src ${allowed(workerd.url)}`);
   expect(reason).toMatch("the page's Content-Security-Policy");
+});
+
+test('a page of the public web, to which the browser denies the local network (Chromium 147)', async () => {
+  const isPublic = `--ip-address-space-overrides=${new URL(pages.url).host}=public`;
+  const chromium = await launchChromium([isPublic], { isWhole: true });
+  try {
+    const { reason } = await told(workerd.url, '', chromium);
+    expect(reason).toMatch("the page's Content-Security-Policy and permission for the local network");
+  } finally {
+    await chromium.close();
+  }
 });
 
 test.each([1000, 1008, 4406])('a WebSocket server that is not ours, and closes with %i', async (code) => {

@@ -201,7 +201,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(String(data));
     socket.onclose = (event) => this.#lost(event, Object(event).cause);
-    socket.onerror = () => undefined; // close tells; the npm package ws throws an error nobody listens for
+    // One that never opens may end by its error alone: in Node 22, and in Chromium (156) for a page whose policy forbids
+    // it. One that is open tells by close, with a code; the npm package ws throws an error nobody listens for.
+    socket.onerror = () => this.#socket === socket && this.#lost({ code: 1006, reason: '' });
+    socket.onopen = () => {
+      socket.onerror = () => undefined;
+    };
     this.#heartbeat.expect();
   }
 

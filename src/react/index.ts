@@ -44,7 +44,9 @@ export function useRoom(given: P2PCF | string | undefined, roomId = '', options 
 }
 
 /**
- * The peers of a room, in the order in which they became known. A new array each time that one comes, goes or changes.
+ * The peers of a room, in the order in which they became known. A new array each time that one comes, goes or changes;
+ * a peer in it stays the same object. So give a component that is memoized, by `memo` or by the React Compiler, the
+ * fields that it shows, such as `peer.state`, in place of the peer.
  */
 export function usePeers(room: P2PCF | undefined): readonly Peer[] {
   const { subscribe, snapshot } = useMemo(() => peersOf(room), [room]);

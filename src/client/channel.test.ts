@@ -86,6 +86,14 @@ test('where nothing says that the buffer is empty, as in @roamhq/wrtc and werift
   expect(sent).toHaveBeenCalled();
 });
 
+test('what there is room for is in the channel when send returns', () => {
+  const frames: number[] = [];
+  const rtc = { readyState: 'open', bufferedAmount: 0, send: ({ length }: Uint8Array) => frames.push(length) };
+  const channel = new Channel(Object(rtc), Object({ opened: () => undefined }));
+  for (const length of [1, 20_000, 2]) void channel.send(new Uint8Array(length));
+  expect(frames).toEqual([1, 16_000, 4024, 2]);
+});
+
 test.each(['Blob', 'File'])('a %s of another frame, which has classes of its own, is sent as it is', (name) => {
   const ofAnotherFrame = { [Symbol.toStringTag]: name };
   expect(Reflect.apply(toMessage, undefined, [ofAnotherFrame])).toBe(ofAnotherFrame);

@@ -150,7 +150,8 @@ export class Channel {
       const message = given instanceof Uint8Array ? given : new Uint8Array(await bytesOf(given));
       let sent = 0;
       for (const frame of toFrames(message, this.#nextMessageId())) {
-        await this.#untilRoomFor(frame.length);
+        // At once where there is room, as in P2PCF: what an app says just before it leaves is to be heard.
+        if (!this.#hasRoom(frame.length)) await this.#untilRoomFor(frame.length);
         // A channel is closing for a moment before it says that it is closed.
         if (this.#isClosed || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
         this.rtc.send(frame);

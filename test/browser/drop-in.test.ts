@@ -236,6 +236,19 @@ describe('what else apps use', () => {
     expect(await heard).toBe('1');
   });
 
+  test.each(['room', 'peer'])('what is said just before the %s is destroyed is heard', async (which) => {
+    await bob.evaluate((which) => {
+      const [peer] = window.p2pcf.peers.values();
+      const goodbye = new TextEncoder().encode('Goodbye');
+      window.p2pcf.broadcast(goodbye);
+      window.p2pcf.broadcast(goodbye);
+      if (which === 'room') window.p2pcf.destroy();
+      else peer?.destroy();
+    }, which);
+    await logged(alice, 'gone: MyUsername');
+    expect((await log(alice)).filter((line) => line === 'MyUsername: Goodbye')).toHaveLength(2);
+  });
+
   test('sending to a peer that is gone is silent', async () => {
     await alice.evaluate(() => {
       const [peer] = window.p2pcf.peers.values();

@@ -47,3 +47,11 @@ test('an app that sets its own keeps them, whatever waits', () => {
   expect(servers.turn).toEqual([server('own')]);
   expect(told).toEqual(['changed at 0', 'changed at 0']);
 });
+
+test.each<unknown>([null, false])('as with P2PCF, %s stands for servers that are left out', (nothing) => {
+  const servers: OurIceServers = Reflect.construct(OurIceServers, [nothing, nothing, () => undefined]);
+  expect(servers.stun).toHaveLength(2);
+  servers.take(given('a'));
+  expect(servers.turn).toEqual([server('a')]);
+  servers.forget();
+});

@@ -25,14 +25,16 @@ export class OurIceServers {
   #next: { servers: IceServers; at: number } | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `changed`: there are others now. `renew` asks the room for new ones. */
+  /**
+   * Whatever is falsy is left out, as with P2PCF. `changed`: there are others now. `renew` asks the room for new ones.
+   */
   constructor(
     stun: RTCIceServer[] | undefined,
     turn: RTCIceServer[] | undefined,
     changed: () => void,
     renew: () => void,
   ) {
-    this.#stun = stun ?? STUN;
+    this.#stun = stun || STUN;
     this.#turn = turn;
     this.#changed = changed;
     this.#renew = renew;
@@ -49,7 +51,7 @@ export class OurIceServers {
   }
 
   get turn(): RTCIceServer[] {
-    return this.#turn ?? this.#given;
+    return this.#turn || this.#given;
   }
 
   set turn(servers: RTCIceServer[]) {

@@ -68,7 +68,7 @@ describe('says which option cannot work, what was given, and how it should look'
     ],
     [{ stunIceServers: ['stun:a.dev'] }, 'stunIceServers[0].urls is undefined'],
     [{ stunIceServers: { urls: 'stun:a.dev' } }, 'stunIceServers is an object: it must be an array'],
-    [{ turnIceServers: null }, 'turnIceServers is null: it must be an array'],
+    [{ turnIceServers: true }, 'turnIceServers is true: it must be an array'],
     [
       { rtcPeerConnectionOptions: { iceServers: [{ urls }] } },
       'rtcPeerConnectionOptions.iceServers[0] is a TURN server: it must have username and credential',
@@ -85,8 +85,9 @@ describe('says which option cannot work, what was given, and how it should look'
     [{ rtcPeerConnectionOptions: { iceTransportPolicy: null } }, 'rtcPeerConnectionOptions.iceTransportPolicy is null'],
     [{ rtcPeerConnectionOptions: { iceCandidatePoolSize: 999 } }, 'iceCandidatePoolSize is 999: it must be a whole'],
     [{ rtcPeerConnectionOptions: { iceServers: null } }, 'rtcPeerConnectionOptions.iceServers is null: it must be an'],
-    [{ rtcPeerConnectionOptions: null }, 'rtcPeerConnectionOptions is null: it must be an object, or left out'],
     [{ rtcPeerConnectionOptions: 'relay' }, 'rtcPeerConnectionOptions is "relay"'],
+    [{ admit: null }, 'admit is null: it must be a function, or left out'],
+    [{ trust: false }, 'trust is false: it must be a function, or left out'],
     [{ wrtc: null }, 'wrtc is null: it must be an object, or left out'],
     [{ wrtc: { RTCPeerConnection: 'x' } }, 'wrtc.RTCPeerConnection is "x": it must be a class'],
     [{ wrtc: { default: good.wrtc } }, 'wrtc.RTCPeerConnection is undefined: it must be a class'],
@@ -136,6 +137,8 @@ test.each<object>([
   { turnIceServers: [{ urls: 'turn:a.dev?transport=tcp', username: 'me', credential: 'x' }] },
   { turnIceServers: [{ urls: 'turns:a_b.dev.:443?transport=TCP', username: 'u', credential: 'x' }] },
   { rtcPeerConnectionOptions: { iceTransportPolicy: 'relay', bundlePolicy: 'max-bundle', iceCandidatePoolSize: 2 } },
+  { stunIceServers: null, turnIceServers: null, rtcPeerConnectionOptions: null, sdpTransform: null },
+  { stunIceServers: false, turnIceServers: false, rtcPeerConnectionOptions: false, sdpTransform: false },
 ])('%j can work', (options) => {
   expect(make('name', 'room', { ...good, ...options })).toMatchObject({ maxConnections: 100 });
 });

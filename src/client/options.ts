@@ -88,6 +88,9 @@ const POLICIES = {
   rtcpMuxPolicy: ['require', 'negotiate'], // the latter is gone from the specification, and Chromium took it for long
 };
 
+/** P2PCF takes these for left out whatever is falsy, as `isOn && servers` may be. */
+const MAY_BE_FALSY = ['sdpTransform', 'rtcPeerConnectionOptions'];
+
 /** Options of one kind, each as `typeof` tells. */
 const KINDS: Readonly<Record<string, readonly string[]>> = {
   token: ['string', 'function'],
@@ -116,7 +119,8 @@ export function settingsOf(
   if (typeof (options ?? {}) !== 'object') throw fault('options', options, 'an object like { workerUrl }');
   for (const [option, kinds] of Object.entries(KINDS)) {
     const given = Reflect.get(options ?? {}, option);
-    if (given === null || (given !== undefined && !kinds.includes(typeof given)))
+    const isLeftOut = MAY_BE_FALSY.includes(option) ? !given : given === undefined;
+    if (!isLeftOut && (given === null || !kinds.includes(typeof given)))
       throw fault(
         option,
         given,
@@ -129,20 +133,19 @@ export function settingsOf(
     offersAhead = true,
     maxConnections = 100,
     maxPeers,
-    stunIceServers = [],
-    turnIceServers = [],
-    rtcPeerConnectionOptions = {},
+    stunIceServers,
+    turnIceServers,
     rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
-    sdpTransform = (sdp) => sdp,
     wrtc = globalThis,
     identity,
   }: Partial<P2PCFOptions> = options ?? {};
+  const rtcPeerConnectionOptions = options?.rtcPeerConnectionOptions || {};
   joinUrl(workerUrl ?? '', { roomId, maxPeers });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   const asSent = copyOf(metadata);
   if (metadata !== undefined) checkLength('The metadata', asSent, MAX_APP_METADATA_BYTES);
-  checkIceServers('stunIceServers', stunIceServers);
-  checkIceServers('turnIceServers', turnIceServers);
+  checkIceServers('stunIceServers', stunIceServers || []);
+  checkIceServers('turnIceServers', turnIceServers || []);
   const { iceServers: ownIceServers, iceCandidatePoolSize } = rtcPeerConnectionOptions;
   if (ownIceServers !== undefined) checkIceServers('rtcPeerConnectionOptions.iceServers', ownIceServers);
   for (const [policy, values] of Object.entries(POLICIES)) {
@@ -175,7 +178,7 @@ export function settingsOf(
       },
       proprietaryConstraints,
       RTCPeerConnection,
-      sdpTransform,
+      sdpTransform: options.sdpTransform || ((sdp) => sdp),
       allowance: newRoomAllowance(maxConnections),
       strangers: newStrangersAllowance(),
     },

@@ -215,16 +215,17 @@ export class Media {
 
   #drop(dropped: Sending[]): void {
     this.#sendings = this.#sendings.filter((each) => !dropped.includes(each));
+    const pc = this.#pc();
     for (const { transceiver } of dropped) {
       if (!transceiver || isStopped(transceiver)) continue;
       const { sender, direction, currentDirection } = transceiver;
-      if (sender.track) this.#pc()?.removeTrack(sender);
+      if (sender.track) pc?.removeTrack(sender);
       // removeTrack ignores a muted sender; in Chromium (156) also a sender that is about to be muted and still has its
       // track.
       if (direction.startsWith('send')) transceiver.direction = direction === 'sendrecv' ? 'recvonly' : 'inactive';
       // Without setStreams it can be of no more use: its m-line can, once it is stopped. Not where the other sends on
-      // it.
-      if (canChangeStreams(sender)) {
+      // it. Nor where an app has the encoded frames of each sender, which Chromium (156) gives out once.
+      if (canChangeStreams(sender) && !Object(pc?.getConfiguration()).encodedInsertableStreams) {
         this.#free.add(transceiver);
         void encode(sender, [{ active: true }]); // what the app had set was for the removed track
       } else if (currentDirection === 'sendonly') transceiver.stop();

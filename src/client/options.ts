@@ -91,17 +91,17 @@ const POLICIES = {
 /** P2PCF takes these for left out whatever is falsy, as `isOn && servers` may be. */
 const MAY_BE_FALSY = ['sdpTransform', 'rtcPeerConnectionOptions'];
 
-/** Options of one kind, each as `typeof` tells. */
-const KINDS: Readonly<Record<string, readonly string[]>> = {
-  token: ['string', 'function'],
-  admit: ['function'],
-  sdpTransform: ['function'],
-  trust: ['function'],
-  onUntrusted: ['function'],
-  WebSocket: ['function'],
-  pingEveryMs: ['number'],
-  rtcPeerConnectionOptions: ['object'],
-  wrtc: ['object'],
+/** Options of one kind: `typeof` says a word of these. */
+const KINDS = {
+  token: 'a string or a function',
+  admit: 'a function',
+  sdpTransform: 'a function',
+  trust: 'a function',
+  onUntrusted: 'a function',
+  WebSocket: 'a function',
+  pingEveryMs: 'a number',
+  rtcPeerConnectionOptions: 'an object',
+  wrtc: 'an object',
 };
 
 /**
@@ -119,13 +119,8 @@ export function settingsOf(
   if (typeof (options ?? {}) !== 'object') throw fault('options', options, 'an object like { workerUrl }');
   for (const [option, kinds] of Object.entries(KINDS)) {
     const given = Reflect.get(options ?? {}, option);
-    const isLeftOut = MAY_BE_FALSY.includes(option) ? !given : given === undefined;
-    if (!isLeftOut && (given === null || !kinds.includes(typeof given)))
-      throw fault(
-        option,
-        given,
-        `${kinds.map((kind) => (kind === 'object' ? 'an object' : `a ${kind}`)).join(' or ')}, or left out`,
-      );
+    if (!given && (given === undefined || MAY_BE_FALSY.includes(option))) continue;
+    if (given === null || !kinds.includes(typeof given)) throw fault(option, given, `${kinds}, or left out`);
   }
   const {
     workerUrl,

@@ -239,7 +239,7 @@ test('what the poller posts of its own candidates goes to the socket they are fo
   const pending = after({ ...offer(), attempt: 'a1' });
   const packages = [packed('W', 'P', null, null, null, null, null, 1, [HOST, SRFLX])];
   expect(candidatesSignal('W', pending, packages)).toEqual({
-    candidates: [HOST, SRFLX].map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 })),
+    candidates: [SRFLX, HOST].map((candidate) => ({ candidate, sdpMid: '0', sdpMLineIndex: 0 })),
     attempt: 'a1',
   });
   expect(candidatesSignal('W', pending, [packed('X', 'P', null, null, null, null, null, 1, [HOST])])).toBeUndefined();
@@ -290,6 +290,15 @@ test('eight candidates of each address family are taken from a poller, however m
   const signal = candidatesSignal('W', after(offer()), [packed('W', 'P', 0, 0, 0, 0, 0, 1, lines)]);
   const listed = parseSignal(signal)?.candidates.map(({ candidate = '' }) => candidate.split(' ')[4]);
   expect(listed?.sort()).toEqual([...Array(8).fill('192.0.2.1'), ...Array(8).fill('2001:db8::1')]);
+});
+
+test('a poller with many networks is reached by its relay and past its NAT, whose candidates come late', () => {
+  const host = ['udp 9', 'udp 9', 'udp 9', 'tcp 9', 'tcp 9', 'tcp 9'].map((each) => `${each} typ host`);
+  const types = [...host, ...Array(3).fill('udp 9 typ srflx'), ...Array(3).fill('udp 9 typ relay')];
+  const lines = types.map((type, n) => `candidate:${n} 1 ${type.replace(' ', ' 1 192.0.2.1 ')} raddr 10.0.0.1 rport 9`);
+  const signal = candidatesSignal('W', after(offer()), [packed('W', 'P', 0, 0, 0, 0, 0, 1, lines)]);
+  const taken = parseSignal(signal)?.candidates.map(({ candidate = '' }) => candidate.split(' ')[7]);
+  expect(taken).toEqual(['srflx', 'srflx', 'srflx', 'relay', 'relay', 'relay', 'host', 'host']);
 });
 
 test('the candidates of one offer have 4 KiB at most', () => {

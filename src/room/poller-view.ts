@@ -14,7 +14,10 @@ const MAX_UNITS = 512;
 /** Longest label that pollers are shown, in UTF-16 units, as P2PCF has it. */
 const MAX_LABEL_UNITS = 64;
 
-/** Most candidates of one address family that a poller has for one socket; a browser with many networks has as many. */
+/**
+ * Most candidates of one address family that a poller has for one socket. A browser with three networks and a TURN
+ * server has more, its relays last: so the addresses of its hosts, which reach the socket without that, come last here.
+ */
 const MAX_CANDIDATES_PER_FAMILY = 8;
 
 /**
@@ -130,12 +133,17 @@ function candidatesFor(packages: readonly Package[], socketId: string, sdpMid: s
   const lines = packages
     .filter(({ to }) => to === toSessionId(socketId))
     .flatMap(({ json }): unknown[] => Object(parseJson(json, ''))[8] ?? [])
-    .filter(isCandidate);
+    .filter(isCandidate)
+    .sort((a, b) => Number(isHost(a)) - Number(isHost(b)));
   const isV6 = (line: string): boolean => line.split(' ')[4]?.includes(':') ?? false;
   const families = [lines.filter((line) => !isV6(line)), lines.filter(isV6)];
   return families
     .flatMap((family) => family.slice(0, MAX_CANDIDATES_PER_FAMILY))
     .map((candidate) => ({ candidate, sdpMid, sdpMLineIndex: 0 }));
+}
+
+function isHost(line: string): boolean {
+  return line.includes(' typ host');
 }
 
 /** Whether it is one line that may be a candidate, `candidate:…`: P2PCF puts it into its SDP as it is. */

@@ -59,12 +59,19 @@ export class Emitter<Events extends EventMap<Events>> {
     return this;
   }
 
-  /** Calls the listeners in the order they were added. */
+  /** Calls the listeners in the order they were added. Not listeners that are added meanwhile, as in Node. */
   emit<Name extends keyof Events>(name: Name, ...args: Events[Name]): void {
-    for (const entry of this.#listeners[name] ?? []) {
+    const entries = this.#listeners[name] ?? [];
+    if (this.stops(name, args)) return;
+    for (const entry of entries) {
       if (entry.once && !this.#remove(name, entry)) continue; // a listener before it has had the event emitted again
       attempt(() => entry.listener.call(this, ...args));
     }
+  }
+
+  /** @internal Is asked before the listeners are called: whether the event ends here. */
+  protected stops<Name extends keyof Events>(_name: Name, _args: Events[Name]): unknown {
+    return undefined;
   }
 
   #add<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>, once: boolean): this {

@@ -116,9 +116,10 @@ export function settingsOf(
 ): RoomSettings {
   checkName('clientId', clientId);
   checkName('roomId', roomId);
-  if (typeof (options ?? {}) !== 'object') throw fault('options', options, 'an object like { workerUrl }');
+  const all: Partial<P2PCFOptions> = options ?? {};
+  if (typeof all !== 'object') throw fault('options', options, 'an object like { workerUrl }');
   for (const [option, kinds] of Object.entries(KINDS)) {
-    const given = Reflect.get(options ?? {}, option);
+    const given = Reflect.get(all, option);
     if (!given && (given === undefined || MAY_BE_FALSY.includes(option))) continue;
     if (given === null || !kinds.includes(typeof given)) throw fault(option, given, `${kinds}, or left out`);
   }
@@ -133,8 +134,8 @@ export function settingsOf(
     rtcPeerConnectionProprietaryConstraints: proprietaryConstraints,
     wrtc = globalThis,
     identity,
-  }: Partial<P2PCFOptions> = options ?? {};
-  const rtcPeerConnectionOptions = options?.rtcPeerConnectionOptions || {};
+  } = all;
+  const rtcPeerConnectionOptions = all.rtcPeerConnectionOptions || {};
   joinUrl(workerUrl ?? '', { roomId, maxPeers });
   checkLength('The client ID', clientId, MAX_CLIENT_ID_BYTES);
   const asSent = copyOf(metadata);

@@ -81,11 +81,11 @@ export abstract class Peer extends Emitter<PeerEvents> {
     this.#follower = follower;
   }
 
-  /** Calls the listeners in the order they were added. */
-  override emit<Name extends keyof PeerEvents>(name: Name, ...args: PeerEvents[Name]): void {
+  /** @internal */
+  protected override stops<Name extends keyof PeerEvents>(name: Name, args: PeerEvents[Name]): boolean {
     const { destroyed } = this;
     this.#follower[name]?.(...args);
-    if (this.destroyed === destroyed) super.emit(name, ...args); // else it has been told that it is closed
+    return this.destroyed !== destroyed; // then it has been told that it is closed
   }
 
   /** The same as `client_id`. */

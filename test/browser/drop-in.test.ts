@@ -308,6 +308,28 @@ describe('what else apps use', () => {
     expect(isThis).toEqual([true, true]);
   });
 
+  test('a listener that is added in an event of the room hears what comes next from the peer, and not the same', async () => {
+    const heard = bob.evaluate(
+      () =>
+        new Promise<string[]>((resolve) => {
+          const seen: string[] = [];
+          window.p2pcf.once('msg', (peer) => {
+            peer.once('data', (data) => seen.push(new TextDecoder().decode(data)));
+          });
+          window.p2pcf.once('peerclose', (peer) => {
+            peer.on('close', () => seen.push('close'));
+            setTimeout(() => resolve(seen));
+          });
+        }),
+    );
+    await bob.evaluate(() => undefined); // the listeners are there
+    await alice.evaluate(() => {
+      for (const text of ['one', 'two']) window.p2pcf.broadcast(text);
+      window.p2pcf.destroy();
+    });
+    expect(await heard).toEqual(['two']);
+  });
+
   test('listeners come and go as in Node', async () => {
     const calls = await alice.evaluate(() => {
       const [peer] = window.p2pcf.peers.values();

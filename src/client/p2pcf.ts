@@ -16,7 +16,7 @@ import { Page } from './page.ts';
 import type { Peer } from './peer.ts';
 import { printAs } from './printed-name.ts';
 import { randomHex, randomKey } from './random.ts';
-import { loadSealed, needsSealing, sealedWebSocket } from './sealed-socket.ts';
+import { loadSealed, sealedOptions, sealedWebSocket } from './sealed-socket.ts';
 import { SignalingClient } from './signaling.ts';
 import type { SignalingState } from './signaling-options.ts';
 
@@ -82,10 +82,11 @@ export class P2PCF extends Emitter<P2PCFEvents> {
       () => this.#signaling.renewIceServers(),
     );
     this.#settings = settingsOf(clientId, roomId, options, this.#iceServers);
-    if (needsSealing(options)) {
+    const sealed = sealedOptions(options);
+    if (sealed) {
       this.#settings.signaling.WebSocket = sealedWebSocket(
         roomId,
-        options,
+        sealed,
         (id, reason) => this.#mesh.refuse(id, reason),
         () => this.#mesh.republish(),
         (error) => {

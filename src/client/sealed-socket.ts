@@ -15,9 +15,20 @@ export function loadSealed(): Promise<Chunk> {
   });
 }
 
-/** Whether an option needs sealed messages. An empty key is not a missing one: it is refused, not ignored. */
-export function needsSealing({ key, password, hideRoom, trust }: SealedOptions): boolean {
-  return [key, password, trust].some((given) => given !== undefined) || Boolean(hideRoom);
+/**
+ * The options of sealed messages, if one of them needs these. An empty key is not a missing one: it is refused, not
+ * ignored. They are as they are now: the app may wipe its key, or put another room's in its place, before they are used.
+ */
+export function sealedOptions({
+  key,
+  password,
+  hideRoom,
+  trust,
+  onUntrusted,
+  WebSocket,
+}: SealedOptions): SealedOptions | undefined {
+  const isNeeded = [key, password, trust].some((given) => given !== undefined) || hideRoom;
+  return isNeeded ? { key, password, hideRoom, trust, onUntrusted, WebSocket } : undefined;
 }
 
 /**

@@ -79,7 +79,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     super();
     if (!options || typeof options !== 'object')
       throw new Error(`The options are ${JSON.stringify(options)}, not an object: pass { workerUrl, roomId }.`);
-    this.#options = options;
+    this.#options = { ...options }; // an app may use its object for another room
     this.#metadata = jsonOf(options.metadata);
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     this.#heartbeat = new Heartbeat(

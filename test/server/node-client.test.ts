@@ -784,7 +784,7 @@ test.each([1_000, 15_988, 15_989, 16_000, 16_001, 40_000, 2_000_000])(
   },
 );
 
-test('metadata that the app changes is told as it was when the room was made, and keeps nobody from coming back', async () => {
+test('metadata or a room id that the app changes stays as it was when the room was made, and keeps nobody from coming back', async () => {
   const sockets: WsWebSocket[] = [];
   class Kept extends WsWebSocket {
     constructor(url: string, subprotocols: string[]) {
@@ -801,8 +801,10 @@ test('metadata that the app changes is told as it was when the room was made, an
     metadata,
     WebSocket: Kept,
   });
-  const client = new SignalingClient({ workerUrl: server.url, roomId, metadata, WebSocket: Kept });
+  const options = { workerUrl: server.url, roomId, metadata, WebSocket: Kept };
+  const client = new SignalingClient(options);
   for (const each of [room, client]) await each.start();
+  options.roomId = newRoom(); // of another client, that is about to be made
   Object.assign(metadata, { colour: 'blue', long: 'x'.repeat(5_000), itself: metadata, big: 1n });
   const back = new Promise((resolve) => client.once('peers', resolve));
   for (const each of sockets) each.terminate();

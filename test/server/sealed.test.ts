@@ -61,6 +61,7 @@ test.each<[object, RegExp]>([
   [{ key: '' }, /The key must be one of P2PCF.newKey/],
   [{ key: null }, /The key must be one of P2PCF.newKey/],
   [{ key: 0 }, /The key must be one of P2PCF.newKey/],
+  [{ key: [P2PCF.newKey()] }, /The key must be one of P2PCF.newKey/], // as routers give a part of an address
   [{ key: '', hideRoom: true }, /The key must be one of P2PCF.newKey/],
   [{ key: '', password: 'word word' }, /not both/],
   [{ password: '' }, /The password is empty/],
@@ -74,6 +75,33 @@ test.each<[object, RegExp]>([
   } finally {
     await leave();
   }
+});
+
+test('options that the app uses for several rooms, or wipes, are each room’s as they were when it was made', async () => {
+  await using stage = await startRoom();
+  const { middleman, members } = stage;
+  const [one, other] = [newRoom(), newRoom()];
+  const met: string[] = [];
+  const make = (name: string, room: string, all: P2PCFOptions): void => {
+    const made = new P2PCF(name, room, all).on('peerconnect', ({ client_id }) => met.push(`${name} ${client_id}`));
+    members.push({ room: made, untrusted: [], failed: [], met: [] });
+  };
+  const [key, otherKey] = [P2PCF.newKey(), P2PCF.newKey()];
+  const options: P2PCFOptions = { workerUrl: middleman.url, stunIceServers: [], wrtc, key, hideRoom: true };
+  make('Alice', one, options);
+  options.key = otherKey;
+  make('Carol', other, options);
+  delete options.key;
+  delete options.hideRoom;
+  options.trust = () => false;
+  make('Bobby', one, { ...options, key, hideRoom: true, trust: undefined });
+  make('Davey', other, { ...options, key: otherKey, hideRoom: true, trust: undefined });
+  for (const { room } of members) await room.start();
+  await vi.waitFor(
+    () => expect(met.sort()).toEqual(['Alice Bobby', 'Bobby Alice', 'Carol Davey', 'Davey Carol']),
+    WAIT,
+  );
+  expect(middleman.seen.filter((each) => each.includes(one) || each.includes(other))).toEqual([]);
 });
 
 test.each([

@@ -165,6 +165,8 @@ test.each([
   [{ key: '' }, /must be one of P2PCF\.newKey/],
   [{ password: '' }, /password is empty/],
   [Object({ password: 1234 }), /password must be a string/],
+  [Object({ key: [randomKey()] }), /must be one of P2PCF\.newKey/],
+  [Object({ key: { toString: randomKey } }), /must be one of P2PCF\.newKey/],
   [{ key: randomKey(), password: 'both' }, /not both/],
 ])('%j cannot be a secret', async (secret, reason) => {
   await expect(Keys.of(secret, 'room')).rejects.toThrow(reason);

@@ -45,7 +45,8 @@ export class Keys {
     if (!globalThis.crypto?.subtle)
       throw new Error('The options key and password need a secure context, which is https or localhost.');
     if (key !== undefined && password !== undefined) throw new Error('Pass key or password, not both.');
-    if (key !== undefined && !/^[\w-]{22}$/.test(key))
+    // A list of one key looks like a key, and would be read as none.
+    if (key !== undefined && !(typeof key === 'string' && /^[\w-]{22}$/.test(key)))
       throw new Error(
         'The key must be one of P2PCF.newKey(). For words that people know there is the option password.',
       );

@@ -156,3 +156,16 @@ test('ICE servers are those of the moment, unless the app has a configuration of
   expect(some?.iceServers).toEqual(own);
   expect(none?.iceServers).toEqual([]);
 });
+
+test('the certificate is that of the identity, whatever a configuration of the app says of certificates', () => {
+  const identity = { expires: Date.now() + 1_000, getFingerprints: () => [] };
+  const own = { ...identity };
+  const certificatesBy = (options: object): RTCConfiguration['certificates'] =>
+    settingsOf('name', 'room', { ...good, ...options }, { stun: [], turn: [] }).connection.rtcConfiguration
+      .certificates;
+  for (const certificates of [undefined, [own]])
+    expect(certificatesBy({ identity, rtcPeerConnectionOptions: { certificates } })).toSatisfy(
+      (list: unknown[]) => list[0] === identity,
+    );
+  expect(certificatesBy({ rtcPeerConnectionOptions: { certificates: [own] } })?.[0]).toBe(own);
+});

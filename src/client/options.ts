@@ -166,8 +166,8 @@ export function settingsOf(
   return {
     connection: {
       rtcConfiguration: {
-        ...(identity && { certificates: [identity] }),
         ...rtcPeerConnectionOptions,
+        ...(identity && { certificates: [identity] }),
         get iceServers() {
           return ownIceServers ?? [...iceServers.stun, ...iceServers.turn];
         },

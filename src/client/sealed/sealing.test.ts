@@ -104,6 +104,16 @@ test('of what is not taken no more is opened than of any peer, and each reason i
   expect(bob.refused.filter((each) => each.startsWith('eve'))).toHaveLength(2);
 });
 
+test('a member that names another certificate each time is told of a hundred times', async () => {
+  const refused: string[] = [];
+  const sealing = new Sealing(undefined, { trust: () => false }, (_id, reason) => refused.push(reason), nothing);
+  for (let n = 0; n < 200; n++) {
+    const sdp = OFFER.sdp.replace('AB:CD', n.toString(16).padStart(4, '0').replace(/../, '$&:'));
+    await sealing.open({ type: 'signal', fromId: 'eve', signal: { ...OFFER, sdp } }, 'bob', now);
+  }
+  expect([refused.length, new Set(refused).size]).toEqual([100, 100]);
+});
+
 test('each thing a server may do to a signal has its own reason', async () => {
   const [alice, bob, carol] = await room(['alice', 'bob', 'carol']);
   if (!alice || !bob || !carol) throw new Error('no members');

@@ -182,7 +182,7 @@ export class Sealing {
   /** Says so once: whoever is not taken may go on and on. */
   #refuse(id: string, reason: string): void {
     const reasons = this.#refused.get(id) ?? new Set();
-    if (reasons.has(reason)) return;
+    if (reasons.has(reason) || reasons.size >= MAX_REASONS) return;
     if (this.#refused.size >= MAX_MEMBERS) this.#refused.clear();
     this.#refused.set(id, reasons.add(reason));
     attempt(() => this.#options.onUntrusted?.(this.#claimed(id), reason));
@@ -268,6 +268,9 @@ function ask<Asked>(trust: (asked: Asked) => unknown, asked: Asked): unknown {
     throw new Untrusted(`It is not trusted: the option trust failed: ${error}`);
   }
 }
+
+/** Most reasons of one member that are told: it may name another certificate each time, in a room without a key. */
+const MAX_REASONS = 100;
 
 /** Without a key nothing is counted. */
 type Opening = Promise<{ content: unknown; n?: number; attempt?: string | undefined }>;

@@ -298,7 +298,7 @@ export class Negotiator {
         // Within the channel, and from simpler clients, none is named.
         const { attempt = this.connection.attempt } = parsed;
         if (description && (await this.#takeDescription(description, attempt)) === 'refuse') {
-          this.#other?.onStranger(signal);
+          if (!by) this.#other?.onStranger(signal); // there is no stranger on a channel, nor has `trust` been asked
           return;
         }
         if (this.#isIdle) return;

@@ -1,6 +1,7 @@
 /** Rooms with a key behind a server that means ill, and what it can see. */
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { signalFrames } from '../../src/client/chunks.ts';
 import { type Claimed, P2PCF, type P2PCFOptions, type Sas } from '../../src/client/index.ts';
 import { type Middleman, type Passing, startMiddleman } from '../support/middleman.ts';
 import { newRoom } from '../support/new-room.ts';
@@ -136,6 +137,30 @@ test('trust without a key, and no hidden room, is asked all the same', async () 
   } finally {
     await leave();
   }
+});
+
+test('a peer that is trusted brings in no certificate that is not, by the channel of a connection that has failed', async () => {
+  await using stage = await startRoom();
+  const { join } = stage;
+  const room = newRoom();
+  const asked: string[] = [];
+  const trust = ({ fingerprint }: { fingerprint: string }): boolean => asked.push(fingerprint) > 0;
+  const alice = await join('Alice', room, { trust });
+  const mallory = await join('Mallory', room);
+  await Promise.all([has(alice.met, 'Mallory'), has(mallory.met, 'Alice')]);
+  const peer = alice.room.peers.get(mallory.room.sessionId);
+  const hers = mallory.room.peers.get(alice.room.sessionId);
+  if (!peer || !hers) throw new Error('they have met');
+  Object.defineProperty(peer._pc, 'connectionState', { value: 'failed' });
+  peer._pc.onconnectionstatechange?.(new Event('connectionstatechange'));
+  expect(peer.state).toBe('failed');
+  const another = `$1${Array(32).fill('AB').join(':')}`;
+  const sdp = hers._pc.localDescription?.sdp.replace(/(a=fingerprint:sha-256 ).*/, another);
+  for (const frame of signalFrames({ type: 'offer', sdp, attempt: 'another' }, 1)) hers._channel?.send(frame);
+  const told = new Promise<unknown>((resolve) => peer.on('close', () => resolve('closed')).on('data', resolve));
+  await mallory.room.broadcast('after that');
+  await told;
+  expect([alice.room.peers.get(peer.id) === peer, new Set(asked)]).toEqual([true, new Set([peer.fingerprint])]);
 });
 
 test('whoever is not trusted while it waits for its turn goes on waiting, and takes no place from others', async () => {

@@ -45,9 +45,9 @@ let open: TestPage[] = [];
 afterEach(async () => {
   const closing = open;
   open = [];
-  middleman.seen = [];
   middleman.meddle = undefined;
   for (const page of closing) await page.close();
+  middleman.seen = []; // last, as a page whose peer has closed publishes another offer
   expect(closing.flatMap((page) => page.errors)).toEqual([]);
 });
 

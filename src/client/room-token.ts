@@ -9,7 +9,10 @@ export type RoomToken = string | (() => string | Promise<string>);
 export async function askForToken(token: RoomToken | undefined): Promise<string | undefined | Error> {
   if (typeof token !== 'function') return token;
   try {
-    return await token();
+    const given = `${(await token()) ?? ''}`.trim();
+    // Anything else is mostly the page by which a backend says that it is down: the room would refuse it for good.
+    if (!/[^\w.-]/.test(given)) return given;
+    throw new Error(`no JWT: ${given.slice(0, 20)}`);
   } catch (error) {
     return new Error(`The option token failed: ${error}`);
   }

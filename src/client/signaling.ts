@@ -25,8 +25,8 @@ const GOOD_AFTER_MS = 10_000;
  */
 const LET_IN_WITHIN_MS = 10_000;
 
-/** Our own name for an attempt without a token: try again later (as in RFC 6455's registry of close codes). */
-const UNAVAILABLE = 1013;
+/** What a browser tells of a connection without a close frame: of one that fell silent, or that was not even tried. */
+const BROKEN: Close = { code: 1006, reason: '' };
 
 /**
  * A token that has not come by then, in ms, is told of: the app may have forgotten to give it, or waits for its user.
@@ -84,7 +84,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#resumeToken = options.resumeToken ?? randomHex(36);
     this.#heartbeat = new Heartbeat(
       () => this.#socket?.send(PING),
-      () => this.#lost({ code: 1006, reason: '' }),
+      () => this.#lost(BROKEN),
       options.pingEveryMs,
     );
     joinUrl(options.workerUrl, this.#join);
@@ -186,7 +186,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     const [answer, token] = await Promise.all([prepared, askForToken(this.#options.token)]);
     if (this.#entry !== entry || this.#socket) return;
     clearTimeout(this.#tokenTimer);
-    if (token instanceof Error) return this.#lost({ code: UNAVAILABLE, reason: '' }, token.message);
+    if (token instanceof Error) return this.#lost(BROKEN, token.message);
     try {
       this.#connect(token, answer);
     } catch (error) {

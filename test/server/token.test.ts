@@ -62,6 +62,27 @@ test('a function is asked once more where its token is not taken, and at each co
   client.stop();
 });
 
+test('a function whose backend is down for a while is asked again, whatever the page says that came for a token', async () => {
+  const roomId = newRoom();
+  const good = await makeToken(roomId);
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const nonsense: unknown[] = ['<h1>502 Bad Gateway</h1>', '<p>'.repeat(20_000), { token: good }, `"${good}"`, '\ud83d'];
+  for (const given of nonsense) {
+    const { sockets, Kept } = keptSockets();
+    let isDown = true;
+    const token = (): string => (isDown ? Object(given) : ` ${good}\n`);
+    const client = new SignalingClient({ workerUrl: server.url, roomId, token, WebSocket: Kept });
+    const reason = new Promise((resolve) => client.on('state', (_, why) => why && resolve(why)));
+    const start = client.start();
+    expect(await reason).toMatch(/^The option token failed: Error: no JWT: .{1,20}$/u);
+    expect(sockets).toEqual([]);
+    isDown = false;
+    await start;
+    client.stop();
+  }
+  warn.mockRestore();
+});
+
 test('a second token in a row that is not taken is final, in P2PCF too; one of another room at once', async () => {
   const roomId = newRoom();
   for (const [room, seconds, code, times] of [
@@ -267,7 +288,7 @@ test('a host removes whom the room has lost, and with a subject also what it has
 
 test('an app that leaves and starts anew as it hears of a refusal is let in with a better token', async () => {
   const roomId = newRoom();
-  const tokens = ['none', 'none either', await makeToken(roomId)]; // the second is asked for before the client gives up
+  const tokens = ['no.good.token', 'nor.is.this', await makeToken(roomId)]; // the second is asked for before the client gives up
   const client = new SignalingClient({ workerUrl: server.url, roomId, token: () => String(tokens.shift()) });
   const again = new Promise<void>((resolve, reject) => {
     client.once('refused', () => {

@@ -119,14 +119,19 @@ function startScript(settings: Values): string {
   return `#!/bin/sh
 set -e
 ${exported.join('\n')}
+fail() { echo "$1" >&2; exit 1; }
 HOST="\${HOST:-127.0.0.1}"
-case "$HOST" in \\[*) ;; *:*) echo "HOST is '$HOST': an IPv6 address has brackets, such as [::1]." >&2; exit 1;; esac
+case "$HOST" in
+  \\[*\\]) ;;
+  *[:/]*) fail "HOST is '$HOST': it must be an address alone, IPv6 in brackets, such as 127.0.0.1 or [::1]. The port is PORT.";;
+esac
 PORT="\${PORT:-8787}"
-case "$PORT" in *[!0-9]*) echo "PORT is '$PORT': it must be a number, such as 8787." >&2; exit 1;; esac
+case "$PORT" in *[!0-9]*) fail "PORT is '$PORT': it must be a number, such as 8787.";; esac
 STORAGE="\${STORAGE:-storage}"
 # What is stored has the secrets by which clients come back to their places: for no other user of the machine.
 umask 077
-mkdir -p "$STORAGE"
+mkdir -p "$STORAGE" && [ -z "$(find "$STORAGE" -type d ! -exec test -w {} \\; -print)" ] ||
+  fail "STORAGE is '$STORAGE': it must be a folder that the user $(id -u) may write into."
 # Each room that was ever awake leaves a file, of one page if nothing is stored (workerd, 2026-11): they fill the disk.
 find "$STORAGE" -name '*.sqlite' -size 4096c -exec sh -c '
   for file do [ -s "$file-wal" ] || printf "%s\\0" "$file" "$file-wal" "$file-shm"; done' sh {} + | xargs -0 rm -f || :

@@ -103,7 +103,11 @@ test('two peers meet; terminated, it ends though they stay, and started again it
 
 test.each([
   [{ HOST: 'nowhere.invalid' }, 'nowhere.invalid'],
-  [{ HOST: '::1' }, "HOST is '::1': an IPv6 address has brackets"],
+  [{ HOST: '::1' }, "HOST is '::1': it must be an address alone, IPv6 in brackets"],
+  [{ HOST: '127.0.0.1:80' }, "HOST is '127.0.0.1:80': it must be an address alone"],
+  [{ HOST: '[::1]:80' }, "HOST is '[::1]:80': it must be an address alone"],
+  [{ HOST: 'http://localhost' }, "HOST is 'http://localhost': it must be an address alone"],
+  [{ STORAGE: '/proc/1' }, "STORAGE is '/proc/1': it must be a folder that the user"],
   [{ PORT: 'http' }, "PORT is 'http': it must be a number"],
   [{ GHOST_AFTER_SECONDS: 'soon' }, 'The setting GHOST_AFTER_SECONDS is "soon"; it must be a whole number'],
   [{ AUTH_SECRET: "it's short" }, 'The secret AUTH_SECRET is too short'],

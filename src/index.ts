@@ -4,6 +4,7 @@ import { sentence } from './worker/answer.ts';
 import { checkAuthorization } from './worker/authorization.ts';
 import { readAddressHeader } from './worker/client-address.ts';
 import { TO_ANYBODY } from './worker/cors.ts';
+import { log } from './worker/log.ts';
 import { route } from './worker/routes.ts';
 import { readLimits, readSecret, SettingsError } from './worker/settings.ts';
 import type { Env } from './worker/signaling-room.ts';
@@ -21,8 +22,12 @@ export default {
       readTurn(env);
       return await route(request, env);
     } catch (error) {
-      // A page is to read it, too, when it looks why its WebSocket does not open.
-      if (error instanceof SettingsError) return sentence(500, error.message, TO_ANYBODY);
+      if (error instanceof SettingsError) {
+        const { message } = error;
+        await log({ event: 'failed', code: 500, reason: message }, '', {}); // whoever runs a container sees this alone
+        // A page is to read it, too, when it looks why its WebSocket does not open.
+        return sentence(500, message, TO_ANYBODY);
+      }
       if (error instanceof ProtocolError) return sentence(400, error.message);
       throw error;
     }

@@ -2,7 +2,7 @@
  * Which pages may use the server. It stops browsers only: they alone tell truly where a page is from, and whatever is
  * no browser sends what it likes.
  */
-import { type Settings, SettingsError } from './settings.ts';
+import { isUnset, type Settings, SettingsError } from './settings.ts';
 
 /** `https://app.example.com`, or with `*.` before the host for every name below it. */
 type AllowedOrigin = { origin: string } | { scheme: string; below: string; port: string };
@@ -13,13 +13,15 @@ const ORIGIN = /^(https?:)\/\/(\*\.)?([^/?#*@\\;]+)$/i;
 const HAS_SUBDOMAINS = /[^.]\.[^.\d]/;
 
 /**
- * The origins in ALLOWED_ORIGINS, apart by spaces or commas; undefined where there are none: then pages of any origin
- * may come. Throws SettingsError for what is no origin.
+ * The origins in ALLOWED_ORIGINS, apart by spaces or commas; undefined where it is not set: then pages of any origin may
+ * come. Throws SettingsError for what is no origin, and where there is none: a list that has come out empty by mistake
+ * would let everybody in.
  */
-export function readOrigins({ ALLOWED_ORIGINS = '' }: Settings): readonly AllowedOrigin[] | undefined {
-  const listed = typeof ALLOWED_ORIGINS === 'string' ? ALLOWED_ORIGINS.split(/[\s,]+/).filter(Boolean) : undefined;
-  if (!listed) throw fault(ALLOWED_ORIGINS);
-  return listed.length > 0 ? listed.map(parseAllowed) : undefined;
+export function readOrigins({ ALLOWED_ORIGINS }: Settings): readonly AllowedOrigin[] | undefined {
+  if (isUnset(ALLOWED_ORIGINS)) return undefined;
+  const listed = typeof ALLOWED_ORIGINS === 'string' ? ALLOWED_ORIGINS.split(/[\s,]+/).filter(Boolean) : [];
+  if (listed.length === 0) throw fault(ALLOWED_ORIGINS);
+  return listed.map(parseAllowed);
 }
 
 /**
@@ -48,6 +50,6 @@ function parseAllowed(text: string): AllowedOrigin {
 
 function fault(found: unknown): SettingsError {
   return new SettingsError(
-    `The setting ALLOWED_ORIGINS has ${JSON.stringify(found)} in it; it must be a list of origins such as https://app.example.com or https://*.example.com, with no path.`,
+    `The setting ALLOWED_ORIGINS has ${JSON.stringify(found)} in it; it must be a text of origins such as https://app.example.com or https://*.example.com, with no path, and commas between them.`,
   );
 }

@@ -3,6 +3,9 @@ import type { Limits } from '../room/room.ts';
 /** Least bytes of a secret: as many as HMAC with SHA-256 puts out (RFC 7518 section 3.2). */
 const MIN_SECRET_BYTES = 32;
 
+/** Least different characters of one: 32 random hexadecimal digits have fewer about once in a thousand million times. */
+const MIN_SECRET_CHARACTERS = 7;
+
 /** What wrangler.toml sets under [vars]: `unknown`, because anyone may write anything there. */
 export interface Settings {
   MAX_PEERS_PER_ROOM?: unknown;
@@ -71,13 +74,23 @@ export function wholeNumber(settings: Settings, name: keyof Settings, least: num
  */
 export function readSecret(name: string, secret: unknown): Uint8Array | undefined {
   if (isUnset(secret)) return undefined;
-  const key = new TextEncoder().encode(typeof secret === 'string' ? secret : '');
-  const isKnown = isSample(secret);
-  if (key.length < MIN_SECRET_BYTES || isKnown)
+  const text = typeof secret === 'string' ? secret : '';
+  const key = new TextEncoder().encode(text);
+  const fault = secretFault(text, key.length);
+  if (fault)
     throw new SettingsError(
-      `The secret ${name} is ${isKnown ? 'a sample, which everybody knows' : 'too short'}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
+      `The secret ${name} ${fault}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
     );
   return key;
+}
+
+/** What is around a secret by mistake would be part of it here, and not in the app's backend. */
+function secretFault(text: string, bytes: number): string | undefined {
+  if (isSample(text)) return 'is a sample, which everybody knows';
+  if (text !== text.trim()) return 'begins or ends with a space or a line break';
+  if (/^(["'`]).*\1$/s.test(text)) return 'stands in quotation marks, which would be part of it';
+  if (bytes < MIN_SECRET_BYTES) return 'is too short';
+  return new Set(text).size < MIN_SECRET_CHARACTERS ? 'has too few different characters' : undefined;
 }
 
 /** Whether it is what documents have in the place of a secret: known to everybody, so it is refused. */

@@ -97,15 +97,17 @@ test('nothing, rubbish and an unsigned token are refused', async () => {
   const [, payload] = (await make()).split('.');
   const header = btoa('{"alg":"none","typ":"p2pcf-ws+jwt"}').replaceAll('=', '');
   expect(await verify('')).toEqual({ refusal: { code: 4401, reason: 'A token is needed' } });
-  for (const token of [none, `${header}.${payload}.`, 'rubbish', '..', `${header}.${payload}`])
-    expect(await verify(token)).toEqual({
-      refusal: { code: 4401, reason: 'The token is not signed by a key of this server' },
-    });
+  const refusedFor = async (token: string): Promise<unknown> => Object(await verify(token)).refusal;
+  for (const token of [none, `${header}.${payload}.`])
+    expect(await refusedFor(token)).toEqual({ code: 4401, reason: 'The token is not signed by a key of this server' });
+  const good = await make();
+  for (const token of ['rubbish', '..', `${header}.${payload}`, `"${good}"`, `Bearer ${good}`, `{"token":"${good}"}`])
+    expect(await refusedFor(token), token).toEqual({ code: 4401, reason: 'The token is no JWT' });
 });
 
 test('a second secret and a second public key are as good as the first', async () => {
   const keys = await Promise.all(
-    ['ES256', 'RS256', 'EdDSA'].map(async (alg) => ({ alg, ...(await generateKeyPair(alg)) })),
+    ['ES256', 'RS256', 'EdDSA', 'Ed25519'].map(async (alg) => ({ alg, ...(await generateKeyPair(alg)) })),
   );
   for (const { alg, publicKey, privateKey } of keys) {
     const jwk = JSON.stringify({ ...(await exportJWK(publicKey)), alg });
@@ -128,6 +130,12 @@ test.each([
   [{ AUTH_SECRET: 'short' }, /^The secret AUTH_SECRET is too short; .*32 bytes/],
   [{ AUTH_SECRET_2: 'short' }, /^The secret AUTH_SECRET_2 is too short/],
   [{ AUTH_SECRET: 5 }, /^The secret AUTH_SECRET is too short/],
+  [{ AUTH_SECRET: ' ' }, /^The secret AUTH_SECRET begins or ends with a space/],
+  [{ AUTH_SECRET: ' '.repeat(40) }, /^The secret AUTH_SECRET begins or ends with a space/],
+  [{ AUTH_SECRET: `${SECRET}\n` }, /^The secret AUTH_SECRET begins or ends with a space or a line break/],
+  [{ AUTH_SECRET: `"${SECRET}"` }, /^The secret AUTH_SECRET stands in quotation marks/],
+  [{ AUTH_SECRET_2: `'${SECRET}'` }, /^The secret AUTH_SECRET_2 stands in quotation marks/],
+  [{ AUTH_SECRET: 'xyz'.repeat(20) }, /^The secret AUTH_SECRET has too few different characters/],
   [{ AUTH_SECRET: 'replace-me-with-the-output-of-openssl-rand-base64-32' }, /is a sample/],
   [{ AUTH_SECRET_2: 'replace-me with at least thirty-two bytes' }, /^The secret AUTH_SECRET_2 is a sample/],
   [{ AUTH_PUBLIC_JWK: 'x' }, /^The setting AUTH_PUBLIC_JWK must be one public key as JWK/],
@@ -160,7 +168,7 @@ test.each([
   await expect(checkKeys(settings)).rejects.toThrow(/^The setting AUTH_PUBLIC_JWK_2 is no public key for \w+: /);
 });
 
-test.each(['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'])('a key for %s is one', async (alg) => {
+test.each(['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA', 'Ed25519'])('a key for %s is one', async (alg) => {
   await checkKeys(readTokenSettings({ AUTH_PUBLIC_JWK: JSON.stringify({ ...(await jwk(alg)), alg }) }));
 });
 

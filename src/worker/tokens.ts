@@ -32,7 +32,7 @@ const MAX_SUBJECT_BYTES = 256;
 const DAY_SECONDS = 24 * 60 * 60;
 
 /** The algorithms of public keys that Web Crypto, and jose with it, verify. */
-const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA'];
+const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'];
 
 const LEAST_RSA_BITS = 2048;
 
@@ -124,6 +124,7 @@ export async function verifyToken(
       if (!(error instanceof errors.JOSEError)) throw error;
       // It is this key's, and is not good for another reason: no other key makes it good.
       if (error instanceof errors.JWTExpired) fault = EXPIRED.reason;
+      else if (error instanceof errors.JWSInvalid) fault = 'The token is no JWT';
       else if (error instanceof errors.JWTClaimValidationFailed) fault = `The token is not good: its ${error.claim}`;
     }
   }

@@ -7,7 +7,7 @@ import { readTurn } from './turn-settings.ts';
 const SHARED = { TURN_URLS: 'turn:turn.example.com', TURN_SECRET: 'a secret' };
 const CLOUDFLARE = { TURN_KEY_ID: 'id', TURN_KEY_TOKEN: 'token' };
 const STATIC = { ICE_SERVERS: '[{"urls":"turn:a.example","username":"u","credential":"p"}]' };
-const TOKENS = { AUTH_SECRET: 'x'.repeat(32) };
+const TOKENS = { AUTH_SECRET: 'a secret of at least thirty-two bytes' };
 
 test('nothing set is nothing given', () => {
   const nothing = { fixed: [], shared: undefined, cloudflare: undefined, seconds: 86_400 };
@@ -41,7 +41,7 @@ test('servers may be JSON or, in wrangler.toml, a list', () => {
 });
 
 test.each([
-  ['a secret', { AUTH_SECRET: 'x'.repeat(32) }],
+  ['a secret', { AUTH_SECRET: 'a secret of at least thirty-two bytes' }],
   ['a public key', { AUTH_PUBLIC_JWK: JSON.stringify({ kty: 'EC', crv: 'P-256', alg: 'ES256', x: 'x', y: 'y' }) }],
   ['origins, and it is said that they suffice', { ALLOWED_ORIGINS: 'https://a.example', TURN_OPEN: 'true' }],
   ['the same, in wrangler.toml', { ALLOWED_ORIGINS: 'https://a.example', TURN_OPEN: true }],

@@ -1,9 +1,24 @@
 /** What is logged while a room is used and abused, and what is not. */
 import { env } from 'cloudflare:workers';
 import { expect, test, vi } from 'vitest';
+import worker from '../../src/index.ts';
 import { Client } from '../support/client.ts';
 import { SECRET, signToken } from '../support/room-token.ts';
 import { workerdWith } from '../support/workerd-place.ts';
+
+test.each([
+  [{ ALLOWED_ORIGINS: '*' }, 'The setting ALLOWED_ORIGINS has "*" in it'],
+  [{ LOG_KEY: 'short' }, 'The secret LOG_KEY is too short'],
+])(
+  'a setting that makes no sense, here %j, is logged: whoever runs a container sees nothing else',
+  async (wrong, why) => {
+    const write = vi.spyOn(console, 'log').mockImplementation(() => undefined);
+    await worker.fetch(new Request('http://p2pcf-ws.test/health'), { ...env, ...wrong });
+    const lines = write.mock.calls.map(([line]) => JSON.parse(line));
+    expect(lines).toEqual([{ event: 'failed', code: 500, reason: expect.stringContaining(why) }]);
+    write.mockRestore();
+  },
+);
 
 const place = workerdWith({ ...env, AUTH_SECRET: SECRET, LOG_KEY: SECRET });
 const ROOM = 'a-room-with-a-name';

@@ -32,7 +32,19 @@ const MAX_SUBJECT_BYTES = 256;
 const DAY_SECONDS = 24 * 60 * 60;
 
 /** The algorithms of public keys that Web Crypto, and jose with it, verify. */
-const PUBLIC_ALGORITHMS = ['ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512', 'RS256', 'RS384', 'RS512', 'EdDSA', 'Ed25519'];
+const PUBLIC_ALGORITHMS = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'EdDSA',
+  'Ed25519',
+];
 
 const LEAST_RSA_BITS = 2048;
 

@@ -12,9 +12,13 @@ import { startServer, writeServer } from './workerd.ts';
 const { env } = process;
 const [HOST, PORT, STORAGE] = [env['HOST'] || '127.0.0.1', env['PORT'] || '8787', env['STORAGE'] || 'storage'];
 
-const { build } = parseArgs({ options: { build: { type: 'string' } } }).values;
-if (build === undefined) await serve();
-else await writeServer(build, {});
+try {
+  const { build } = parseArgs({ options: { build: { type: 'string' } } }).values;
+  if (build === undefined) await serve();
+  else await writeServer(build, {});
+} catch (error) {
+  fail(String(Object(error).message));
+}
 
 async function serve(): Promise<void> {
   let workerd: ChildProcess | undefined;
@@ -31,11 +35,9 @@ async function serve(): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'p2pcf-ws-'));
   const started = await writeServer(folder, {})
     .then(() => startServer(folder, { HOST, PORT, STORAGE: resolve(STORAGE) }, 'inherit'))
-    .catch((error: unknown) => fail(`${Object(error).message}`))
     .finally(() => rm(folder, { recursive: true }));
-  if (!started) return;
   workerd = started;
-  workerd.once('exit', (code, signal) => {
+  started.once('exit', (code, signal) => {
     if (!isToEnd) console.error(`workerd ended by itself: ${signal ?? code}.`);
     process.exitCode ||= isToEnd ? 0 : 1;
   });

@@ -121,6 +121,18 @@ test.each([
   await rm(storage, { recursive: true });
 });
 
+test.each([
+  [['--port', '3000'], "Unknown option '--port'"],
+  [['--build'], "Option '--build <value>' argument missing"],
+  [['--build', 'package.json'], 'package.json'],
+])('npm run serve -- %j: what is wrong is said, with no stack', async (args, sentence) => {
+  const serving = serve({}, ['npm', 'run', 'serve', '--', ...args]);
+  expect(await serving.ended).toBe(1);
+  expect(serving.said()).toContain(sentence);
+  expect(serving.said()).toContain('docs/self-host.md says');
+  expect(serving.said(), 'no stack').not.toMatch(/^ +at /m);
+});
+
 function poll(port: number, r: string, k: string): Promise<Response> {
   const d = [`session of ${k}`, 'label', false, 'A'.repeat(44), 1, []];
   return fetch(`http://127.0.0.1:${port}/`, {

@@ -66,7 +66,13 @@ test('a function whose backend is down for a while is asked again, whatever the 
   const roomId = newRoom();
   const good = await makeToken(roomId);
   const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
-  const nonsense: unknown[] = ['<h1>502 Bad Gateway</h1>', '<p>'.repeat(20_000), { token: good }, `"${good}"`, '\ud83d'];
+  const nonsense: unknown[] = [
+    '<h1>502 Bad Gateway</h1>',
+    '<p>'.repeat(20_000),
+    { token: good },
+    `"${good}"`,
+    '\ud83d',
+  ];
   for (const given of nonsense) {
     const { sockets, Kept } = keptSockets();
     let isDown = true;

@@ -58,7 +58,11 @@ test.each<[number, string, () => Promise<Response>]>([
   [400, 'a bad join', asks('/ws/room/%', { headers: UPGRADE })],
   [400, 'a bad poll', polls({})],
   [400, 'a poll of another type', polls({}, {}, { 'Content-Type': 'text/plain' })],
-  [401, 'a poll without a token', polls({ r: newRoom(), k: 'a context' }, { AUTH_SECRET: 'a secret of at least thirty-two bytes' })],
+  [
+    401,
+    'a poll without a token',
+    polls({ r: newRoom(), k: 'a context' }, { AUTH_SECRET: 'a secret of at least thirty-two bytes' }),
+  ],
   [
     403,
     'a poll from another page',

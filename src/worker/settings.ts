@@ -88,9 +88,14 @@ export function readSecret(name: string, secret: unknown): Uint8Array | undefine
 function secretFault(text: string, bytes: number): string | undefined {
   if (isSample(text)) return 'is a sample, which everybody knows';
   if (text !== text.trim()) return 'begins or ends with a space or a line break';
-  if (/^(["'`]).*\1$/s.test(text)) return 'stands in quotation marks, which would be part of it';
+  if (isQuoted(text)) return 'stands in quotation marks, which would be part of it';
   if (bytes < MIN_SECRET_BYTES) return 'is too short';
   return new Set(text).size < MIN_SECRET_CHARACTERS ? 'has too few different characters' : undefined;
+}
+
+/** Whether a text has the quotation marks of a shell still around it, as `docker run --env-file` leaves them. */
+export function isQuoted(text: string): boolean {
+  return /^(["'`]).*\1$/s.test(text);
 }
 
 /** Whether it is what documents have in the place of a secret: known to everybody, so it is refused. */

@@ -90,6 +90,8 @@ test.each<[object, RegExp]>([
   [{ TURN_SECRET: 5, TURN_URLS: 'turn:a.example' }, /TURN_SECRET is not a text/],
   [{ ...SHARED, TURN_SECRET: 'replace-me' }, /TURN_SECRET is a sample/],
   [{ ...CLOUDFLARE, TURN_KEY_TOKEN: 'replace-me-too' }, /TURN_KEY_TOKEN is a sample/],
+  [{ ...SHARED, TURN_SECRET: '"s"' }, /TURN_SECRET stands in quotation marks/],
+  [{ ...CLOUDFLARE, TURN_KEY_TOKEN: "'t'" }, /TURN_KEY_TOKEN stands in quotation marks/],
   [{ TURN_SECONDS: 'a day' }, /TURN_SECONDS is "a day"/],
   [{ TURN_SECONDS: 172_801 }, /TURN_SECONDS/],
   [{ ...SHARED, TURN_OPEN: 'yes', ALLOWED_ORIGINS: 'https://a.example' }, /TURN_OPEN is "yes"/],

@@ -1,7 +1,7 @@
 /** Where ICE servers come from: the settings for it, checked. */
 import { type IceServer, isIceServers, isStun, isTurn, MAX_ICE_URLS } from '../protocol/ice-servers.ts';
 import { readOrigins } from './origins.ts';
-import { isSample, isUnset, type Settings, SettingsError, wholeNumber } from './settings.ts';
+import { isQuoted, isSample, isUnset, type Settings, SettingsError, wholeNumber } from './settings.ts';
 import { readTokenSettings } from './tokens.ts';
 
 export interface TurnSettings {
@@ -103,9 +103,14 @@ function both(first: keyof Settings, second: keyof Settings, isFirstSet: string)
 function text(settings: Settings, name: keyof Settings): string {
   const value = settings[name] ?? '';
   refuseSample(name, value);
-  if (typeof value === 'string') return value.trim();
   // Everybody is told, and it may be a secret.
-  throw new SettingsError(`The setting ${name} is not a text. In wrangler.toml, put it between quotation marks.`);
+  if (typeof value !== 'string')
+    throw new SettingsError(`The setting ${name} is not a text. In wrangler.toml, put it between quotation marks.`);
+  if (isQuoted(value.trim()))
+    throw new SettingsError(
+      `The setting ${name} stands in quotation marks, which would be part of it. Leave them out.`,
+    );
+  return value.trim();
 }
 
 function refuseSample(name: keyof Settings, value: unknown): void {

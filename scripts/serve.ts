@@ -59,7 +59,7 @@ function fail(reason: string): void {
 async function faultAt(url: string): Promise<string | undefined> {
   try {
     const health = await fetch(`${url}/health`);
-    return health.ok ? undefined : `${(await health.text()).trim()} Here it is a variable of the environment.`;
+    return health.ok ? undefined : await health.text();
   } catch (error) {
     return `Nothing answers at ${url}, which HOST and PORT say: ${Object(error).cause ?? error}.`;
   }

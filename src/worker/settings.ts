@@ -64,7 +64,7 @@ export function wholeNumber(settings: Settings, name: keyof Settings, least: num
   if (typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most) return number;
   const found = value === undefined ? 'not set' : JSON.stringify(value);
   throw new SettingsError(
-    `The setting ${name} is ${found}; it must be a whole number from ${least} to ${most}. Set it under [vars] in wrangler.toml and deploy again.`,
+    `The setting ${name} is ${found}; it must be a whole number from ${least} to ${most}. Set it under [vars] in wrangler.toml and deploy again; on a machine of your own, in the environment.`,
   );
 }
 
@@ -79,7 +79,7 @@ export function readSecret(name: string, secret: unknown): Uint8Array | undefine
   const fault = secretFault(text, key.length);
   if (fault)
     throw new SettingsError(
-      `The secret ${name} ${fault}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}".`,
+      `The secret ${name} ${fault}; it must be at least ${MIN_SECRET_BYTES} bytes. Make one with "openssl rand -base64 32" and set it with "npx wrangler secret put ${name}"; on a machine of your own, in the environment.`,
     );
   return key;
 }

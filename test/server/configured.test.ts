@@ -99,3 +99,8 @@ test('errors are logged, and no URL of a request: its query may hold a token', (
     traces: { enabled: false },
   });
 });
+
+test('a secret in .dev.vars that cannot be is said at once by what starts npm run dev, as npm run try does', async () => {
+  await writeFile(join(folder, '.dev.vars'), 'AUTH_SECRET=short');
+  await expect(startDev({ config })).rejects.toThrow('The secret AUTH_SECRET is too short');
+});

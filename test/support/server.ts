@@ -43,16 +43,17 @@ export async function startDev(
   const url = `http://127.0.0.1:${listening}`;
   const server = { url, ...stopper(child, (pid) => process.kill(-pid, 'SIGKILL')) };
   const deadline = Date.now() + WAIT.timeout;
-  while (!(await isHealthy(url))) {
+  for (;;) {
+    const health = await healthAt(url);
+    if (health === 'OK') return server;
     const isTaken = output().includes(TAKEN);
-    if (isTaken || child.exitCode !== null || Date.now() > deadline) {
+    if (isTaken || health || child.exitCode !== null || Date.now() > deadline) {
       await server.stop();
       if (isTaken && tries > 1) return startDev({ ...(port && { port }), ...(config && { config }) }, tries - 1);
-      throw new Error(`npm run dev did not start:\n${output()}`);
+      throw new Error(`npm run dev did not start:\n${health || output()}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return server;
 }
 
 /** A server on workerd alone. */
@@ -109,10 +110,12 @@ function collectOutput(child: ChildProcess): () => string {
   return () => output;
 }
 
-async function isHealthy(url: string): Promise<boolean> {
+/** What the Worker answers: OK, or which setting makes no sense. Empty as long as it is not there. */
+async function healthAt(url: string): Promise<string> {
   try {
-    return (await fetch(`${url}/health`)).ok;
+    const health = await fetch(`${url}/health`);
+    return health.headers.has('X-Content-Type-Options') ? (await health.text()).trim() : '';
   } catch {
-    return false; // nothing listens there yet
+    return ''; // nothing listens there yet
   }
 }

@@ -87,6 +87,9 @@ class Peer {
     });
     this.failed = new Promise((_resolve, reject) => {
       this.#socket.on('error', reject);
+      this.#socket.on('close', (code, reason) =>
+        reject(new Error(`the server closed the connection: ${reason} (${code})`)),
+      );
       this.#socket.on('message', (frame) => {
         try {
           this.#receive(JSON.parse(String(frame)));

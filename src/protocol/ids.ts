@@ -7,14 +7,17 @@ const MAX_ID_CHARACTERS = 128;
 const MAX_ID_BYTES = 256;
 
 /**
- * Line and paragraph separators, format characters, and letters and signs that show nothing (fillers, the grapheme
- * joiner, the blank Braille pattern), by which two ids could look the same. Variation selectors may stay: emoji,
- * Mongolian and Japanese names are written with them.
+ * Line and paragraph separators, format characters, all that Unicode wants shown as nothing, assigned or not yet, and
+ * signs that are blank all the same (Braille, Khitan, music, and in Chromium 156 U+FFFC): with these two ids could look
+ * the same.
  */
-const INVISIBLE = /\u034f|\u17b4|\u17b5|[\p{Zl}\p{Zp}\p{Cf}\u115f\u1160\u2800\u3164\uffa0]/u;
+const INVISIBLE = /[\p{Zl}\p{Zp}\p{Cf}\p{DI}\u2800\ufffc\u{16fe4}\u{1d159}]/u;
 
-/** Two format characters that are allowed: Persian, Indic scripts and emoji are written with them. */
-const JOINERS = /\u200c|\u200d/g;
+/**
+ * Of those, these may stay: joiners, with which Persian, Indic scripts and emoji are written, and variation selectors,
+ * with which emoji, Mongolian and Japanese names are.
+ */
+const VISIBLE_IN_EFFECT = /\u200c|\u200d|\p{VS}/gu;
 
 /**
  * What is wrong with a room or client id, as the end of a sentence that begins with its name, or undefined for a good
@@ -24,7 +27,7 @@ export function idFault(id: string): string | undefined {
   if (typeof id !== 'string') return `is ${typeof id === 'object' ? JSON.stringify(id) : String(id)}, not a string`;
   if (id === '') return 'is empty';
   if (/[\p{Cc}\p{Cs}]/u.test(id)) return 'has a control character or half a surrogate pair in it';
-  if (INVISIBLE.test(id.replace(JOINERS, '')))
+  if (INVISIBLE.test(id.replace(VISIBLE_IN_EFFECT, '')))
     return 'has an invisible character in it, or one that turns the direction of text';
   // Each byte that is not a plain character becomes a % and two digits: what is left is one character a byte.
   if (encodeURIComponent(id).replace(/%../g, '-').length > MAX_ID_BYTES)

@@ -29,3 +29,21 @@ test.each([128, 1000])('a room of %i that tells little is joined as before', (ma
   for (let peers = 0; peers < maxPeers; peers++) expect(rate.told(peers * 300, false, 0)).toBe(0);
   for (let n = 0; n < 10_000; n++) expect(rate.told(3_000 + maxPeers * 100, false, 1e6 + n * 200)).toBe(0);
 });
+
+test.each([30, 128, 1000])(
+  'a full room of %i behind one address comes at once, and is back at once as it wakes',
+  (peers) => {
+    const ids = Array.from({ length: peers }, (_, n) => `m${n}`);
+    const rate = new JoinRate(peers);
+    for (const _ of ids) expect(rate.join('school', () => 0, undefined, 0)).toBe(0);
+    const awake = new JoinRate(peers);
+    for (const id of ids) expect(awake.join('school', () => peers, id, 0)).toBe(0);
+  },
+);
+
+test('who comes back ten times at once and then every five seconds counts neither for the room nor for the address', () => {
+  const rate = new JoinRate(128);
+  for (let n = 0; n < 10; n++) expect(rate.join('home', () => 128, 'bob', 0)).toBe(0);
+  expect(rate.join('home', () => 128, 'bob', 0)).toBeGreaterThan(0);
+  expect(rate.join('home', () => 128, 'bob', 5_000)).toBe(0);
+});

@@ -36,11 +36,15 @@ export function lapse<M extends Member>(roster: Roster<M>, limits: Limits, now: 
 export function freeLapsedPlaces<M extends Member>(roster: Roster<M>, living: readonly M[], now: number): Effect<M>[] {
   const lapsed = roster.places().filter(({ until }) => until <= now);
   if (lapsed.length === 0) return [];
-  const polling = new Set(introductions(pollersAt(roster, now)).map(({ id }) => id));
   return lapsed.flatMap((place): Effect<M>[] => [
     { do: 'freePlace', place },
-    ...(polling.has(place.id) || roster.find(place.id) ? [] : [farewell(place.id, 'timeout', living, now)]),
+    ...(isPresent(place.id, roster, now) ? [] : [farewell(place.id, 'timeout', living, now)]),
   ]);
+}
+
+/** Whether the others know somebody who is there under this id, on a socket or as a poller. */
+export function isPresent<M extends Member>(id: string, roster: Roster<M>, now: number): boolean {
+  return roster.find(id) !== undefined || introductions(pollersAt(roster, now)).some((each) => each.id === id);
 }
 
 /** The places held at `now`: without places that have lapsed, and without rows left over from a member that is back. */

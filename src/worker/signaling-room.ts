@@ -7,7 +7,7 @@ import type { LeaveRequest, PollRequest } from '../protocol/poll.ts';
 import { lapseRemovals } from '../room/host-removal.ts';
 import { JoinRate } from '../room/join-rate.ts';
 import { type Admitted, join } from '../room/joining.ts';
-import { drop, lapse, ownsPlace } from '../room/places.ts';
+import { drop, isPresent, lapse, ownsPlace } from '../room/places.ts';
 import { PollRate } from '../room/poll-rate.ts';
 import {
   lapsePollers,
@@ -322,8 +322,8 @@ export class SignalingRoom extends DurableObject<Settings> {
   #depart(member: SocketMember, effects: () => Effect<SocketMember>[]): void {
     if (!member.markLeft()) return;
     this.#roster.changed();
-    // A member that came under its id while it was closing may be there in its place.
-    if (!this.#roster.find(member.id)) this.#apply(effects());
+    // Another that came under its id while it was closing may be there in its place.
+    if (!isPresent(member.id, this.#roster, Date.now())) this.#apply(effects());
   }
 }
 

@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { parsePoll } from '../../src/protocol/poll.ts';
 import { Client, type Place } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
 import { Poller, type Reply, send } from '../support/poller.ts';
@@ -214,6 +215,40 @@ describe.each<[string, () => Promise<void>]>([
     expect(await impostor.closed).toMatchObject({ code: 4009, reason: 'Id is taken' });
   });
 });
+
+test.each([
+  ['left', 1000],
+  ['was lost', 1006],
+  ['is coming back', 4010],
+])(
+  'a poller that comes under the id of a socket before the room hears that it %s is there in its place',
+  async (_how, code) => {
+    const sue = await Client.join(workerd, room, 'sue');
+    const tom = await Client.connect(workerd, room, 'tom', { resume: crypto.randomUUID() });
+    sockets.push(sue, tom);
+    await tom.next();
+    await tom.signal('sue', 'so that its place would be held');
+    await runInDurableObject(stub(), (each, ctx) => {
+      const [closing] = ctx.getWebSockets('tom');
+      closing?.close(1000); // as good as by its client: it is no longer open, and its event is yet to come
+      const d = ['tom', 'a label', false, `${'A'.repeat(43)}=`, 1, []];
+      const posting = JSON.stringify({ r: room, k: 'context of tom', d, t: Date.now(), x: 120_000, p: [] });
+      const request = parsePoll(posting, Date.now());
+      expect(each.poll(request, { claims: undefined, address: undefined })).toMatchObject({ status: 200 });
+      if (closing) each.webSocketClose(closing, code, '');
+    });
+    const ann = await Client.connect(workerd, room, 'ann');
+    sockets.push(ann);
+    expect(await ann.next()).toMatchObject({ type: 'peers', peers: ['sue', 'tom'], polling: ['tom'] });
+    const heard = [await sue.next(), await sue.next(), await sue.next(), await sue.next()];
+    expect(heard).toMatchObject([
+      { type: 'peer_join', clientId: 'tom' },
+      { type: 'signal' },
+      { type: 'peer_join', clientId: 'tom', polling: true },
+      { type: 'peer_join', clientId: 'ann' },
+    ]);
+  },
+);
 
 /** Counts the room's calls to its storage from now on, until it sleeps. */
 const meter = () =>

@@ -53,6 +53,19 @@ test('a member that waits as told may go on', () => {
   );
 });
 
+test.each([0, 7, 30])(
+  'what was sent to a full room is no flood when all but %i have left; a flood after that is one',
+  (left) => {
+    const bucket = { spent: 0, at: 0 };
+    for (let n = 0; n < 20 * 127; n++) expect(spend(bucket, 1, RATE, 0, () => 127).verdict).toBe('pass');
+    const spending = spend(bucket, 1, RATE, 0, () => left);
+    expect(spending).toMatchObject({ verdict: 'wait', retryAfterMs: expect.toSatisfy((ms) => ms < 100, 'soon') });
+    expect(spend(bucket, 1, RATE, 100, () => left).verdict).toBe('pass');
+    const verdicts = Array.from({ length: 600 }, () => spend(bucket, 1, RATE, 100, () => left).verdict);
+    expect(verdicts.indexOf('flood')).toBeGreaterThan(400);
+  },
+);
+
 test('a rate of 0 switches it off, and peers are not counted while the plain burst lasts', () => {
   const uncountable = () => {
     throw new Error('counted');

@@ -64,6 +64,8 @@ export function spend(bucket: Bucket, cost: number, rate: number, now: number, c
     return PASS;
   }
   const burst = BURST + BURST_PER_PEER * countOthers();
+  // Refusals alone do not come to that: many have left since, and what was sent to them was no flood.
+  if (bucket.spent > burst + PATIENCE) bucket.spent = burst;
   bucket.spent += 1; // a refused message is paid for too, so that a member that goes on comes to an end
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
   return { verdict: 'wait', retryAfterMs: waitMs(bucket, cost, burst, rate) };

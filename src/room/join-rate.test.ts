@@ -41,9 +41,12 @@ test.each([30, 128, 1000])(
   },
 );
 
-test('who comes back ten times at once and then every five seconds counts neither for the room nor for the address', () => {
+test('who comes back counts for its address, as its places are rows, and ten times at once not for the room', () => {
   const rate = new JoinRate(128);
-  for (let n = 0; n < 10; n++) expect(rate.join('home', () => 128, 'bob', 0)).toBe(0);
-  expect(rate.join('home', () => 128, 'bob', 0)).toBeGreaterThan(0);
-  expect(rate.join('home', () => 128, 'bob', 5_000)).toBe(0);
+  for (let n = 0; n < 10; n++) expect(rate.join('home', () => 1, 'bob', 0)).toBe(0);
+  for (let n = 0; n < 384; n++) expect(rate.join(undefined, () => 0, undefined, 0)).toBe(0);
+  expect(rate.join('home', () => 1, 'bob', 0)).toBeGreaterThan(0);
+  expect(rate.join('home', () => 1, 'carol', 0)).toBe(0);
+  for (let n = 0; n < 256; n++) rate.join('home', () => 1, `m${n}`, 0);
+  expect(rate.join('home', () => 1, 'dave', 0)).toBeGreaterThan(0);
 });

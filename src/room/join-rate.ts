@@ -3,7 +3,7 @@
  */
 import { type Bucket, type Budget, bucketOf, take } from './token-bucket.ts';
 
-/** Least that one address may do: a class of thirty, twice over. In larger rooms a full room may be behind one. */
+/** Least that one address may do: a class of thirty, twice over. A full room may be behind one, so that is as much. */
 const PER_ADDRESS: Budget = { burst: 60, rate: 1 };
 
 /** A member on a bad network. */
@@ -41,7 +41,7 @@ export class JoinRate {
   constructor(maxPeers: number) {
     // A full room that has lost its server and is back at once, three times over.
     this.#perRoom = { burst: Math.max(100, 3 * maxPeers), rate: Math.max(1, maxPeers / 25) };
-    this.#perAddress = { ...PER_ADDRESS, burst: Math.max(PER_ADDRESS.burst, maxPeers) };
+    this.#perAddress = { ...PER_ADDRESS, burst: Math.max(PER_ADDRESS.burst, 2 * maxPeers) };
     const { burst, rate } = TOLD_OF_NEWCOMERS;
     const times = Math.max(1, maxPeers / TOLD_PEERS);
     this.#toldOfNewcomers = { burst: burst * times, rate: rate * times };
@@ -49,13 +49,15 @@ export class JoinRate {
 
   /**
    * Counts a join from `address`, undefined if that is not known. `countOpen` tells how many sockets it has in the
-   * room. `place` is the id of a place that the client has shown to be its own: strangers do not use up its way back,
-   * nor do all the others that are behind its address and come back, too. Returns 0, or in how many ms there may be one.
+   * room. `place` is the id of a place that the client has shown to be its own: strangers do not use up its way back.
+   * Its address counts all the same: each loss of a place and each return writes rows. Returns 0, or in how many ms
+   * there may be one.
    */
   join(address: string | undefined, countOpen: () => number, place: string | undefined, now: number): number {
-    if (place !== undefined && take(bucketOf(this.#owners, place), 1, PER_OWNER, now) === 0) return 0;
     const waitMs = address === undefined ? 0 : take(this.#of(address, countOpen, now), 1, this.#perAddress, now);
-    return waitMs > 0 ? waitMs : take(this.#room, 1, this.#perRoom, now);
+    if (waitMs > 0) return waitMs;
+    if (place !== undefined && take(bucketOf(this.#owners, place), 1, PER_OWNER, now) === 0) return 0;
+    return take(this.#room, 1, this.#perRoom, now);
   }
 
   /** Counts what is told of a join, `isBack` if it is to a place. Returns 0, or in how many ms there may be as much. */

@@ -570,10 +570,31 @@ function disorderly(): Uint8Array {
   return toUint8Array(encoder);
 }
 
+/** An update of one author that forgets one part, and then twice nothing. */
+const empty = (): Uint8Array => Uint8Array.of(1, 3, 7, 0, 0, 1, 0, 0, 0, 0, 0);
+
+/** An update of so many maps, each in the one before, all of which are deleted. */
+function nested(count: number): Uint8Array {
+  const encoder = createEncoder();
+  for (const number of [1, count, 7, 0]) writeVarUint(encoder, number);
+  for (let n = 0; n < count; n++) {
+    writeVarUint(encoder, 7 | 32); // a shared type that has a key
+    writeVarUint(encoder, n === 0 ? 1 : 0);
+    if (n === 0) writeVarString(encoder, 'map');
+    else for (const number of [7, n - 1]) writeVarUint(encoder, number);
+    writeVarString(encoder, 'key');
+    writeVarUint(encoder, 1);
+  }
+  for (const number of [1, 7, 1, 0, count]) writeVarUint(encoder, number);
+  return toUint8Array(encoder);
+}
+
 test.each([
   ['nests values too deeply', 'It is nested too deeply.', embedding(`${'['.repeat(20_000)}${']'.repeat(20_000)}`)],
   ['counts too far', 'It counts too far.', endless(1_000)],
   ['deletes too disorderly', 'Its deletions are in disorder.', disorderly()],
+  ['nests shared types too deeply', 'It nests shared types too deeply.', nested(5_000)],
+  ['has too many parts of no length', 'It has parts that are nothing.', empty()],
 ])(
   'an update that %s to be written again is not taken: who comes later gets the document',
   async (_, fault, update) => {

@@ -284,7 +284,8 @@ export class YjsProvider extends Emitter<YjsEvents> {
     if (isAnswer) this.#lagging.delete(peer);
     if (this.#lagging.has(peer)) return;
     const { pos } = decoder;
-    checkUpdate(readVarUint8Array(decoder), this.doc.store); // before Yjs makes room for all the parts that it claims to have
+    // Before Yjs makes room for all the parts that it claims to have.
+    checkUpdate(readVarUint8Array(decoder), this.doc.store);
     decoder.pos = pos;
     this.#before = pendingIn(this.doc.store);
     readUpdate(decoder, this.doc, peer); // the peer as the origin: see #passOn

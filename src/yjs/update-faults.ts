@@ -5,10 +5,10 @@ import {
   type Doc,
   decodeUpdate,
   findIndexSS,
+  GC,
   ID,
   Item,
   mergeUpdates,
-  Skip,
 } from 'yjs';
 
 type Store = Doc['store'];
@@ -40,7 +40,8 @@ export function checkUpdate(update: Uint8Array, store: Store): void {
     // Yjs makes one of neighbours. What is longer than this it writes, and does not read.
     if (id.clock + length > Number.MAX_SAFE_INTEGER) throw new Error('It counts too far.');
     // Yjs would not find it again, or another in its place.
-    if (length === 0 && !(struct instanceof Skip)) throw new Error('It has parts that are nothing.');
+    if (length === 0 && (struct instanceof Item || struct instanceof GC))
+      throw new Error('It has parts that are nothing.');
     if (!(struct instanceof Item)) continue;
     const { origin, rightOrigin, parent, content } = struct;
     // What Yjs has not placed yet it also sends, and whoever is sent it would place nothing that follows.

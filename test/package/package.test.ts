@@ -1,10 +1,10 @@
 /** The npm package as it is packed: what is in it, and how it is found. */
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type App, newApp, newest, oldest } from '../support/app.ts';
+import { type App, newApp, newest, oldest, oldestModule } from '../support/app.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let app: App;
@@ -47,6 +47,18 @@ test.each([
     expect(noUrl).toMatch(/workerUrl|WebRTC/);
     expect(shortName).toMatch(/^clientId is "me": it must be a string of at least four characters/);
     expect(noWebRtc).toMatch(/^There is no WebRTC here\. Construct P2PCF in a page, not in a worker/);
+  }
+});
+
+test('the provider is there with the oldest Yjs', () => {
+  const apart = newApp(); // in another there is nothing beside the package
+  try {
+    for (const name of ['yjs', 'lib0', 'y-protocols'])
+      symlinkSync(oldestModule(name), join(apart.folder, 'node_modules', name));
+    apart.write('app.mjs', "import { YjsProvider } from 'p2pcf-ws/yjs'; console.log(typeof YjsProvider);");
+    expect(apart.run(oldest('node'), ['app.mjs']).trim()).toBe('function');
+  } finally {
+    apart.remove();
   }
 });
 

@@ -8,7 +8,7 @@ import { inject } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The oldest that the package promises to work with: `react`, `react-dom`. */
+/** The oldest that the package promises to work with: `react`, `yjs`. */
 export const oldestModule = (name: string): string => join(root, 'test/package/oldest-tools/node_modules', name);
 /** The same of commands: `node`, `tsc`. */
 export const oldest = (name: string): string => oldestModule(join('.bin', name));

@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 function offerOf(mLines: number): ParsedSignal {
-  const parsed = parseSignal({ type: 'offer', sdp: `v=0\r\n${'m=audio 9 RTP/AVP 0\r\n'.repeat(mLines)}` });
+  const parsed = parseSignal({ type: 'offer', sdp: `v=0\r\n${'m=audio 0 RTP/AVP 0\r\n'.repeat(mLines)}` });
   if (!parsed) throw new Error('an offer is a signal');
   return parsed;
 }

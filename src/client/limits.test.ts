@@ -1,5 +1,12 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Allowance, attemptFault, mLinesIn, sizeFault } from './limits.ts';
+
+/** A description in which all m-lines are on one connection, as browsers have it. */
+function shared(sdp: string): string {
+  const [session = '', ...mLines] = sdp.split('\r\nm=');
+  const named = mLines.map((each, n) => `\r\nm=${each}\r\na=mid:${n}`);
+  return [session, '\r\na=group:BUNDLE', ...mLines.map((_, n) => ` ${n}`), ...named].join('');
+}
 
 test('a description is bounded in length', () => {
   const sdp = `v${'='.repeat(1_022)}\n`.repeat(128);
@@ -12,7 +19,7 @@ test.each([
   ['streams', 'a=msid:stream track', 100],
   ['candidates', 'a=candidate:1 1 udp 1 192.0.2.1 5000 typ host', 400],
 ])('a description has no more %s than %s %i times', (what, line, most) => {
-  expect(sizeFault(`v=0${`\r\n${line}`.repeat(most)}`)).toBeUndefined();
+  expect(sizeFault(shared(`v=0${`\r\n${line}`.repeat(most)}`))).toBeUndefined();
   expect(sizeFault(`v=0${`\n${line}`.repeat(most + 1)}`)).toBe(
     `The description has ${most + 1} ${what}; ${most} is the most.`,
   );
@@ -24,7 +31,7 @@ const CAMERA = [
   ...Array(60).fill('a=rtcp-fb:96 nack'),
   ...Array(40).fill('a=fmtp:96 a=1'),
 ];
-const cameras = (count: number): string => ['v=0', ...Array(count).fill(CAMERA).flat()].join('\r\n');
+const cameras = (count: number): string => shared(['v=0', ...Array(count).fill(CAMERA).flat()].join('\r\n'));
 
 test.each([
   ['feedback for all formats', 'a=rtcp-fb:* x', 150],
@@ -53,7 +60,7 @@ afterEach(() => {
 test('m-lines have few header extensions that the browser does not know, and any number that it knows', () => {
   const withExtensions = (mLines: number, each: number): string => {
     const lines = Array.from({ length: each }, (_, n) => `\r\na=extmap:${n + 1} urn:${n + 1}`).join('');
-    return `v=0\r\na=extmap-allow-mixed${`\r\n${CAMERA[0]}${lines}`.repeat(mLines)}\r\n`;
+    return `${shared(`v=0\r\na=extmap-allow-mixed${`\r\n${CAMERA[0]}${lines}`.repeat(mLines)}`)}\r\n`;
   };
   expect(sizeFault(withExtensions(90, 14))).toBeUndefined(); // where the browser does not tell, as in Node
   const headerExtensions = Array.from({ length: 14 }, (_, n) => ({ uri: `urn:${n + 1}` }));
@@ -83,6 +90,45 @@ test.each(['a= msid:s t', 'a=\tmsid:s t', 'a=:msid:s t', 'a=MSID:s t', 'A=msid:s
 test('a description has no line that is longer than any of a browser', () => {
   expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_300)}\r\n`)).toBeUndefined();
   expect(sizeFault(`v=0\r\na=group:BUNDLE${' 12'.repeat(1_400)}\r\n`)).toContain('no browser writes');
+});
+
+describe('m-lines that have connections of their own', () => {
+  const described = (count: number, group: string, more = '', port = 9): string =>
+    [
+      'v=0',
+      group,
+      ...Array.from({ length: count }, (_, n) => `m=audio ${port} RTP/AVP 0\r\na=mid:x${n}${more}`),
+      '',
+    ].join('\r\n');
+  const names = (count: number): string => Array.from({ length: count }, (_, n) => `x${n}`).join(' ');
+
+  test('are few, and each counts for forty', () => {
+    expect([1, 2, 5].map((count) => mLinesIn(described(count, 's=-')))).toEqual([1, 42, 165]);
+    expect(sizeFault(described(5, 's=-'))).toBeUndefined();
+    expect(sizeFault(described(6, 's=-'))).toContain('too many lines');
+  });
+
+  test('are not those that share one, nor those that are not used', () => {
+    expect(mLinesIn(described(100, `a=group:BUNDLE ${names(100)}`))).toBe(100);
+    expect(mLinesIn(described(100, `a=ice-lite\r\na=group:LS x1 x2\r\na=group:BUNDLE ${names(100)}`))).toBe(100);
+    expect(mLinesIn(described(100, 's=-', '', 0))).toBe(100); // refused, or stopped
+    expect(mLinesIn(described(100, `a=group:BUNDLE ${names(100)}`, '\r\na=bundle-only', 0))).toBe(100);
+  });
+
+  test.each([
+    ['a group of others', 'a=group:BUNDLE 1 2 3 4', ''],
+    ['several groups', `a=group:BUNDLE 1\r\na=group:BUNDLE ${names(6)}`, ''],
+    ['a group of another kind', `a=group:LS ${names(6)}`, ''],
+    ['a group within another line', `s=-\u2028a=group:BUNDLE ${names(6)}`, ''],
+    ['a group among the m-lines', 's=-', `\r\na=group:BUNDLE ${names(6)}`],
+    ['a name that all have', `a=group:BUNDLE ${names(6)} 7`, '\r\na=mid:7'],
+  ])('are those with %s', (_what, group, more) => {
+    expect(sizeFault(described(6, group, more))).toContain('too many lines');
+  });
+
+  test('are those that are said to share one and are in no group', () => {
+    expect(sizeFault(described(6, 's=-', '\r\na=bundle-only', 0))).toContain('too many lines');
+  });
 });
 
 test('twenty cameras and more are no fault, and count for little more than their m-lines', () => {

@@ -60,6 +60,14 @@ const FREE_LINES = 300;
 const WORK_OF_EXTENSION = 16;
 
 /**
+ * Work of an m-line that does not share the others' connection: for each set of ICE credentials browsers open sockets
+ * for it, and ask STUN and TURN servers. In Chromium (156) those stay for as long as the connection: twenty offers of
+ * 95 such m-lines opened 2,000 at once. All that browsers offer shares one; without that, data, sound and pictures of
+ * a camera and of a screen are five.
+ */
+const WORK_OF_CONNECTION = 40_000;
+
+/**
  * A line that no browser writes. An odd attribute: Firefox (153) takes `a= MSID` for `a=msid`, which is counted above.
  * More than some hundreds of characters: with 20,000 names in a group Chromium (156) takes a second. A name of an
  * m-line, which is repeated in each answer, of more than three digits or so.
@@ -132,9 +140,19 @@ function workWithExtensions(sdp: string, [session = '', ...mLines]: string[]): n
   return workWith(unknown.length);
 }
 
+/** How many m-lines have a connection of their own: all that are used, and not named in the first group that shares. */
+function unshared([session = '', ...mLines]: string[]): number {
+  const [, group] = /\na=group:BUNDLE( [^\n]*?)\r?(\n|$)/.exec(session) ?? [];
+  return mLines.filter((section) => {
+    const [, mid = '\n'] = /\na=mid:(\S+)\r?(\n|$)/.exec(section) ?? [];
+    const isShared = `${group} `.includes(` ${mid} `) && countOf('a=mid:', section) === 1;
+    return !isShared && (!/^\S+ 0 /.test(section) || section.includes('\na=bundle-only'));
+  }).length;
+}
+
 /**
  * The squares of how many feedback lines each m-line has, one for all formats counting for each, how many format lines,
- * and how many lines that are not free; and what header extensions add.
+ * and how many lines that are not free; and what header extensions and connections add.
  */
 function workWith(sdp: string): number {
   const sections = sdp.split('\nm=');
@@ -145,7 +163,7 @@ function workWith(sdp: string): number {
       const lines = Math.max(0, countOf('', section) - FREE_LINES);
       return sum + feedback ** 2 + countOf('a=fmtp:', section) ** 2 + lines ** 2;
     },
-    workWithExtensions(sdp, sections),
+    workWithExtensions(sdp, sections) + WORK_OF_CONNECTION * Math.max(0, unshared(sections) - 1),
   );
 }
 

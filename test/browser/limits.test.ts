@@ -105,12 +105,18 @@ async function offerOf(page: Page, sections: number): Promise<RTCSessionDescript
 }
 
 /** The offer with so many sections more, as short as they can be: what all have is said once, before them. */
-function swollen({ type, sdp = '' }: RTCSessionDescriptionInit, sections: number): RTCSessionDescriptionInit {
+function swollen(
+  { type, sdp = '' }: RTCSessionDescriptionInit,
+  sections: number,
+  areShared = true,
+): RTCSessionDescriptionInit {
   const common = sdp.match(/^a=(ice-ufrag|ice-pwd|fingerprint|setup):.*\r\n/gm)?.join('') ?? '';
   const section = (n: number): string =>
     `m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:x${n}\r\na=sendrecv\r\na=rtcp-mux\r\n`;
-  const more = Array.from({ length: sections }, (_, n) => section(n)).join('');
-  return { type, sdp: sdp.replace('\r\nm=', `\r\n${common}m=`).replace(/^a=group.*\r\n/m, '') + more };
+  const more = Array.from({ length: sections }, (_, n) => section(n));
+  const group = areShared ? `$& ${more.map((_, n) => `x${n}`).join(' ')}` : 'a=x-none';
+  const all = sdp.replace('\r\nm=', `\r\n${common}m=`).replace(/^a=group:BUNDLE [^\r]*/m, group);
+  return { type, sdp: [all, ...more].join('') };
 }
 
 test('an offer of 300 m-lines is refused with a reason, and costs no socket', async () => {
@@ -135,6 +141,15 @@ test.each([
   const offer = await offerOf(alice, 1);
   const sdp = `${offer.sdp}${Array.from({ length: 1_800 }, (_, n) => `${line}${n}\r\n`).join('')}`;
   for (let n = 0; n < 9; n++) eve.send(await sessionOf(alice), { type: 'offer', sdp, attempt: `eve ${n}` });
+  await problems(alice, 'too many lines for one m-line');
+  await meetBob(alice);
+  eve.close();
+});
+
+test('an offer of m-lines that have a connection each, for which a browser opens sockets, is refused', async () => {
+  const alice = await join('Alice');
+  const eve = await bare('eve');
+  eve.send(await sessionOf(alice), { ...swollen(await offerOf(alice, 0), 40, false), attempt: 'eve' });
   await problems(alice, 'too many lines for one m-line');
   await meetBob(alice);
   eve.close();

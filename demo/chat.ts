@@ -18,12 +18,18 @@ export interface Line {
   gone(): void;
 }
 
+/** A line that waits for the next frame, which makes it: of a flood few ever are. */
+interface Waiting {
+  make(): HTMLElement;
+  gone?(): void;
+}
+
 const log = find('log', HTMLElement);
 const unread = find('unread', HTMLElement);
 const button = find('chat-button', HTMLButtonElement);
 let count = 0;
 /** Lines that wait for the next frame: a page that is laid out for each of a flood would do nothing else. */
-let waiting: HTMLElement[] = [];
+const waiting: Waiting[] = [];
 const lines = new WeakMap<Element, Line>();
 /** Whoever has scrolled up reads there, and is left alone. */
 let isFollowing = true;
@@ -39,9 +45,9 @@ const grown = new ResizeObserver(follow);
 
 /** What somebody says. */
 export function showMessage(from: string, text: string, isOwn = false): void {
+  const className = isOwn ? 'message own' : 'message';
   // Of the direction of its own words, which the name is not one of.
-  const line = make('p', { className: isOwn ? 'message own' : 'message', dir: 'auto' }, byline(from), ...drawn(text));
-  show(line, !isOwn);
+  show({ make: () => make('p', { className, dir: 'auto' }, byline(from), ...drawn(text)) }, !isOwn);
   if (!isOwn && !isShown(log)) announce(`${from}: ${text}`); // in sight, the log is read out by itself
 }
 
@@ -59,19 +65,19 @@ function drawn(text: string): (Node | string)[] {
 
 /** What has happened. */
 export function showNote(text: string): void {
-  show(make('p', { className: 'note' }, text), false);
+  show({ make: () => make('p', { className: 'note' }, text) }, false);
 }
 
 /** Shows more than words. */
 export function showLine(line: Line, isForUs: boolean): void {
   lines.set(line.item, line);
-  show(line.item, isForUs);
+  show({ make: () => line.item, gone: () => line.gone() }, isForUs);
 }
 
 /** Adds a line, in a hidden tab much later; counts it at once, if it is for us and nobody sees it. */
-function show(item: HTMLElement, isForUs: boolean): void {
-  if (waiting.push(item) === 1) requestAnimationFrame(draw);
-  for (const old of waiting.splice(0, waiting.length - MAX_LINES)) letGo(old);
+function show(line: Waiting, isForUs: boolean): void {
+  if (waiting.push(line) === 1) requestAnimationFrame(draw);
+  for (const old of waiting.splice(0, waiting.length - MAX_LINES)) old.gone?.();
   if (isForUs && !isShown(log)) showCount(count + 1);
 }
 
@@ -83,13 +89,13 @@ export function markRead(): void {
 }
 
 export function clear(): void {
-  for (const item of [...log.children, ...waiting]) letGo(item);
-  waiting = [];
+  for (const item of [...log.children]) letGo(item);
+  for (const line of waiting.splice(0)) line.gone?.();
   markRead();
 }
 
 function draw(): void {
-  const items = waiting.splice(0, MAX_DRAWN);
+  const items = waiting.splice(0, MAX_DRAWN).map((line) => line.make());
   if (waiting.length > 0) requestAnimationFrame(draw);
   log.append(...items);
   let length = 0;

@@ -7,6 +7,12 @@ import type { Message } from './wire.ts';
 
 type Media = Extract<Message, { type: 'media' }>;
 
+/**
+ * How long until what they say they show is shown, in ms, with whatever else they have said by then: a tile for each of
+ * ten thousand screens would stop the page.
+ */
+const SHOW_AFTER_MS = 100;
+
 export class Person {
   readonly id: string;
   readonly name: string;
@@ -16,9 +22,11 @@ export class Person {
   #screenTile: Tile | undefined;
   /** Their streams, by id. */
   readonly #streams = new Map<string, MediaStream>();
-  readonly #receivers = new Set<RTCRtpReceiver>();
+  /** What tells how loud each of their tracks is. */
+  readonly #receivers = new Map<MediaStreamTrack, RTCRtpReceiver>();
   /** What they say they show; another app says nothing. */
   #media: Media | undefined;
+  #showTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(peer: Peer, name: string, tiles: Tiles) {
     this.id = peer.id;
@@ -28,19 +36,18 @@ export class Person {
     this.showState(peer.state);
     peer.on('track', (track, stream, receiver) => {
       this.#streams.set(stream.id, stream);
-      if (track.kind === 'audio') this.#receivers.add(receiver);
-      stream.addEventListener('removetrack', () => {
-        if (stream.getTracks().length === 0 && this.#streams.get(stream.id) === stream) this.#streams.delete(stream.id);
-        this.#show();
-      });
+      if (track.kind === 'audio') this.#receivers.set(track, receiver);
+      stream.addEventListener('removetrack', this.#lose); // once, however often they add a track to it
       this.#show();
     });
   }
 
   showMedia(media: Media): void {
     this.#media = media;
-    this.#tile.isMuted = !media.microphone;
-    this.#show();
+    this.#showTimer ??= setTimeout(() => {
+      this.#showTimer = undefined;
+      this.#show();
+    }, SHOW_AFTER_MS);
   }
 
   showState(state: PeerState, reason = ''): void {
@@ -55,7 +62,9 @@ export class Person {
   /** 0 to 1. */
   get loudness(): number {
     if (this.#media?.microphone === false) return 0;
-    const levels = [...this.#receivers].map((receiver) => receiver.getSynchronizationSources()[0]?.audioLevel ?? 0);
+    const levels = [...this.#receivers.values()].map(
+      (receiver) => receiver.getSynchronizationSources()[0]?.audioLevel ?? 0,
+    );
     return Math.max(0, ...levels);
   }
 
@@ -64,11 +73,24 @@ export class Person {
   }
 
   remove(): void {
+    clearTimeout(this.#showTimer);
     this.#tiles.remove(this.#tile);
     if (this.#screenTile) this.#tiles.remove(this.#screenTile);
   }
 
+  /** It may be told late: the track may be there again. */
+  readonly #lose = ({ target, track }: MediaStreamTrackEvent): void => {
+    for (const [id, stream] of this.#streams) {
+      if (stream !== target) continue;
+      const tracks = stream.getTracks();
+      if (!tracks.includes(track)) this.#receivers.delete(track);
+      if (tracks.length === 0) this.#streams.delete(id);
+    }
+    this.#show();
+  };
+
   #show(): void {
+    this.#tile.isMuted = this.#media?.microphone === false;
     const screen = this.#media?.screen ? this.#streams.get(this.#media.screen) : undefined;
     if (screen) {
       if (!this.#screenTile) announce(`${this.name} shares a screen.`);

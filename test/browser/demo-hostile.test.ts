@@ -4,26 +4,31 @@ import wrtc from 'node-datachannel/polyfill';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { P2PCF, type Peer } from '../../src/client/index.ts';
-import { launchChromium } from '../support/chromium.ts';
+import { launchChromium, type PageServer, servePage } from '../support/chromium.ts';
 import { newRoom } from '../support/new-room.ts';
 import { pagesOfEachTest } from '../support/pages-of-each-test.ts';
-import { until } from '../support/room-page.ts';
+import { connected, inPage, enter as joinAs, until } from '../support/room-page.ts';
 import { type Server, startDev } from '../support/server.ts';
 import { WAIT } from '../support/wait.ts';
 
 let server: Server;
 let browser: Browser;
+let pages: PageServer;
 let others: P2PCF[] = [];
 const newPage = pagesOfEachTest(() => browser);
 beforeAll(async () => {
-  [server, browser] = await Promise.all([startDev(), launchChromium(['--use-fake-device-for-media-stream=fps=2'])]);
+  [server, pages, browser] = await Promise.all([
+    startDev(),
+    servePage(),
+    launchChromium(['--use-fake-device-for-media-stream=fps=2']),
+  ]);
 });
 afterEach(() => {
   for (const other of others) other.destroy();
   others = [];
 });
 afterAll(async () => {
-  await Promise.all([server.stop(), browser.close()]);
+  await Promise.all([server.stop(), pages.stop(), browser.close()]);
 });
 
 /** Alice's page in a room; the script runs in it before the demo. */
@@ -36,6 +41,13 @@ async function enter(room: string, script = ''): Promise<Page> {
   await page.getByText('Alice (you)').waitFor();
   return page;
 }
+
+/** Counts the elements that a page makes; it has `made` by kind. */
+const COUNTING = `window.made = {}; const { createElement } = document;
+  document.createElement = (name) => {
+    window.made[name] = (window.made[name] ?? 0) + 1;
+    return createElement.call(document, name);
+  };`;
 
 /** Somebody of this name comes into the room. Resolves with Alice's page as this one sees it. */
 async function come(room: string, name: string): Promise<Peer> {
@@ -172,6 +184,49 @@ test('a page without frames, as one in a hidden tab, counts what comes and draws
   await until(page, ['Bobone', 'Bobtwo', 'Bobthree'], () =>
     [...document.querySelectorAll('#log > .message')].map(({ textContent }) => textContent),
   );
+});
+
+test('of a flood of messages the page makes no more lines than it draws', async () => {
+  const room = newRoom();
+  const page = await enter(room, `window.requestAnimationFrame = () => 0; ${COUNTING}`);
+  const eve = await come(room, 'Eve');
+  for (let sent = 0; sent < 3_000; sent++) await eve.send(chat('x'));
+  await page.getByRole('button', { name: 'Chat, 3000 unread' }).waitFor();
+  expect(await page.evaluate(() => Object(window).made.p)).toBeLessThan(100);
+});
+
+test('who says a thousand times that a screen is shown, and is not, has few tiles made', async () => {
+  const room = newRoom();
+  const page = await enter(room, COUNTING);
+  const eve = await newPage(pages.url);
+  await joinAs(eve, server.url, room, 'Eve ');
+  await connected(eve, 1);
+  await inPage(eve, async () => {
+    const [peer] = window.room.peers.values();
+    const picture = (): MediaStream => {
+      const canvas = document.createElement('canvas');
+      canvas.getContext('2d'); // without one it has no picture
+      return canvas.captureStream(1);
+    };
+    const screen = picture();
+    peer?.addStream(picture());
+    peer?.addStream(screen);
+    const say = (id: string): Promise<void> | undefined =>
+      peer?.send(JSON.stringify({ type: 'media', microphone: true, camera: true, screen: id }));
+    Object.assign(window, { say, screen });
+    await say(screen.id);
+  });
+  await page.locator('.tile.screen').waitFor();
+  await inPage(eve, async () => {
+    const { say, screen } = Object(window);
+    for (let n = 0; n < 2_001; n++) await say(n % 2 ? '' : screen.id);
+  });
+  const bob = await come(room, 'Bob');
+  await openChat(page);
+  await bob.send(chat('still there?'));
+  await heard(page, 'still there?');
+  await page.locator('.tile.screen').waitFor();
+  expect(await page.evaluate(() => Object(window).made.video)).toBeLessThan(100);
 });
 
 test('a file in parts of nothing, or of less than a part has, ends', async () => {

@@ -23,7 +23,7 @@ interface Sending {
 
 /** How a transceiver stood when its connection was given up. */
 interface Kept {
-  readonly track: MediaStreamTrack | null;
+  track: MediaStreamTrack | null;
   readonly direction: RTCRtpTransceiverDirection;
   readonly encodings?: RTCRtpEncodingParameters[] | undefined;
   readonly degradationPreference?: RTCDegradationPreference | undefined;
@@ -56,7 +56,7 @@ export class Media {
   get senders(): Senders {
     const senders: Senders = new Map();
     for (const { names, stream, transceiver } of this.#sendings) {
-      for (const track of transceiver && !isStopped(transceiver) ? names : []) {
+      for (const track of isLive(transceiver) ? names : []) {
         const ofTrack = senders.get(track) ?? new Map<MediaStream | undefined, RTCRtpSender>();
         senders.set(track, ofTrack);
         if (transceiver && ofTrack.get(stream)?.track !== track) ofTrack.set(stream, transceiver.sender);
@@ -69,7 +69,7 @@ export class Media {
   add(track: MediaStreamTrack, stream: MediaStream | undefined): RTCRtpSender | undefined {
     // What the other has stopped cannot be sent there again, but elsewhere.
     this.#sendings = this.#sendings.filter(
-      ({ names, transceiver }) => !(names.has(track) && transceiver && isStopped(transceiver)),
+      ({ names, transceiver }) => !(names.has(track) && transceiver && !isLive(transceiver)),
     );
     const known = this.#sendings.find(
       (each) => each.stream === stream && each.names.has(track) && [track, null].includes(trackOf(each)),
@@ -152,14 +152,13 @@ export class Media {
   settle(): void {
     this.#noteOneWay();
     for (const { transceiver, streams } of this.#sendings) {
-      if (transceiver && this.#reused.has(transceiver) && !isStopped(transceiver))
-        transceiver.sender.setStreams(...streams);
+      if (isLive(transceiver) && this.#reused.has(transceiver)) transceiver.sender.setStreams(...streams);
     }
   }
 
   /** The connection is to be given up: keeps what is to be sent on the next. */
   detach(): void {
-    this.#sendings = this.#sendings.filter(({ transceiver }) => !transceiver || !isStopped(transceiver));
+    this.#sendings = this.#sendings.filter(({ transceiver }) => !transceiver || isLive(transceiver));
     for (const each of this.#sendings) {
       const { transceiver } = each;
       if (!transceiver) continue;
@@ -182,9 +181,9 @@ export class Media {
       // Firefox has had no encodings where nothing is set, until 110.
       const { track, direction, encodings: sendEncodings = [], degradationPreference } = kept;
       beginWithAudio(pc, kind);
-      // What addTrack adds shares m-lines with what the other sends.
+      // What addTrack adds shares m-lines with what the other sends. It has no simulcast.
       each.transceiver =
-        track && direction === 'sendrecv' && each.names.size > 0
+        track && direction === 'sendrecv' && each.names.size > 0 && sendEncodings.length < 2
           ? this.#send(pc, track, streams)
           : pc.addTransceiver(track ?? kind, { direction, sendEncodings, streams });
       if (track) keep(each, track);
@@ -194,9 +193,9 @@ export class Media {
 
   /** What a track stands for: the places that send it, or else that have sent it. */
   #named(track: MediaStreamTrack, stream: MediaStream | undefined): Sending[] {
-    const named = this.#sendings.filter((each) => each.names.has(track) && (!stream || each.stream === stream));
-    const present = named.filter((each) => trackOf(each) === track);
-    return present.length > 0 ? present : named;
+    const ofStream = this.#sendings.filter((each) => !stream || each.stream === stream);
+    const present = ofStream.filter((each) => trackOf(each) === track); // by the app's call of the sender, perhaps
+    return present.length > 0 ? present : ofStream.filter(({ names }) => names.has(track));
   }
 
   /** The first muted place. */
@@ -217,7 +216,7 @@ export class Media {
     this.#sendings = this.#sendings.filter((each) => !dropped.includes(each));
     const pc = this.#pc();
     for (const { transceiver } of dropped) {
-      if (!transceiver || isStopped(transceiver)) continue;
+      if (!isLive(transceiver)) continue;
       const { sender, direction, currentDirection } = transceiver;
       if (sender.track) pc?.removeTrack(sender);
       // removeTrack ignores a muted sender; in Chromium (156) also a sender that is about to be muted and still has its
@@ -310,26 +309,29 @@ function canChangeStreams(sender: RTCRtpSender): boolean {
   return typeof sender.setStreams === 'function';
 }
 
-/** Whether either side has given up a transceiver for good: the other may at any time. */
-function isStopped({ direction, currentDirection }: RTCRtpTransceiver): boolean {
-  return direction === 'stopped' || currentDirection === 'stopped';
+/** Whether there is a transceiver that neither side has given up for good: the other may at any time. */
+function isLive(transceiver: RTCRtpTransceiver | undefined): transceiver is RTCRtpTransceiver {
+  return !!transceiver && transceiver.direction !== 'stopped' && transceiver.currentDirection !== 'stopped';
 }
 
 function trackOf({ transceiver, kept, asked }: Sending): MediaStreamTrack | null {
   if (asked !== undefined) return asked;
-  return transceiver && !isStopped(transceiver) ? transceiver.sender.track : kept.track;
+  return isLive(transceiver) ? transceiver.sender.track : kept.track;
 }
 
 /**
  * Sets on a sender what an app has set on another: bitrates, scales. A browser that will not have them goes without.
+ * Encodings keep their number and names, which are set for good: of several, for simulcast, the first may be left.
  */
 async function encode(
   sender: RTCRtpSender,
   encodings: RTCRtpEncodingParameters[],
   degradationPreference?: RTCDegradationPreference,
 ): Promise<void> {
-  const settings = { encodings, degradationPreference };
-  await sender.setParameters(Object.assign(sender.getParameters(), settings)).catch(() => undefined);
+  const parameters = sender.getParameters();
+  const { encodings: own = encodings }: Partial<RTCRtpSendParameters> = parameters;
+  const settings = { encodings: own.map(({ rid }, n) => ({ ...encodings[n], rid })), degradationPreference };
+  await sender.setParameters(Object.assign(parameters, settings)).catch(() => undefined);
 }
 
 /**
@@ -341,10 +343,11 @@ function keep(sending: Sending, track: MediaStreamTrack): void {
 }
 
 async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {
-  if (track) sending.names.add(track);
-  sending.kept = { ...sending.kept, track };
+  if (track && track.kind !== sending.kind) throw new TypeError('The track to be replaced is of another kind.');
+  for (const name of [trackOf(sending), track]) if (name) sending.names.add(name);
+  sending.kept.track = track;
   const { transceiver } = sending;
-  if (!transceiver || isStopped(transceiver)) return;
+  if (!isLive(transceiver)) return;
   sending.asked = track;
   try {
     await transceiver.sender.replaceTrack(track);

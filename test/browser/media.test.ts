@@ -630,6 +630,115 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     });
   });
 
+  test.each([
+    ['later', true],
+    ['before it is negotiated', false],
+  ])(
+    'limits of simulcast are kept on a connection that is made anew %s, and not by what is shared next',
+    async (_when, waits) => {
+      const outcome = await inPage(
+        page,
+        async (waits) => {
+          const { media } = window;
+          const { a, b } = await media.meet();
+          const stream = media.stream('s', 'video');
+          const [track] = stream.getTracks();
+          if (!track) throw new Error('no track');
+          const sendEncodings = [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 9_000 }, { rid: 'h' }];
+          a.addTransceiver(track, { streams: [stream], sendEncodings });
+          if (waits) await media.told('stream s');
+          const before = a._pc;
+          Object(a).negotiator.startOver();
+          await media.told('stream s', waits ? 2 : 1);
+          const isAtRest = (): boolean => a._pc.signalingState === 'stable';
+          // Browsers take one of several, each of which is named.
+          const set = (): unknown[] =>
+            media.lines(a).map(({ sender }) => {
+              const [{ scaleResolutionDownBy = 1, maxBitrate } = {}, another] = sender.getParameters().encodings;
+              return [scaleResolutionDownBy, maxBitrate, another];
+            });
+          await media.until(() => isAtRest() && `${set()}`.includes('9000'));
+          const anew = set();
+          a.removeStream(stream);
+          await media.until(() => media.receives(b) === 0 && isAtRest());
+          a.addStream(media.stream('next', 'video'));
+          await media.told('stream next');
+          return { isAnew: a._pc !== before, anew, next: set() };
+        },
+        waits,
+      );
+      expect(outcome).toEqual({ isAnew: true, anew: [[4, 9_000, undefined]], next: [[1, undefined, undefined]] });
+    },
+  );
+
+  test('a sender with a name that is removed and used again has none of the limits it had', async () => {
+    const set = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const stream = media.stream('s', 'video');
+      const [track] = stream.getTracks();
+      if (!track) throw new Error('no track');
+      const sendEncodings = [{ rid: 'q', scaleResolutionDownBy: 4, maxBitrate: 9_000 }, { rid: 'h' }];
+      a.addTransceiver(track, { streams: [stream], sendEncodings });
+      await media.told('stream s');
+      a.removeStream(stream);
+      await media.until(() => media.receives(b) === 0 && a._pc.signalingState === 'stable');
+      a.addStream(media.stream('next', 'video'));
+      await media.told('stream next');
+      return media.lines(a).map(({ sender }) => {
+        const [{ rid, scaleResolutionDownBy = 1, maxBitrate } = {}] = sender.getParameters().encodings;
+        return [rid, scaleResolutionDownBy, maxBitrate];
+      });
+    });
+    expect(set).toEqual([['q', 1, undefined]]);
+  });
+
+  test('a track of another kind is not put in the place of one, whose place stays what it was', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const stream = media.stream('s', 'audio');
+      const [microphone = null] = stream.getTracks();
+      const camera = media.track('video');
+      a.addStream(stream);
+      await media.told('stream s');
+      const refused = await a.replaceTrack(microphone, camera).catch(({ name }) => name);
+      await a.replaceTrack(microphone, null);
+      a.addTrack(camera, stream);
+      await media.told('video of s');
+      a.removeTrack(camera);
+      await media.until(() => media.receives(b) === 1);
+      await a.replaceTrack(null, microphone);
+      return [refused, a._pc.getSenders().flatMap(({ track }) => track?.kind ?? [])];
+    });
+    expect(outcome).toEqual(['TypeError', ['audio']]);
+  });
+
+  test.each(['removed', 'muted, and then removed'])(
+    'a track that the app has put on the sender by itself is %s',
+    async (how) => {
+      const senders = await inPage(
+        page,
+        async (how) => {
+          const { media } = window;
+          const { a, b } = await media.meet();
+          const stream = media.stream('s', 'video');
+          const [camera] = stream.getTracks();
+          const screen = media.track('video');
+          const sender = camera && a.addTrack(camera, stream);
+          await media.told('stream s');
+          await sender?.replaceTrack(screen);
+          if (how.startsWith('muted')) await a.replaceTrack(screen, null);
+          a.removeTrack(screen);
+          await media.until(() => media.receives(b) === 0);
+          return a._pc.getSenders().filter(({ track }) => track).length;
+        },
+        how,
+      );
+      expect(senders).toBe(0);
+    },
+  );
+
   test('a camera that is turned on and off ten times at once leaves one m-line, and comes to rest', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;

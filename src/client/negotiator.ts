@@ -36,6 +36,7 @@ const MEDIA_AFTER_FAULT_MS = 2_000;
  * How long after an offer on the channel it is repeated, in ms: P2PCF may have lost its answer, and where the library's
  * goes by the room, as ICE is away for a moment, that may be lost with its socket. Not sooner: of two offers that wait
  * for a page that is busy P2PCF answers both, and closes its peer at the second answer; and to the library each counts.
+ * And less and less often: a page that a dialog stops for an hour gets all of them at once.
  */
 const REPEAT_ON_CHANNEL_AFTER_MS = 15_000;
 
@@ -425,7 +426,7 @@ export class Negotiator {
     });
     if (way === 'channel' && !fault) {
       connection.channel?.signal(signal, this.#polls);
-      if ('type' in signal) this.#outgoing.repeat(REPEAT_ON_CHANNEL_AFTER_MS);
+      if ('type' in signal) this.#outgoing.repeat(Math.max(REPEAT_ON_CHANNEL_AFTER_MS, this.#outgoing.ageMs));
     } else if (way !== 'room') {
       this.#outgoing.reset(); // it would be refused each time
       this.#guard(Promise.reject(new Error(fault ?? `Our description has ${bytes} bytes; the room carries ${most}.`)));

@@ -42,6 +42,7 @@ export class Outgoing {
   /** Our last description, for as long as it may have to be sent again; and our last answer. */
   #last: Described | undefined;
   #lastAnswer: Described | undefined;
+  #describedAt = 0;
   #unsent: { description?: Description; candidates: IceCandidate[] } = { candidates: [] };
   #batchTimer: ReturnType<typeof setTimeout> | undefined;
   #repeatTimer: ReturnType<typeof setTimeout> | undefined;
@@ -59,6 +60,7 @@ export class Outgoing {
     this.#batchTimer = undefined;
     this.#unsent = { description, candidates: early };
     this.#last = { description, candidates: [...early] };
+    this.#describedAt = performance.now();
     if (description.type === 'answer') this.#lastAnswer = this.#last;
   }
 
@@ -108,6 +110,11 @@ export class Outgoing {
     if (!described || !this.#sender.canSend()) return;
     if (described === this.#last) this.take();
     this.#sender.send({ ...described.description, candidates: described.candidates });
+  }
+
+  /** How old our last description is, in ms. */
+  get ageMs(): number {
+    return performance.now() - this.#describedAt;
   }
 
   /** Whether there is a description to send again. */

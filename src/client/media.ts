@@ -248,14 +248,18 @@ export class Media {
     }
     // addTrack takes a track once only, and it takes for free what is muted, or was removed before it was answered: the
     // other would be told the wrong stream. Or what only receives, where the other takes nothing: it would be told of a
-    // track that never arrives.
-    const isMuted = (each: RTCRtpTransceiver): boolean =>
-      this.#sendings.some(({ transceiver, names }) => transceiver === each && names.size > 0);
-    const isInTheWay = (each: RTCRtpTransceiver): boolean =>
-      each.sender.track === track ||
-      (each.sender.track === null &&
-        each.receiver.track.kind === track.kind &&
-        (this.#free.has(each) || isMuted(each) || isOneWay(each)));
+    // track that never arrives. What is about to be replaced or muted counts as if it were: Chromium's page (156)
+    // crashes.
+    const isInTheWay = (each: RTCRtpTransceiver): boolean => {
+      const sending = this.#sendings.find(({ transceiver }) => transceiver === each);
+      const tracks = [each.sender.track, sending && trackOf(sending)];
+      return (
+        tracks.includes(track) ||
+        (tracks.includes(null) &&
+          each.receiver.track.kind === track.kind &&
+          (this.#free.has(each) || (sending && sending.names.size > 0) || isOneWay(each)))
+      );
+    };
     const sender = pc.getTransceivers().some(isInTheWay) ? undefined : pc.addTrack(track, ...streams);
     const transceiver = pc.getTransceivers().find((each) => each.sender === sender);
     return transceiver ?? pc.addTransceiver(track, { streams });

@@ -693,6 +693,29 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(set).toEqual([['q', 1, undefined]]);
   });
 
+  test('what is shown in the moment in which another track is muted or replaced has a place of its own', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a, b } = await media.meet();
+      const [camera, screen, next] = ['camera', 'screen', 'next'].map((name) => media.stream(name, 'video'));
+      const [[muted = null] = [], [replaced = null] = [], [last = null] = []] = [camera, screen, next].map((each) =>
+        each?.getTracks(),
+      );
+      if (!camera || !screen || !next) throw new Error('no streams');
+      a.addStream(camera);
+      void a.replaceTrack(muted, null);
+      a.addStream(screen);
+      void a.replaceTrack(replaced, last);
+      a.addStream(next);
+      for (const name of ['camera', 'screen', 'next']) await media.told(`stream ${name}`);
+      await media.until(() => media.receives(b) === 3 && a._pc.signalingState === 'stable');
+      await a.replaceTrack(null, muted);
+      const { heard } = media;
+      return [heard.length, media.lines(a).map(({ sender }) => [muted, last].indexOf(sender.track))];
+    });
+    expect(outcome).toEqual([6, [0, 1, 1]]);
+  });
+
   test('a track of another kind is not put in the place of one, whose place stays what it was', async () => {
     const outcome = await inPage(page, async () => {
       const { media } = window;

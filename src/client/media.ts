@@ -3,31 +3,7 @@
  * connection.
  */
 import { isFirefox } from './negotiation.ts';
-
-/** Something the other is to get: a track, or the place that is kept for a muted track. */
-interface Sending {
-  readonly kind: string;
-  /** As part of which streams it is sent. */
-  readonly streams: MediaStream[];
-  /** The stream the app named when it added it. */
-  readonly stream: MediaStream | undefined;
-  /** The tracks it has had, each of which names it. */
-  readonly names: Set<MediaStreamTrack>;
-  /** On the present connection, once it is there. */
-  transceiver: RTCRtpTransceiver | undefined;
-  /** What to make of it on the next one. */
-  kept: Kept;
-  /** The track it was last asked to send, until the browser does so. */
-  asked?: MediaStreamTrack | null | undefined;
-}
-
-/** How a transceiver stood when its connection was given up. */
-interface Kept {
-  track: MediaStreamTrack | null;
-  readonly direction: RTCRtpTransceiverDirection;
-  readonly encodings?: RTCRtpEncodingParameters[] | undefined;
-  readonly degradationPreference?: RTCDegradationPreference | undefined;
-}
+import { encode, isLive, type Kept, keep, put, type Sending, trackOf } from './sending.ts';
 
 /** The senders of each track, by the stream it is sent as part of. */
 export type Senders = Map<MediaStreamTrack, Map<MediaStream | undefined, RTCRtpSender>>;
@@ -311,51 +287,4 @@ export function canSendAgain(
 
 function canChangeStreams(sender: RTCRtpSender): boolean {
   return typeof sender.setStreams === 'function';
-}
-
-/** Whether there is a transceiver that neither side has given up for good: the other may at any time. */
-function isLive(transceiver: RTCRtpTransceiver | undefined): transceiver is RTCRtpTransceiver {
-  return !!transceiver && transceiver.direction !== 'stopped' && transceiver.currentDirection !== 'stopped';
-}
-
-function trackOf({ transceiver, kept, asked }: Sending): MediaStreamTrack | null {
-  if (asked !== undefined) return asked;
-  return isLive(transceiver) ? transceiver.sender.track : kept.track;
-}
-
-/**
- * Sets on a sender what an app has set on another: bitrates, scales. A browser that will not have them goes without.
- * Encodings keep their number and names, which are set for good: of several, for simulcast, the first may be left.
- */
-async function encode(
-  sender: RTCRtpSender,
-  encodings: RTCRtpEncodingParameters[],
-  degradationPreference?: RTCDegradationPreference,
-): Promise<void> {
-  const parameters = sender.getParameters();
-  const { encodings: own = encodings }: Partial<RTCRtpSendParameters> = parameters;
-  const settings = { encodings: own.map(({ rid }, n) => ({ ...encodings[n], rid })), degradationPreference };
-  await sender.setParameters(Object.assign(parameters, settings)).catch(() => undefined);
-}
-
-/**
- * Has a track sent that is not sent yet: a transceiver that is used again gets it in a moment, and by then the
- * connection may have been given up. Not one that is sent: removed in the same moment, the sender would have it again.
- */
-function keep(sending: Sending, track: MediaStreamTrack): void {
-  if (trackOf(sending) !== track) put(sending, track).catch(() => undefined);
-}
-
-async function put(sending: Sending, track: MediaStreamTrack | null): Promise<void> {
-  if (track && track.kind !== sending.kind) throw new TypeError('The track to be replaced is of another kind.');
-  for (const name of [trackOf(sending), track]) if (name) sending.names.add(name);
-  sending.kept.track = track;
-  const { transceiver } = sending;
-  if (!isLive(transceiver)) return;
-  sending.asked = track;
-  try {
-    await transceiver.sender.replaceTrack(track);
-  } finally {
-    if (sending.asked === track) sending.asked = undefined;
-  }
 }

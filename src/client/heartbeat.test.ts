@@ -9,7 +9,7 @@ afterEach(() => {
 });
 
 /** After how many ms of silence it was told, if the server answers at none of the pings. */
-function silenceAfter(ask: (heartbeat: Heartbeat) => void): number {
+function silenceAfter(ask: (heartbeat: Heartbeat) => void, everyMs?: number): number {
   const began = performance.now();
   let at = Number.POSITIVE_INFINITY;
   const heartbeat = new Heartbeat(
@@ -17,6 +17,7 @@ function silenceAfter(ask: (heartbeat: Heartbeat) => void): number {
     () => {
       at = Math.min(at, performance.now() - began);
     },
+    everyMs,
   );
   ask(heartbeat);
   vi.advanceTimersByTime(60_000);
@@ -75,6 +76,20 @@ test.each([
   expect(silenceAfter(heard)).toBe(roundTripMs + ms);
 });
 
+test.each([
+  [20, 400],
+  [600, 1_200],
+  [1_400, 2_800],
+])('where the server last answered after %i ms, one of a ping each second is waited for %i ms', (roundTripMs, ms) => {
+  const heard = (heartbeat: Heartbeat): void => {
+    heartbeat.beat();
+    vi.advanceTimersByTime(roundTripMs);
+    heartbeat.heard();
+    heartbeat.beat();
+  };
+  expect(silenceAfter(heard, 1_000)).toBe(roundTripMs + ms);
+});
+
 test('a round trip is measured from the first ping that has no answer, and not on another socket', () => {
   const twice = (heartbeat: Heartbeat): void => {
     heartbeat.beat();
@@ -89,11 +104,28 @@ test('a round trip is measured from the first ping that has no answer, and not o
     heartbeat.beat();
     vi.advanceTimersByTime(10);
     heartbeat.stop();
-    heartbeat.expect();
+    heartbeat.expect(10_000);
     heartbeat.heard(); // the room's first message, which answers no ping
     heartbeat.doubt();
   };
   expect(silenceAfter(stopped)).toBe(10 + 1_500);
+});
+
+test('an answer that is queued behind what else the server says is waited for, but not for ever', () => {
+  const busy = (heartbeat: Heartbeat): void => {
+    heartbeat.beat();
+    for (let second = 0; second < 100; second++) setTimeout(() => heartbeat.heardOther(), second * 1_000);
+    vi.advanceTimersByTime(30_000);
+    heartbeat.heard();
+    heartbeat.beat();
+  };
+  expect(silenceAfter(busy)).toBe(30_000 + 60_000);
+  const former = (heartbeat: Heartbeat): void => {
+    heartbeat.doubt();
+    vi.advanceTimersByTime(1_000);
+    heartbeat.heardOther(); // it had come by the former network
+  };
+  expect(silenceAfter(former)).toBe(1_000 + 1_500);
 });
 
 test('whoever answers is asked again 25 s later', () => {

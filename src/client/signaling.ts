@@ -20,6 +20,13 @@ export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass 
 const GOOD_AFTER_MS = 10_000;
 
 /**
+ * How long a socket may take to be answered by the room, in ms: so long at the first attempt, twice and then three
+ * times as long at the next. A network with round trips of seconds needs several before that.
+ */
+const ANSWERED_WITHIN_MS = 10_000;
+const MOST_TIMES = 3;
+
+/**
  * How long a socket that is left while it opens may go on with that, in ms. A browser opens one socket to a server at a
  * time, for all rooms: one that hangs would keep the next waiting for minutes (Chromium 156: four).
  */
@@ -207,14 +214,12 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     socket.onopen = () => {
       socket.onerror = () => undefined;
     };
-    this.#heartbeat.expect();
+    this.#heartbeat.expect(ANSWERED_WITHIN_MS * Math.min(this.#attempt + 1, MOST_TIMES));
   }
 
   #receive(text: string): void {
-    if (text === PONG) {
-      this.#heartbeat.heard();
-      return;
-    }
+    if (text === PONG) this.#heartbeat.heard();
+    else this.#heartbeat.heardOther();
     const message = parseServerMessage(text);
     switch (message?.type) {
       case 'peers':
@@ -240,7 +245,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
         else this.emit('error', message);
         return;
       default:
-        message satisfies undefined; // a newer server may say more
+        message satisfies undefined; // a pong; and a newer server may say more
     }
   }
 
@@ -276,12 +281,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#leaveSocket(COMING_BACK);
     const now = Date.now();
     const wasOpen = this.state === 'open';
-    if (wasOpen) {
-      this.#lostAt = now;
-      if (now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
-    } else {
-      this.#lostAt ||= now;
-    }
+    // A room that lets us in and drops us at once, over and over, is as good as lost.
+    if (wasOpen && now - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = this.#lostAt = 0;
+    this.#lostAt ||= now;
     // Looks why less and less often. A code of a room's says why by itself.
     const isTurn = Number.isInteger(Math.log2(this.#attempt || 1));
     if (!cause && this.state === 'connecting' && isTurn && !isOfRoom(close)) void this.#explain(this.#started);

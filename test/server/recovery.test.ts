@@ -96,6 +96,19 @@ test('a client whose join was answered into a dead connection comes back as itse
   expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'here' });
 });
 
+test('a client that pings each second gets in, and stays, by a network whose round trips take longer than that allows', async () => {
+  const far = await startFaultyProxy(server.url);
+  onTestFinished(() => far.stop());
+  far.delay(300);
+  const client = new SignalingClient({ workerUrl: far.url, roomId: newRoom(), clientId: 'alice', pingEveryMs: 1000 });
+  clients.push(client);
+  const log: string[] = [];
+  client.on('state', (state) => log.push(state));
+  await client.start();
+  for (let n = 0; n < 5; n++) await known(client);
+  expect(log).toEqual(['connecting', 'open']);
+});
+
 test('a client that goes while its socket opens leaves no ghost; a client that stays is in again', async () => {
   const slow = await startWorkerd({ vars: { RESUME_GRACE_SECONDS: 3600 } });
   const way = await startFaultyProxy(slow.url);
@@ -185,7 +198,7 @@ test('an id that is held for another is waited for, a taken id is not', async ()
   }
 });
 
-test('200 clients of 20 rooms come back from each of ten crashes, and nobody is said to have left', async () => {
+test('200 clients of 20 rooms come back from each of six crashes, and nobody is said to have left', async () => {
   const roomIds = Array.from({ length: 20 }, (_, n) => `room ${n}`);
   const leaves: unknown[] = [];
   const members = roomIds.flatMap((roomId) =>
@@ -196,7 +209,7 @@ test('200 clients of 20 rooms come back from each of ten crashes, and nobody is 
   );
   clients = members;
   await Promise.all(members.map((member) => member.start()));
-  for (let crash = 1; crash <= 10; crash++) {
+  for (let crash = 1; crash <= 6; crash++) {
     await Promise.all([
       server.restart(),
       expect.poll(() => members.every(({ state }) => state !== 'open'), WAIT).toBe(true),

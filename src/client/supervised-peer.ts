@@ -13,8 +13,11 @@ import { printAs } from './printed-name.ts';
 const CONNECT_WITHIN_MS = 18_000;
 
 /**
- * As long again after each failure, up to this, in ms, with a peer that polls: its browser may never take our offers.
+ * As long again after each failure, up to this, in ms: where round trips take seconds, or most packets are lost, one
+ * that was given up each time would never come about. With a peer that polls up to more: its browser may never take our
+ * offers.
  */
+const RETRY_WITHIN_MS = 72_000;
 const POLLING_RETRY_WITHIN_MS = 300_000;
 
 export class SupervisedPeer extends Peer {
@@ -160,7 +163,7 @@ export class SupervisedPeer extends Peer {
     this.#setState('failed', this.negotiator.failureReason);
     if (this.destroyed || this.state === 'waiting') return; // a listener has had enough
     const { polls = false, isPolite = true } = this.#other ?? {};
-    if (polls) this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, POLLING_RETRY_WITHIN_MS);
+    this.#connectWithinMs = Math.min(this.#connectWithinMs * 2, polls ? POLLING_RETRY_WITHIN_MS : RETRY_WITHIN_MS);
     this.#expectConnection();
     if (!isPolite) this.negotiator.startOver(); // only one of the two, so that their offers do not collide
   }

@@ -112,6 +112,21 @@ test.each([
   15_000,
 );
 
+test('two whose signals take so long that a connection cannot come about within 18 s connect later', async () => {
+  const far = await startFaultyProxy(server.url);
+  onTestFinished(() => far.stop());
+  const room = newRoom();
+  const options = { workerUrl: far.url, stunIceServers: [], wrtc, pingEveryMs: 100_000 };
+  const both = ['Alice', 'Bobby'].map((name) => new P2PCF(name, room, options));
+  onTestFinished(() => {
+    for (const each of both) each.destroy();
+  });
+  const met = Promise.all(both.map(firstPeer));
+  await Promise.all(both.map((each) => each.start()));
+  far.delay(4_900);
+  expect((await met).map(({ client_id }) => client_id)).toEqual(['Bobby', 'Alice']);
+});
+
 test('a peer that a listener closes as it connects is not told of as connected afterwards', async () => {
   const room = newRoom();
   const alice = member(room, 'Alice', true);

@@ -37,6 +37,17 @@ test('what comes with a join of ours while they are good is used when they are a
   expect(told).toEqual(['changed at 0', 'changed at 800', 'asked at 1300']);
 });
 
+test('a computer that has slept, and has come back to the room since, has others before its own end', () => {
+  const { servers, told } = ours();
+  servers.take(given('a'));
+  vi.advanceTimersByTime(100_000);
+  vi.setSystemTime(700_000); // timers stand still over a sleep
+  servers.take(given('b'));
+  vi.advanceTimersByTime(100_000);
+  expect(servers.turn).toEqual([server('b')]);
+  expect(told).toEqual(['changed at 0', 'changed at 800']);
+});
+
 test('an app that sets its own keeps them, whatever waits', () => {
   const { servers, told } = ours();
   servers.take(given('a'));

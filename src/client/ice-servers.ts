@@ -20,6 +20,7 @@ export class OurIceServers {
   #turn: RTCIceServer[] | undefined;
   #given: RTCIceServer[] = [];
   readonly #allowance = newIceServersAllowance();
+  #lifetimeMs = 0;
   #dueAt = 0;
   /** What came while the present ones are good: used when they are about to end. */
   #next: { servers: IceServers; at: number } | undefined;
@@ -69,16 +70,19 @@ export class OurIceServers {
     if (!iceServers || this.#turn) return;
     const now = Date.now();
     const servers = { iceServers, ...(iceServersSeconds !== undefined && { iceServersSeconds }) };
-    if (now < this.#dueAt) this.#next = { servers, at: now };
-    else this.#use(servers, now);
+    if (now >= this.#dueAt) this.#use(servers, now);
+    else {
+      this.#next = { servers, at: now };
+      this.#askIn(this.#dueAt - now); // anew: while a computer sleeps its timers stand still, and lifetimes do not
+    }
   }
 
   #use({ iceServers, iceServersSeconds }: IceServers, since: number): void {
     this.forget();
     if (iceServersSeconds !== undefined) {
-      const lifetimeMs = Math.min(Math.max(1, iceServersSeconds), MOST_SECONDS) * 1000;
-      this.#dueAt = since + lifetimeMs * RENEW_AFTER;
-      this.#askIn(Math.max(0, this.#dueAt - Date.now()), lifetimeMs);
+      this.#lifetimeMs = Math.min(Math.max(1, iceServersSeconds), MOST_SECONDS) * 1000;
+      this.#dueAt = since + this.#lifetimeMs * RENEW_AFTER;
+      this.#askIn(this.#dueAt - Date.now());
     }
     const given = iceServers.map(plain);
     if (JSON.stringify(given) === JSON.stringify(this.#given) || !this.#allowance.take()) return;
@@ -93,7 +97,8 @@ export class OurIceServers {
     this.#next = undefined;
   }
 
-  #askIn(ms: number, lifetimeMs: number): void {
+  #askIn(ms: number): void {
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       const next = this.#next;
       if (next) {
@@ -101,7 +106,7 @@ export class OurIceServers {
         return;
       }
       this.#renew();
-      this.#askIn(lifetimeMs * RENEW_AGAIN_AFTER, lifetimeMs);
+      this.#askIn(this.#lifetimeMs * RENEW_AGAIN_AFTER);
     }, ms);
   }
 }

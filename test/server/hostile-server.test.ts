@@ -361,7 +361,7 @@ test('a server that takes its time for each answer, but not longer than it may, 
     setTimeout(() => socket.send(welcome([])), 600);
     socket.on('message', () => setTimeout(() => socket.send('pong'), 600));
   });
-  // An answer has 800 ms.
+  // An answer has 800 ms, or two round trips.
   const client = new SignalingClient({ workerUrl: url, roomId: 'room', pingEveryMs: 2_000 });
   const states: string[] = [];
   client.on('state', (state) => states.push(state));

@@ -94,6 +94,32 @@ test('what there is room for is in the channel when send returns', () => {
   expect(frames).toEqual([1, 16_000, 4024, 2]);
 });
 
+test('what is sent as a message makes progress comes after that, and before what is sent later', async () => {
+  const frames: number[] = [];
+  const rtc = {
+    readyState: 'open',
+    bufferedAmount: 0,
+    onbufferedamountlow: () => undefined,
+    send: ({ length }: Uint8Array) => {
+      frames.push(length);
+      rtc.bufferedAmount += length;
+    },
+  };
+  const channel = new Channel(Object(rtc), Object({ opened: () => undefined, isReached: () => true }));
+  const sends: Promise<void>[] = [];
+  const long = channel.send(new Uint8Array(1_600_000), () => {
+    if (sends.length === 0) sends.push(channel.send(Uint8Array.of(1)), channel.send(new Uint8Array(700_000)));
+  });
+  sends.push(long, channel.send(Uint8Array.of(1, 2)));
+  for (let n = 0; n < 3; n++) {
+    await vi.advanceTimersByTimeAsync(1);
+    rtc.bufferedAmount = 0;
+    rtc.onbufferedamountlow();
+  }
+  expect(frames.slice(-46)).toEqual([1, ...Array(43).fill(16_000), 12_528, 2]);
+  await Promise.all(sends);
+});
+
 test.each(['Blob', 'File'])('a %s of another frame, which has classes of its own, is sent as it is', (name) => {
   const ofAnotherFrame = { [Symbol.toStringTag]: name };
   expect(Reflect.apply(toMessage, undefined, [ofAnotherFrame])).toBe(ofAnotherFrame);

@@ -3,6 +3,7 @@
  */
 import type { RenewRequest, Signal } from '../protocol/signal.ts';
 import { isMarked, Reassembly, signalFrames, toFrames, unmarkSignal } from './chunks.ts';
+import { newDeferred } from './deferred.ts';
 import { attempt } from './events.ts';
 import { MAX_DATA_BYTES, MAX_WAITING_BYTES, newChannelSignalAllowance, STALLED_AFTER_MS, signalsIn } from './limits.ts';
 
@@ -47,8 +48,8 @@ export class Channel {
   readonly #signalAllowance = newChannelSignalAllowance();
   readonly #lookEveryMs: number;
   #isClosed = false;
-  #sending = Promise.resolve();
-  #sendsUnderWay = 0;
+  /** Until the latest message is sent, or cannot be. */
+  #sending: Promise<void> | undefined;
   /** Of the messages that are under way. */
   #waitingBytes = 0;
   /** At random, for P2PCF has one table for what comes of all its peers, and keeps there what was never ended. */
@@ -87,12 +88,28 @@ export class Channel {
         `${this.#waitingBytes} bytes wait to be sent to ${this.#listener.peerId()}: wait until send resolves.`,
       );
     this.#waitingBytes += length;
-    const isFirst = this.#sendsUnderWay++ === 0;
-    if (isFirst) this.#sending = this.#sendFrames(message, onProgress);
-    else this.#sending = this.#sending.catch(() => undefined).then(() => this.#sendFrames(message, onProgress));
-    await this.#sending.finally(() => {
+    const before = this.#sending;
+    // Now, as what is sent in `onProgress` is to come after this.
+    const { promise, resolve } = newDeferred();
+    this.#sending = promise;
+    try {
+      if (before) await before;
+      const bytes = message instanceof Uint8Array ? message : new Uint8Array(await bytesOf(message));
+      let sent = 0;
+      for (const frame of toFrames(bytes, this.#nextMessageId())) {
+        // At once where there is room, as in P2PCF: what an app says just before it leaves is to be heard.
+        if (!this.#hasRoom(frame.length)) await this.#untilRoomFor(frame.length);
+        // A channel is closing for a moment before it says that it is closed.
+        if (this.#isClosed || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
+        this.rtc.send(frame);
+        sent = Math.min(sent + frame.length, length);
+        attempt(() => onProgress?.(sent, length));
+      }
+    } finally {
       this.#waitingBytes -= length;
-    });
+      if (this.#sending === promise) this.#sending = undefined;
+      resolve();
+    }
   }
 
   /** Sends a signal ahead of messages that wait: whole, or in P2PCF's form, which has each candidate by itself. */
@@ -143,24 +160,6 @@ export class Channel {
     const signal = unmarkSignal(whole);
     if (signal === undefined) this.#listener.message(whole.message);
     else this.#listener.signal(signal);
-  }
-
-  async #sendFrames(given: Message, onProgress: Progress | undefined): Promise<void> {
-    try {
-      const message = given instanceof Uint8Array ? given : new Uint8Array(await bytesOf(given));
-      let sent = 0;
-      for (const frame of toFrames(message, this.#nextMessageId())) {
-        // At once where there is room, as in P2PCF: what an app says just before it leaves is to be heard.
-        if (!this.#hasRoom(frame.length)) await this.#untilRoomFor(frame.length);
-        // A channel is closing for a moment before it says that it is closed.
-        if (this.#isClosed || this.rtc.readyState !== 'open') throw notConnected(this.#listener.peerId());
-        this.rtc.send(frame);
-        sent = Math.min(sent + frame.length, message.length);
-        attempt(() => onProgress?.(sent, message.length));
-      }
-    } finally {
-      this.#sendsUnderWay--;
-    }
   }
 
   /** Of a channel that is closed there is nothing to wait for. */

@@ -6,7 +6,7 @@ const RATE = 50;
 
 /** How many of `count` messages of one token pass, one every `everyMs`. */
 function passing(count: number, everyMs: number, others: number): { passed: number; flood: boolean } {
-  const bucket = { spent: 0, at: 0 };
+  const bucket = { spent: 0, at: 0, burst: 0 };
   let passed = 0;
   for (let n = 0; n < count; n++) {
     const { verdict } = spend(bucket, 1, RATE, n * everyMs, () => others);
@@ -40,7 +40,7 @@ test('the sustained rate passes for ever, twice the rate is throttled and then a
 test('a member that waits as told may go on', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 500 }), { maxLength: 200 }), (costs) => {
-      const bucket = { spent: 0, at: 0 };
+      const bucket = { spent: 0, at: 0, burst: 0 };
       let now = 0;
       for (const cost of costs) {
         const spending = spend(bucket, cost, RATE, now, () => 0);
@@ -53,24 +53,34 @@ test('a member that waits as told may go on', () => {
   );
 });
 
-test.each([0, 7, 30])(
+test.each([0, 7, 30, 76, 77, 90, 102, 126])(
   'what was sent to a full room is no flood when all but %i have left; a flood after that is one',
   (left) => {
-    const bucket = { spent: 0, at: 0 };
-    for (let n = 0; n < 20 * 127; n++) expect(spend(bucket, 1, RATE, 0, () => 127).verdict).toBe('pass');
+    const bucket = { spent: 0, at: 0, burst: 0 };
+    for (let n = 0; n < 500 + 20 * 127; n++) expect(spend(bucket, 1, RATE, 0, () => 127).verdict).toBe('pass');
     const spending = spend(bucket, 1, RATE, 0, () => left);
     expect(spending).toMatchObject({ verdict: 'wait', retryAfterMs: expect.toSatisfy((ms) => ms < 100, 'soon') });
     expect(spend(bucket, 1, RATE, 100, () => left).verdict).toBe('pass');
     const verdicts = Array.from({ length: 600 }, () => spend(bucket, 1, RATE, 100, () => left).verdict);
-    expect(verdicts.indexOf('flood')).toBeGreaterThan(400);
+    expect(verdicts.indexOf('flood')).toBeGreaterThan(490);
   },
 );
+
+test('who comes and goes meanwhile takes nothing off a flood: no refusal is forgotten', () => {
+  const bucket = { spent: 0, at: 0, burst: 0 };
+  for (let n = 0; n < 500 + 20 * 127; n++) spend(bucket, 1, RATE, 0, () => 127);
+  const verdicts = Array.from(
+    { length: 600 },
+    (_, n) => spend(bucket, 1, RATE, 0, () => 127 - Math.floor(n / 5)).verdict,
+  );
+  expect(verdicts.indexOf('flood')).toBe(500);
+});
 
 test('a rate of 0 switches it off, and peers are not counted while the plain burst lasts', () => {
   const uncountable = () => {
     throw new Error('counted');
   };
-  const bucket = { spent: 0, at: 0 };
+  const bucket = { spent: 0, at: 0, burst: 0 };
   for (let n = 0; n < 10_000; n++) expect(spend(bucket, 1000, 0, 0, uncountable).verdict).toBe('pass');
   for (let n = 0; n < 500; n++) expect(spend(bucket, 1, RATE, 0, uncountable).verdict).toBe('pass');
   expect(() => spend(bucket, 1, RATE, 0, uncountable)).toThrow('counted');

@@ -1,8 +1,8 @@
 /** How fast a member may send: what a message costs, and what becomes of a flood. */
 import { FLOOD } from '../protocol/close.ts';
 import { expel } from './presence.ts';
-import { type Effect, type Limits, type Member, type Roster, send } from './room.ts';
-import { type Bucket, drain, waitMs } from './token-bucket.ts';
+import { type Effect, type Limits, type Member, type Outbox, type Roster, send } from './room.ts';
+import { drain, waitMs } from './token-bucket.ts';
 
 /** Messages a socket may send at once in an empty room. */
 const BURST = 500;
@@ -55,17 +55,20 @@ const PASS: Spending = { verdict: 'pass' };
  * Takes `cost` tokens out of `bucket`, which it changes. `rate` is in tokens per second, 0 for no limit.
  * `countOthers` is asked only when the burst of an empty room is used up, since counting wakes every socket.
  */
-export function spend(bucket: Bucket, cost: number, rate: number, now: number, countOthers: () => number): Spending {
+export function spend(bucket: Outbox, cost: number, rate: number, now: number, countOthers: () => number): Spending {
   if (rate === 0) return PASS;
   drain(bucket, rate, now);
-  const after = bucket.spent + cost;
-  if (after <= BURST || after <= BURST + BURST_PER_PEER * countOthers()) {
-    bucket.spent = after;
+  let burst = BURST;
+  if (bucket.spent + cost > burst) {
+    burst += BURST_PER_PEER * countOthers();
+    // What was sent to those who have left since was no flood: above the burst there are refused messages alone.
+    bucket.spent -= Math.max(0, Math.min(bucket.spent, bucket.burst) - burst);
+    bucket.burst = burst;
+  }
+  if (bucket.spent + cost <= burst) {
+    bucket.spent += cost;
     return PASS;
   }
-  const burst = BURST + BURST_PER_PEER * countOthers();
-  // Refusals alone do not come to that: many have left since, and what was sent to them was no flood.
-  if (bucket.spent > burst + PATIENCE) bucket.spent = burst;
   bucket.spent += 1; // a refused message is paid for too, so that a member that goes on comes to an end
   if (bucket.spent > burst + PATIENCE) return { verdict: 'flood' };
   return { verdict: 'wait', retryAfterMs: waitMs(bucket, cost, burst, rate) };

@@ -29,6 +29,11 @@ export interface Reading {
   until: number;
 }
 
+/** What a member has sent lately, in tokens, and how many it might have sent at once when that was last counted. */
+export interface Outbox extends Bucket {
+  burst: number;
+}
+
 /** One open socket, as far as the room's decisions go. */
 export interface Member extends Newcomer {
   /** When it last pinged, in ms since the epoch; undefined if it never has: then its silence means nothing. */
@@ -37,8 +42,7 @@ export interface Member extends Newcomer {
   readonly lastSeen: number;
   /** Whether it has ever sent a message, on this socket or on one before it under the same token. */
   readonly speaks: boolean;
-  /** What it has sent lately, in tokens. */
-  readonly outbox: Bucket;
+  readonly outbox: Outbox;
   /** What has been sent to it lately, in characters. */
   readonly inbox: Bucket;
   /** What of that was sent although the room had been sent too much. */

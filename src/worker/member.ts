@@ -47,7 +47,7 @@ interface Brought {
 /** One accepted WebSocket as the room sees it. */
 export class SocketMember implements Member {
   readonly id: string;
-  readonly outbox = { spent: 0, at: 0 };
+  readonly outbox = { spent: 0, at: 0, burst: 0 };
   readonly inbox = { spent: 0, at: 0 };
   readonly share = { spent: 0, at: 0 };
   readonly reading = { is: false, until: 0 };

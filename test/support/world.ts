@@ -33,7 +33,7 @@ export const LIMITS: Limits = {
 
 /** A member as a plain object: what it heard, and how it was closed. */
 export class TestMember implements Member {
-  readonly outbox = { spent: 0, at: 0 };
+  readonly outbox = { spent: 0, at: 0, burst: 0 };
   readonly inbox = { spent: 0, at: 0 };
   readonly share = { spent: 0, at: 0 };
   readonly reading = { is: false, until: 0 };

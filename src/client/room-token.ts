@@ -4,14 +4,15 @@
 export type RoomToken = string | (() => string | Promise<string>);
 
 /**
- * A token for one connection, undefined if the app has none. An Error, which says so, if it could not get one just now.
+ * A token for one connection, empty or undefined if the app has none. An Error, which says so, if it could not get one
+ * just now.
  */
 export async function askForToken(token: RoomToken | undefined): Promise<string | undefined | Error> {
   if (typeof token !== 'function') return token;
   try {
     const given = `${(await token()) ?? ''}`.trim();
-    // Anything else is mostly the page by which a backend says that it is down: the room would refuse it for good.
-    if (!/[^\w.-]/.test(given)) return given;
+    // What else is no JWT is mostly what a backend says that is down: the room would refuse it for good.
+    if (!given || /^[\w-]+(\.[\w-]+){2}$/.test(given)) return given;
     throw new Error(`no JWT: ${given.slice(0, 20)}`);
   } catch (error) {
     return new Error(`The option token failed: ${error}`);

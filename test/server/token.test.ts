@@ -72,6 +72,8 @@ test('a function whose backend is down for a while is asked again, whatever the 
     { token: good },
     `"${good}"`,
     '\ud83d',
+    'Unauthorized',
+    'undefined',
   ];
   for (const given of nonsense) {
     const { sockets, Kept } = keptSockets();
@@ -80,7 +82,7 @@ test('a function whose backend is down for a while is asked again, whatever the 
     const client = new SignalingClient({ workerUrl: server.url, roomId, token, WebSocket: Kept });
     const reason = new Promise((resolve) => client.on('state', (_, why) => why && resolve(why)));
     const start = client.start();
-    expect(await reason).toMatch(/^The option token failed: Error: no JWT: .{1,20}$/u);
+    expect(await reason, String(given)).toMatch(/^The option token failed: Error: no JWT: .{1,20}$/u);
     expect(sockets).toEqual([]);
     isDown = false;
     await start;

@@ -210,7 +210,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     socket.onclose = (event) => this.#lost(event, Object(event).cause);
     // One that never opens may end by its error alone: in Node 22, and in Chromium (156) for a page whose policy forbids
     // it. One that is open tells by close, with a code; the npm package ws throws an error nobody listens for.
-    socket.onerror = () => this.#socket === socket && this.#lost({ code: 1006, reason: '' });
+    socket.onerror = () => this.#socket === socket && this.#lost(BROKEN);
     socket.onopen = () => {
       socket.onerror = () => undefined;
     };

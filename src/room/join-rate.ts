@@ -3,7 +3,7 @@
  */
 import { type Bucket, type Budget, bucketOf, take } from './token-bucket.ts';
 
-/** Least that one address may do: a class of thirty, twice over. A full room may be behind one, so that is as much. */
+/** One address, at least: a class of thirty, twice over. A full room may be behind one, and that twice over, too. */
 const PER_ADDRESS: Budget = { burst: 60, rate: 1 };
 
 /** A member on a bad network. */

@@ -15,9 +15,10 @@ const INVISIBLE = /[\p{Zl}\p{Zp}\p{Cf}\p{DI}\u2800\ufffc\u{16fe4}\u{1d159}]/u;
 
 /**
  * Of those, these may stay: joiners, with which Persian, Indic scripts and emoji are written, and variation selectors,
- * with which emoji, Mongolian and Japanese names are.
+ * with which emoji, Mongolian and Japanese names are. In brackets, as esbuild (0.28) rewrites a bare `\p` for
+ * the oldest browsers.
  */
-const VISIBLE_IN_EFFECT = /\u200c|\u200d|\p{VS}/gu;
+const VISIBLE_IN_EFFECT = /\u200c|\u200d|[\p{VS}]/gu;
 
 /**
  * What is wrong with a room or client id, as the end of a sentence that begins with its name, or undefined for a good

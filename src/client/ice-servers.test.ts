@@ -48,6 +48,20 @@ test('a computer that has slept, and has come back to the room since, has others
   expect(told).toEqual(['changed at 0', 'changed at 800']);
 });
 
+test('what comes in addition, from a provider that takes longer, is used at once', () => {
+  const { servers, told } = ours();
+  servers.take(given('coturn'));
+  const all = { ...given(''), iceServers: [server('coturn'), server('cloudflare')] };
+  servers.take(all);
+  expect(servers.turn).toEqual(all.iceServers);
+  vi.advanceTimersByTime(500_000);
+  servers.take(given('coturn again')); // we are back, and are told both again
+  expect(servers.turn).toEqual(all.iceServers);
+  vi.advanceTimersByTime(300_000);
+  expect(servers.turn).toEqual(given('coturn again').iceServers);
+  expect(told).toEqual(['changed at 0', 'changed at 0', 'changed at 800']);
+});
+
 test('an app that sets its own keeps them, whatever waits', () => {
   const { servers, told } = ours();
   servers.take(given('a'));

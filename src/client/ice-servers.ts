@@ -64,13 +64,14 @@ export class OurIceServers {
 
   /**
    * Takes what the room gives, unless the app has TURN servers of its own. What comes while the present ones are good,
-   * as after a lost connection to the room, waits: connections by a TURN server would have to move for nothing.
+   * as after a lost connection to the room, waits: connections by a TURN server would have to move for nothing. More
+   * servers than there are do not wait: the room gives its own coturn at once, and with Cloudflare's a moment later.
    */
   take({ iceServers, iceServersSeconds }: Partial<IceServers>): void {
     if (!iceServers || this.#turn) return;
     const now = Date.now();
     const servers = { iceServers, ...(iceServersSeconds !== undefined && { iceServersSeconds }) };
-    if (now >= this.#dueAt) this.#use(servers, now);
+    if (now >= this.#dueAt || iceServers.length > this.#given.length) this.#use(servers, now);
     else {
       this.#next = { servers, at: now };
       this.#askIn(this.#dueAt - now); // anew: while a computer sleeps its timers stand still, and lifetimes do not

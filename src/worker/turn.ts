@@ -31,8 +31,9 @@ export async function ownIceServers(
 }
 
 /**
- * Those and Cloudflare's, which takes a request. Undefined if that fails, which is logged: nobody is kept out by it,
- * and nobody loses what it has. https://developers.cloudflare.com/realtime/turn/generate-credentials/ (2026-11)
+ * Those and Cloudflare's, which takes a request. If that fails, which is logged, nobody is kept out by it: those with
+ * credentials that end are given alone, as they have to be renewed; undefined without such, so that nobody loses what
+ * it has. https://developers.cloudflare.com/realtime/turn/generate-credentials/ (2026-11)
  */
 export async function allIceServers(
   turn: TurnSettings,
@@ -51,7 +52,7 @@ export async function allIceServers(
       complainedAt = now;
       console.error(JSON.stringify({ event: 'turn provider failed', reason: String(error) }));
     }
-    return undefined;
+    return turn.shared && own;
   }
 }
 

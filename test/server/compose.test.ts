@@ -4,6 +4,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { BlockList, isIPv6 } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -83,4 +84,21 @@ test('coturn takes every option of it and of turnserver.conf', async () => {
   await expect.poll(() => said, WAIT).toContain(`TCP listener opened on : 127.0.0.1:${port}`);
   expect(said).not.toMatch(/unrecognized|unknown|bad configuration|usage:/i);
   expect(said).toContain('Default realm: turn.example.com');
+});
+
+test.each([
+  ...['127.0.0.1', '10.1.2.3', '172.31.0.1', '192.168.0.1', '100.64.0.1', 'fd00::1', 'fe80::1'],
+  ...['169.254.169.254', '100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254'], // services of clouds
+  ...['fec0::1'], // private, before there was fc00::/7 (RFC 3879)
+  ...['::7f00:1', '::ffff:127.0.0.1', '::ffff:0:127.0.0.1', '64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '2002:7f00:1::'],
+])('no client gets to %s through turnserver.conf', (address) => {
+  const denied = new BlockList();
+  const family = (ip: string): 'ipv6' | 'ipv4' => (isIPv6(ip) ? 'ipv6' : 'ipv4');
+  for (const [, first = '', last = first] of readFileSync(join(root, 'turnserver.conf'), 'utf8').matchAll(
+    /^denied-peer-ip=([^-\n]+)(?:-(.+))?$/gm,
+  ))
+    denied.addRange(first, last, family(first));
+  expect(denied.check(address, family(address))).toBe(true);
+  expect(denied.check('203.0.113.1'), 'and to all others').toBe(false);
+  expect(denied.check('2606:4700::1111', 'ipv6')).toBe(false);
 });

@@ -148,9 +148,9 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     if (this.state === 'open') this.#send({ type: 'ahead', offer });
   }
 
-  /** Asks for new ICE servers: what comes is told by `iceservers`. */
+  /** Asks for new ICE servers: what comes is told by `iceservers`. They come with a join, too, so it does not wait. */
   renewIceServers(): void {
-    this.#send({ type: 'ice_servers' });
+    if (this.state === 'open') this.#send({ type: 'ice_servers' });
   }
 
   /** @internal Something else has fallen silent: looks whether the server still answers. */

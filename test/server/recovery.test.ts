@@ -82,6 +82,24 @@ describe.each(['drop', 'reset', 'halfOpen'] as const)('after a %s', (fault) => {
   });
 });
 
+test('credentials that were to be renewed while the server was away take no place of what waits, and no answer', async () => {
+  const room = newRoom();
+  const bob = await Client.join(placeOf(server), room, 'bob');
+  const [alice] = await enter(room);
+  expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
+  const errors: unknown[] = [];
+  alice.on('error', (error) => errors.push(error));
+  proxy.refuse(true);
+  proxy.drop();
+  await expect.poll(() => alice.state, WAIT).toBe('reconnecting');
+  alice.send('bob', 'said meanwhile');
+  for (let hours = 0; hours < 500; hours++) alice.renewIceServers();
+  proxy.refuse(false);
+  expect(await bob.next()).toMatchObject({ type: 'signal', signal: 'said meanwhile' });
+  await known(alice);
+  expect(errors).toEqual([]);
+});
+
 test('a client whose join was answered into a dead connection comes back as itself', async () => {
   const room = newRoom();
   const bob = await Client.join(placeOf(server), room, 'bob');

@@ -34,6 +34,22 @@ test('a list of addresses is divided by commas or blanks', () => {
   });
 });
 
+test('a transport in capital letters, with which Firefox makes no connection, is given in small ones', () => {
+  const login = { username: 'u', credential: 'p' };
+  const wanted = { urls: ['turn:A.example?transport=udp', 'turns:a.example:443?transport=tcp'] };
+  const written = { urls: ['turn:A.example?transport=UDP', 'turns:a.example:443?transport=Tcp'] };
+  const ICE_SERVERS = JSON.stringify([
+    { ...written, ...login },
+    { urls: written.urls[0], ...login },
+  ]);
+  const turn = readTurn({ ...SHARED, TURN_URLS: written.urls.join(), ICE_SERVERS, ...TOKENS });
+  expect(turn.shared?.urls).toEqual(wanted.urls);
+  expect(turn.fixed).toEqual([
+    { ...wanted, ...login },
+    { urls: wanted.urls[0], ...login },
+  ]);
+});
+
 test('servers may be JSON or, in wrangler.toml, a list', () => {
   const servers = [{ urls: ['stun:a.example'] }];
   expect(readTurn({ ICE_SERVERS: servers }).fixed).toEqual(servers);

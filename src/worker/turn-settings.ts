@@ -69,10 +69,15 @@ function isTrue(value: unknown): boolean {
 function urlsOf(list: string): string[] {
   const urls = list.split(/[\s,]+/).filter(Boolean);
   const wrong = urls.find((url) => !isTurn(url) && !isStun(url));
-  if (wrong === undefined && urls.length > 0) return urls;
+  if (wrong === undefined && urls.length > 0) return urls.map(withSmallTransport);
   throw new SettingsError(
     `The setting TURN_URLS has ${wrong === undefined ? 'no address' : JSON.stringify(wrong)} in it; it must be a list such as turn:turn.example.com:3478?transport=udp, turns:turn.example.com:5349.`,
   );
+}
+
+/** Chromium (156) takes `?transport=UDP`, and Firefox (153) makes no connection with such an address in its list. */
+function withSmallTransport(url: string): string {
+  return url.replace(/\?.*/, (query) => query.toLowerCase());
 }
 
 function fixedServers(value: unknown): readonly IceServer[] {
@@ -80,7 +85,10 @@ function fixedServers(value: unknown): readonly IceServer[] {
   const servers = typeof value === 'string' ? parsed(value) : value;
   if (isIceServers(servers)) {
     for (const { credential } of servers) refuseSample('ICE_SERVERS', credential);
-    return servers;
+    return servers.map(({ urls, ...login }) => ({
+      urls: typeof urls === 'string' ? withSmallTransport(urls) : urls.map(withSmallTransport),
+      ...login,
+    }));
   }
   throw new SettingsError(
     'The setting ICE_SERVERS makes no sense; it must be a list of servers as RTCPeerConnection takes them, with at most 32 addresses, such as [{"urls": "stun:stun.example.com"}, {"urls": "turn:turn.example.com", "username": "…", "credential": "…"}], as JSON.',

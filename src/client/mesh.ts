@@ -149,8 +149,9 @@ export class Mesh {
     const known = this.peers.get(clientId);
     if (!known) this.#peer(clientId, polling === true, taken || undefined);
     // What we sent to its former socket is lost. If the two of us are connected, no more is needed.
-    else if (polling) known.negotiator.signalAgain();
-    else known.negotiator.markOfferLost();
+    else if (!polling) known.negotiator.markOfferLost();
+    // Our offer is far longer than the news, which a server may say without end.
+    else if (member.connections.take()) known.negotiator.signalAgain();
     if (offerTaken) this.#publishSpare(true);
   }
 

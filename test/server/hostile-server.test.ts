@@ -156,6 +156,24 @@ test('a room answers once: a page does not meet everybody anew as often as a ser
   room.destroy();
 });
 
+test('a poller that comes without end is sent our offer a dozen times, and not as often as a server says so', async () => {
+  let offers = 0;
+  server.on('connection', (socket: WebSocket) => {
+    socket.send(JSON.stringify({ type: 'peers', peers: ['poller'], polling: ['poller'], yourId: 'me' }));
+    const join = JSON.stringify({ type: 'peer_join', clientId: 'poller', polling: true });
+    socket.on('message', (data) => {
+      if (!String(data).includes('"offer"')) return;
+      if (offers++ === 0) for (let n = 0; n < 2000; n++) socket.send(join);
+      if (offers === 1) socket.send(JSON.stringify({ type: 'peer_join', clientId: 'the end' }));
+    });
+  });
+  const { room } = await enter();
+  await expect.poll(() => room.peers.has('the end') && offers > 1, WAIT).toBe(true);
+  room.destroy();
+  await expect.poll(() => server.clients.size, WAIT).toBe(0); // all that was said before has arrived
+  expect(offers).toBeLessThan(20);
+});
+
 const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 
 test('what is nested too deeply to be written again, or too large to be kept, is not kept', async () => {

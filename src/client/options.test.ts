@@ -101,6 +101,8 @@ describe('says which option cannot work, what was given, and how it should look'
     [{ sdpTransform: {} }, 'sdpTransform is an object: it must be a function'],
     [{ trust: true }, 'trust is true: it must be a function'],
     [{ WebSocket: {} }, 'WebSocket is an object: it must be a function'],
+    [{ offersAhead: 'false' }, 'offersAhead is "false": it must be a boolean, or left out'],
+    [{ hideRoom: 'false' }, 'hideRoom is "false": it must be a boolean'],
     [{ pingEveryMs: '1000' }, 'pingEveryMs is "1000": it must be a number'],
     [{ metadata: 5n }, 'metadata is 5: it must be what JSON can say'],
     [{ metadata: { n: 5n } }, 'metadata is an object: it must be what JSON can say'],

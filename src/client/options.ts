@@ -100,6 +100,8 @@ const KINDS = {
   onUntrusted: 'a function',
   WebSocket: 'a function',
   pingEveryMs: 'a number',
+  offersAhead: 'a boolean',
+  hideRoom: 'a boolean',
   rtcPeerConnectionOptions: 'an object',
   wrtc: 'an object',
 };

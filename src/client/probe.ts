@@ -15,7 +15,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     // A setting of the server's makes no sense, and it says which.
     if (status === 500) return `${url} answers 500: ${text.trim().slice(0, MAX_QUOTED)}`;
     if (status !== 200 || text !== 'OK')
-      return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl.`;
+      return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl: /demo/ and /ws are no part of it.`;
     if (isRedirected) return `${url} answers at ${at}. Pass that address, without /health, as workerUrl.`;
     return `The server answers at ${url}, but its WebSocket does not open: check proxies in between, the page's Content-Security-Policy.`;
   } catch {

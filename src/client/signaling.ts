@@ -95,7 +95,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
       options.pingEveryMs,
     );
     joinUrl(options.workerUrl, this.#join);
-    if (!(options.WebSocket ?? globalThis.WebSocket))
+    if (typeof (options.WebSocket ?? globalThis.WebSocket) !== 'function')
       throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
   }
 

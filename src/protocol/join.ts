@@ -107,7 +107,7 @@ export function joinUrl(workerUrl: string, { roomId, clientId, metadata = '', re
   const bytes = utf8Length(metadata);
   if (bytes > MAX_JOIN_METADATA_BYTES)
     throw new Error(`The metadata has ${bytes} bytes of JSON; ${MAX_JOIN_METADATA_BYTES} is the most.`);
-  if (resume && !isRandomToken(resume))
+  if (resume && !isRandomToken(String(resume)))
     throw new Error('resumeToken must have 36 characters, random and in small letters, as crypto.randomUUID() gives.');
   const path = PLAIN_ID.test(roomId) ? ROOM_PATH + roomId : ENCODED_ROOM_PATH + toBase64Url(roomId);
   return serverUrl(workerUrl, 'ws', path, [

@@ -766,9 +766,10 @@ test('new SignalingClient says so of what the server would refuse', () => {
   const make = (more: object): unknown =>
     Reflect.construct(SignalingClient, [{ workerUrl: 'https://example.com', roomId: 'lobby', ...more }]);
   expect(() => make({ metadata: 'x'.repeat(2559) })).toThrow('The metadata has 2561 bytes of JSON; 2560 is the most.');
-  for (const resumeToken of ['mine', crypto.randomUUID().toUpperCase(), 'a'.repeat(36)])
+  for (const resumeToken of ['mine', 5, crypto.randomUUID().toUpperCase(), 'a'.repeat(36)])
     expect(() => make({ resumeToken })).toThrow('resumeToken must have 36 characters, random and in small letters');
   expect(() => make({ metadata: 1n })).toThrow('The metadata must be what JSON can say');
+  for (const WebSocket of ['ws', {}]) expect(() => make({ WebSocket })).toThrow('as the option WebSocket');
   make({ metadata: 'x'.repeat(2558), resumeToken: crypto.randomUUID() });
 });
 

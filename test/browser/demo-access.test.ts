@@ -134,6 +134,31 @@ test('a name of any length leaves the time beside it on its line, on the narrowe
   expect(lines).toBe(1);
 });
 
+test.each(['W', 'ש'])(
+  'a name of any length is not under our own picture, on a phone and on a wide screen: %s',
+  async (letter) => {
+    const page = await show('pair');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    for (const [width, height] of [
+      [360, 640],
+      [1280, 720],
+    ] as const) {
+      await page.setViewportSize({ width, height });
+      await until(
+        page,
+        true,
+        (text) => {
+          const name = document.querySelector('.tile:not(.on-top) .name');
+          name?.firstElementChild?.replaceChildren(text);
+          const right = name?.getBoundingClientRect().right ?? innerWidth;
+          return right < (document.querySelector('.tile.on-top')?.getBoundingClientRect().left ?? 0);
+        },
+        letter.repeat(200),
+      );
+    }
+  },
+);
+
 test('without a camera, a phone shows the way on with the rest', async () => {
   const page = await show('camera-denied');
   await page.setViewportSize({ width: 390, height: 844 });

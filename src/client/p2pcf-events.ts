@@ -16,7 +16,8 @@ export interface P2PCFEvents {
   /** A part of a peer's message over 16,000 bytes is here; the last comes just before the message. */
   progress: [peer: Peer, receivedBytes: number, totalBytes: number];
   /**
-   * A peer's state has changed; `reason` says why if it is `failed`. A peer that is `closed` is not in `peers` any more.
+   * A peer's state has changed; `reason` says why if it is `failed`, or `waiting` because the browser refused. A peer
+   * that is `closed` is not in `peers` any more.
    */
   peerstate: [peer: Peer, state: PeerState, reason: string | undefined];
   /**

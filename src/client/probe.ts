@@ -15,9 +15,9 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     // A setting of the server's makes no sense, and it says which.
     if (status === 500) return `${url} answers 500: ${text.trim().slice(0, MAX_QUOTED)}`;
     if (status !== 200 || text !== 'OK')
-      return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl: /demo/ and /ws are no part of it.`;
+      return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl, without /demo/ or /ws.`;
     if (isRedirected) return `${url} answers at ${at}. Pass that address, without /health, as workerUrl.`;
-    return `The server answers at ${url}, but its WebSocket does not open: check proxies in between, the page's Content-Security-Policy.`;
+    return `The server answers at ${url}, but its WebSocket does not open: check proxies, and the page's Content-Security-Policy.`;
   } catch {
     // A network error, no answer in time, or an answer that this page may not read.
   }
@@ -25,7 +25,7 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     await ask(url, { mode: 'no-cors' });
     return `${url} answers, but not as a P2PCF-WS server does. Check workerUrl; or the server's free requests of the day are used up.`;
   } catch {
-    return `Nothing answers at ${url}. Check workerUrl (http or https?), the page's Content-Security-Policy and permission for the local network, the network and the server.`;
+    return `Nothing answers at ${url}. Check workerUrl (http or https?), the server, the network, and the page's Content-Security-Policy and permission for the local network.`;
   }
 }
 

@@ -80,7 +80,7 @@ test.each<[string, RequestListener | undefined, RegExp]>([
   [
     'another server, which lets any page read its answer',
     (_, response) => response.writeHead(404, { 'Access-Control-Allow-Origin': '*' }).end(),
-    /answers 404: that is no P2PCF-WS server. Check workerUrl: \/demo\/ and \/ws are no part of it\.$/,
+    /answers 404: that is no P2PCF-WS server. Check workerUrl, without \/demo\/ or \/ws\.$/,
   ],
   [
     'another server, whose health is not ours',

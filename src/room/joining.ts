@@ -82,7 +82,7 @@ export function join<M extends Member>(
   const names = [newcomer.id, toSessionId(newcomer.id)];
   if (keptIds(roster, now).some(({ entry }) => names.includes(entry.sessionId))) return refuse(TAKEN);
 
-  const away = heldPlaces(roster, now).filter((each) => each !== place);
+  const away = heldPlaces(roster, now).filter(({ id }) => id !== newcomer.id);
   const maxPeers = fixedLimit(newcomer, swept.living[0] ?? away[0] ?? owner);
   const capacity = capacityFor(newcomer, maxPeers, limits);
   const way = resumed ? { mutes: [] } : makeWay(newcomer, swept.living, away, pollers.length, capacity, now);

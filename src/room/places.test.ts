@@ -32,6 +32,22 @@ test('a member that drops and is back within the grace was never away, for the o
   expect(carol.heard).toHaveLength(1);
 });
 
+test('whoever comes while a member’s socket is closing knows of it, whether it comes back or has said goodbye', () => {
+  const world = new World();
+  const alice = world.join('alice');
+  for (const id of ['bob', 'carol']) world.ping(world.join(id, { token: `of ${id}`, metadata: id }));
+  const [, bob, carol] = world.members;
+  if (!bob || !carol) throw new Error('three are here');
+  for (const each of [bob, carol]) world.beginToLeave(each);
+  const dave = world.join('dave', { token: 'of dave' });
+  expect(dave.heard).toMatchObject([{ peers: ['alice', 'bob', 'carol'], metadata: { bob: 'bob', carol: 'carol' } }]);
+  world.drop(bob);
+  world.leave(carol);
+  expect(world.join('bob', { token: 'of bob' }).heard).toMatchObject([{ peers: ['alice', 'dave'], resumed: true }]);
+  expect(dave.heard.slice(1)).toMatchObject([{ type: 'peer_leave', clientId: 'carol', reason: 'left' }]);
+  expect(alice.view).toEqual(['bob', 'dave']);
+});
+
 test.each([
   ['has sent nothing', false, () => undefined],
   ['says that it is coming back', true, (world: World, bob: TestMember) => world.drop(bob, true)],

@@ -47,9 +47,18 @@ export function isPresent<M extends Member>(id: string, roster: Roster<M>, now: 
   return roster.find(id) !== undefined || introductions(pollersAt(roster, now)).some((each) => each.id === id);
 }
 
-/** The places held at `now`: without places that have lapsed, and without rows left over from a member that is back. */
+/**
+ * The places held at `now`: without places that have lapsed, and without rows left over from a member that is back. With
+ * the places of members that are leaving, which may be held in a moment: whoever comes in between would never hear of
+ * them, as nobody is told when such a member is back. If it said goodbye instead, all are told of that.
+ */
 export function heldPlaces<M extends Member>(roster: Roster<M>, now: number): readonly Place[] {
-  return roster.places().filter(({ id, until }) => until > now && !roster.find(id));
+  const places = roster.places().filter(({ until }) => until > now);
+  const known = new Set(places.map(({ id }) => id));
+  for (const { id, token, metadata, metadataLength, claims, maxPeers, offers } of roster.leaving())
+    if (token !== undefined && !known.has(id))
+      places.push({ id, token, metadata, metadataLength, claims, maxPeers, offers, until: now });
+  return places.filter(({ id }) => !roster.find(id));
 }
 
 /** The place held for this id at `now`. */

@@ -140,6 +140,8 @@ export interface Roster<M extends Member> {
   find(id: string): M | undefined;
   /** Every member but this one, longest there first. Touches every socket: for what concerns everyone, no more. */
   others(than?: M): readonly M[];
+  /** Members whose sockets are closing: they get nothing any more, and how they part the room has yet to hear. */
+  leaving(): readonly M[];
   /** How many members there are, give or take what has changed within this very event. */
   count(): number;
   /** When the first token of a member expires, in ms since the epoch; Infinity if none does. */

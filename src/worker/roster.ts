@@ -66,6 +66,11 @@ export class SocketRoster implements Roster<SocketMember> {
     return members;
   }
 
+  leaving(): readonly SocketMember[] {
+    const closing = this.#ctx.getWebSockets().filter(({ readyState }) => readyState !== WebSocket.OPEN);
+    return closing.map((socket) => this.member(socket)).filter(({ left }) => !left);
+  }
+
   count(): number {
     this.#count ??= this.#ctx.getWebSockets().filter((socket) => this.#present(socket)).length;
     return this.#count;

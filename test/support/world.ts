@@ -101,6 +101,8 @@ export function claimsOf(given: Partial<Claims>): Claims {
 export class World implements Roster<TestMember> {
   now = 1_000_000;
   members: TestMember[] = [];
+  /** Whose sockets are closing, and whose end is told by drop() or leave(). */
+  closing: TestMember[] = [];
   held: Place[] = [];
   posted: Posting[] = [];
   removed: Removal[] = [];
@@ -121,6 +123,10 @@ export class World implements Roster<TestMember> {
   others(than?: TestMember): TestMember[] {
     this.touchedAll++;
     return this.members.filter((member) => member !== than);
+  }
+
+  leaving(): TestMember[] {
+    return this.closing;
   }
 
   places(): Place[] {
@@ -159,15 +165,26 @@ export class World implements Roster<TestMember> {
     return joiner;
   }
 
+  /** Its socket is closing: leave() or drop() follows, when the room is told how. */
+  beginToLeave(member: TestMember): void {
+    this.#forget(member);
+    this.closing.push(member);
+  }
+
   leave(member: TestMember): void {
-    this.members = this.members.filter((other) => other !== member);
+    this.#forget(member);
     this.apply(leave(member, 'left', this, LIMITS, this.now));
   }
 
   /** `saysSo`: by its close code. */
   drop(member: TestMember, saysSo = false): void {
-    this.members = this.members.filter((other) => other !== member);
+    this.#forget(member);
     this.apply(drop(member, this, LIMITS, this.now, saysSo));
+  }
+
+  #forget(member: TestMember): void {
+    this.members = this.members.filter((other) => other !== member);
+    this.closing = this.closing.filter((other) => other !== member);
   }
 
   ping(member: TestMember): void {

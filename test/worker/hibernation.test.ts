@@ -297,3 +297,30 @@ test('a room that was opened for two is full at two, whoever is left of them, an
   await sleep();
   expect(await (await enter('dora', '9')).closed).toMatchObject({ code: 4003, reason: 'Room is full: 2 peers' });
 });
+
+test.each([
+  ['is lost, and comes back', 1006],
+  ['says goodbye', 1000],
+])('who joins before the room has heard that a member %s knows of it', async (_how, code) => {
+  const [tom, token] = await settle('tom');
+  await tom.signal('nobody', 'so that its place is held');
+  await runInDurableObject(stub(), (room, ctx) => {
+    const { fetch } = room;
+    room.fetch = (request) => {
+      const [closing] = ctx.getWebSockets('tom');
+      closing?.close(1000); // as good as by its client: it is no longer open, and its event is yet to come
+      const response = fetch.call(room, request);
+      if (closing) room.webSocketClose(closing, code, '');
+      room.fetch = fetch;
+      return response;
+    };
+  });
+  const bob = await Client.connect(workerd, ROOM, 'bob');
+  clients.push(bob);
+  expect(await bob.next()).toMatchObject({ type: 'peers', peers: ['tom'] });
+  if (code === 1000) expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'tom', reason: 'left' });
+  const again = await Client.connect(workerd, ROOM, 'tom', { resume: token });
+  clients.push(again);
+  expect(await again.next()).toMatchObject({ peers: ['bob'], resumed: code === 1006 });
+  await tom.closed;
+});

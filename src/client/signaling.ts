@@ -7,11 +7,11 @@ import { retryDelay } from './backoff.ts';
 import { type Deferred, newDeferred } from './deferred.ts';
 import { Emitter } from './events.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { openSocket } from './open-socket.ts';
 import { printAs } from './printed-name.ts';
 import { explainFailure } from './probe.ts';
 import { randomHex } from './random.ts';
 import { askForToken } from './room-token.ts';
+import { leaveSocket, openSocket } from './server-socket.ts';
 import type { SignalingEvents, SignalingOptions, SignalingState } from './signaling-options.ts';
 
 export type { SignalingEvents, SignalingOptions, SignalingState, WebSocketClass } from './signaling-options.ts';
@@ -25,12 +25,6 @@ const GOOD_AFTER_MS = 10_000;
  */
 const ANSWERED_WITHIN_MS = 10_000;
 const MOST_TIMES = 3;
-
-/**
- * How long a socket that is left while it opens may go on with that, in ms. A browser opens one socket to a server at a
- * time, for all rooms: one that hangs would keep the next waiting for minutes (Chromium 156: four).
- */
-const LET_IN_WITHIN_MS = 10_000;
 
 /** What a browser tells of a connection without a close frame: of one that fell silent, or that was not even tried. */
 const BROKEN: Close = { code: 1006, reason: '' };
@@ -345,23 +339,11 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     this.#setState('closed', reason);
   }
 
-  /** Is done with the present socket, whatever becomes of it. */
-  #leaveSocket(code = 1000): void {
+  #leaveSocket(code?: number): void {
     this.#heartbeat.stop();
     const socket = this.#socket;
     this.#socket = undefined;
-    if (!socket) return;
-    socket.onmessage = socket.onclose = null;
-    // Closed before it is open, a socket just breaks off. If the join has arrived by then the room takes that for a
-    // drop, and holds our place for a while. So to leave for good, a client lets itself be let in first, and then says
-    // goodbye.
-    if (socket.readyState === 0 && code === 1000) {
-      const timer = setTimeout(() => socket.close(), LET_IN_WITHIN_MS);
-      socket.onopen = socket.onclose = () => {
-        clearTimeout(timer);
-        socket.close(code);
-      };
-    } else socket.close(code);
+    if (socket) leaveSocket(socket, code);
   }
 
   get #join(): Join {

@@ -2,8 +2,8 @@
 import { ROOM_PATH } from '../../protocol/join.ts';
 import { PING, PONG, parseServerMessage, type ServerMessage } from '../../protocol/messages.ts';
 import { attempt } from '../events.ts';
-import { openSocket } from '../open-socket.ts';
 import type { SealedOptions } from '../sealed-options.ts';
+import { openSocket } from '../server-socket.ts';
 import { fromBase64Url, toBase64Url } from './base64.ts';
 import type { SocketFace } from './face.ts';
 import { Keys } from './keys.ts';

@@ -1,5 +1,12 @@
-import { expect, test } from 'vitest';
-import { isRestartDue, isSettled, restartDelay, stepForRestart } from './ice-restart.ts';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { IceRestarts, isRestartDue, isSettled, restartDelay, stepForRestart } from './ice-restart.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const between = { polls: false, isOursFirefox: false, isTheirsFirefox: false };
 
@@ -44,4 +51,60 @@ test.each([
   ['after that, without a path', 'disconnected', false, false, 6_001, false],
 ] as const)('whether signals go by the channel after a restart: %s', (_when, state, isHeard, isOut, now, expected) => {
   expect(isSettled(state, isHeard, isOut, 1_000, now)).toBe(expected);
+});
+
+function described(ufrag: string): RTCSessionDescription {
+  const description = { type: 'offer', sdp: `v=0\r\na=ice-ufrag:${ufrag}\r\n` } as const;
+  return { ...description, toJSON: () => description };
+}
+
+/** Those of a connection that Firefox is restarting or not. */
+function newRestarts(): { restarts: IceRestarts; show: (ufrag: string) => void } {
+  const pc = {
+    connectionState: 'connecting' as const,
+    iceConnectionState: 'checking' as const,
+    currentLocalDescription: described('one'),
+    localDescription: described('one'),
+  };
+  const show = (ufrag: string): void => {
+    pc.localDescription = described(ufrag);
+  };
+  return { restarts: new IceRestarts(pc), show };
+}
+
+test('a restart is at once, those that are asked for by then are one with it, and the next is 2 s later', () => {
+  const { restarts } = newRestarts();
+  const at: number[] = [];
+  const start = performance.now();
+  const schedule = (): void => restarts.schedule(() => at.push(performance.now() - start));
+  schedule();
+  schedule();
+  vi.advanceTimersByTime(500);
+  schedule();
+  schedule();
+  vi.advanceTimersByTime(60_000);
+  expect(at).toEqual([0, 2_000]);
+});
+
+test('the other’s restart counts as ours do, and one that waits is given up with the connection', () => {
+  const { restarts } = newRestarts();
+  const restart = vi.fn();
+  restarts.describe(described('two')); // the answer to it
+  restarts.schedule(restart);
+  vi.advanceTimersByTime(1_999);
+  expect(restart).not.toHaveBeenCalled();
+  restarts.stop();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('a restart is under way from its description on, until the other is heard and ours is answered', () => {
+  const { restarts, show } = newRestarts();
+  restarts.describe(described('one'));
+  expect([restarts.isUnderWay, restarts.settle(true)]).toEqual([false, false]); // no restart
+  restarts.describe(described('two'));
+  show('two');
+  expect([restarts.settle(true), restarts.isUnderWay]).toEqual([false, true]);
+  show('one'); // which stands for the present one
+  expect([restarts.settle(), restarts.isUnderWay]).toEqual([false, true]);
+  expect([restarts.settle(true), restarts.isUnderWay, restarts.settle(true)]).toEqual([true, false, false]);
 });

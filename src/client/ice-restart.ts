@@ -1,5 +1,5 @@
-/** Whether ICE is restarted, by whom, and how soon after the last time: decisions alone. */
-import type { Situation, stateOf } from './negotiation.ts';
+/** Whether ICE is restarted, by whom, how soon after the last time, and when that is over. */
+import { restartsIce, type Situation, stateOf } from './negotiation.ts';
 
 /**
  * ICE restarts of one connection are at least this far apart, in ms. Where Firefox (153) is DTLS client to Chromium
@@ -51,4 +51,61 @@ export function isSettled(
   if (state === 'connected') return isHeard || restartedAt === undefined || now - restartedAt > SETTLED_AFTER_MS;
   // Firefox (153) is `connecting` while any offer of its own is out.
   return state === 'connecting' && isHeard && !isOut;
+}
+
+/** An RTCPeerConnection, as far as it matters here. */
+type Restarted = Parameters<typeof stateOf>[0] &
+  Pick<RTCPeerConnection, 'currentLocalDescription' | 'localDescription'>;
+
+/** The restarts of ICE of one connection. */
+export class IceRestarts {
+  /**
+   * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
+   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart, until `settle`
+   * finds that over.
+   */
+  isUnderWay = false;
+  readonly #pc: Restarted;
+  /** When the last one was, or the other was asked for it. */
+  #at: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(pc: Restarted) {
+    this.#pc = pc;
+  }
+
+  /** Calls `restart` as soon as ICE may be restarted, or the other asked to. */
+  schedule(restart: () => void): void {
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#at = performance.now();
+        restart();
+      },
+      restartDelay(this.#at, performance.now()),
+    );
+  }
+
+  /** The connection is closed. */
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** A description of ours is about to be taken. */
+  describe(description: { sdp: string }): void {
+    if (restartsIce(this.#pc.currentLocalDescription, description)) {
+      this.isUnderWay = true;
+      this.#at = performance.now();
+    } else this.settle(); // not only when it is sent: Firefox (153) is `connecting` while an offer of its own is out
+  }
+
+  /** Whether a restart has just come to its end; `isHeard`: the other has said something on the channel. */
+  settle(isHeard = false): boolean {
+    if (!this.isUnderWay) return false; // as nearly always: the descriptions are not even looked at
+    const { currentLocalDescription, localDescription } = this.#pc;
+    const isOut = localDescription !== null && restartsIce(currentLocalDescription, localDescription);
+    const isOver = isSettled(stateOf(this.#pc), isHeard, isOut, this.#at, performance.now());
+    this.isUnderWay = !isOver;
+    return isOver;
+  }
 }

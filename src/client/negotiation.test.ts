@@ -263,12 +263,12 @@ test('Firefox and a restart of ICE are told by the description', () => {
 });
 
 describe('a signal of ours', () => {
-  const up: Signaling = { fitsRoom: true, isConnected: true, polls: false, hasRestarted: false, state: 'connected' };
+  const up: Signaling = { fitsRoom: true, isConnected: true, polls: false, isRestarting: false, state: 'connected' };
   const tooLarge = { fitsRoom: false };
   const unconnected = { isConnected: false };
   const disconnected = { state: 'disconnected' } as const;
   const failed = { state: 'failed' } as const;
-  const restarted = { hasRestarted: true };
+  const restarted = { isRestarting: true };
   const polling = { polls: true };
   test.each<[name: string, signaling: Signaling, way: ReturnType<typeof wayFor>]>([
     ['while we are connected', up, 'channel'],

@@ -44,8 +44,8 @@ export interface Signaling {
   isConnected: boolean;
   /** See introduction.ts. */
   polls: boolean;
-  /** ICE is being restarted: see Connection in peer-connection.ts. */
-  hasRestarted: boolean;
+  /** See IceRestarts in ice-restart.ts. */
+  isRestarting: boolean;
   state: ReturnType<typeof stateOf>;
 }
 
@@ -128,10 +128,10 @@ function givesWay(ours: Situation): boolean {
  * By which way a signal of ours goes: by the channel if that is up, which costs the server nothing; else by the room,
  * or by `none` if it does not fit there.
  */
-export function wayFor({ fitsRoom, isConnected, polls, hasRestarted, state }: Signaling): 'channel' | 'room' | 'none' {
+export function wayFor({ fitsRoom, isConnected, polls, isRestarting, state }: Signaling): 'channel' | 'room' | 'none' {
   // Firefox (153) is `connecting` while an offer of its own is out. And what is too large for the room has no other
   // way.
-  const isChannelGood = state !== 'failed' && !(fitsRoom && (hasRestarted || state === 'disconnected'));
+  const isChannelGood = state !== 'failed' && !(fitsRoom && (isRestarting || state === 'disconnected'));
   if (isConnected && (isChannelGood || polls)) return 'channel';
   return fitsRoom ? 'room' : 'none';
 }

@@ -75,7 +75,6 @@ export class Negotiator {
   #hasStartedOver = false;
   /** What was wrong with the negotiation on the present connection, as a sentence. */
   #fault: string | undefined;
-  #restartTimer: ReturnType<typeof setTimeout> | undefined;
   /** Runs while our media waits for the other's. */
   #mediaTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -211,9 +210,8 @@ export class Negotiator {
   stop(): void {
     this.#outgoing.stop();
     this.#incoming.startOver();
-    clearTimeout(this.#restartTimer);
     clearTimeout(this.#mediaTimer);
-    this.#restartTimer = this.#mediaTimer = undefined;
+    this.#mediaTimer = undefined;
   }
 
   /** Takes a signal that came by the room. A signal that makes no sense is dropped, and so are too many. */
@@ -251,8 +249,7 @@ export class Negotiator {
 
   /** Gathers new candidates and negotiates again, without a new connection: the network has changed. */
   restart(): void {
-    if (this.#isIdle) return;
-    this.#restartTimer ??= setTimeout(() => this.#restart(), this.connection.restartDelayMs);
+    if (!this.#isIdle) this.connection.restarts.schedule(() => this.#restart());
   }
 
   /** The connection has failed: looks for another way, for as long as it takes. */
@@ -327,7 +324,7 @@ export class Negotiator {
         this.#noteFingerprint(description);
         const { connection } = this;
         await connection.setRemote(description);
-        if (connection.hasRestarted) this.#sayNothing(connection);
+        if (connection.restarts.isUnderWay) this.#sayNothing(connection);
         break;
       }
       case 'pair':
@@ -390,9 +387,7 @@ export class Negotiator {
   }
 
   #restart(): void {
-    this.#restartTimer = undefined;
     const { connection } = this;
-    connection.markRestart();
     const hasFailed = stateOf(connection.pc) === 'failed';
     const step = stepForRestart(this.#situation, hasFailed);
     if (step === 'start over') this.startOver();
@@ -416,12 +411,12 @@ export class Negotiator {
     const bytes = utf8Length(JSON.stringify(marked));
     const most = this.#other?.maxSignalBytes() ?? 0;
     const fault = 'type' in signal ? sizeFault(signal.sdp) : undefined; // what we would not take, the other does not
-    connection.settle();
+    connection.restarts.settle();
     const way = wayFor({
       fitsRoom: !fault && bytes <= most,
       isConnected: this.#peer.connected,
       polls: this.#polls,
-      hasRestarted: connection.hasRestarted,
+      isRestarting: connection.restarts.isUnderWay,
       state: stateOf(connection.pc),
     });
     if (way === 'channel' && !fault) {
@@ -461,7 +456,7 @@ export class Negotiator {
       progress: (...bytes) => peer.emit('progress', ...bytes),
       signal: (signal) => {
         // The other finds the channel good enough. We do not while a restart of Firefox's own is out.
-        if (connection.settle(true)) this.#sayNothing(connection);
+        if (connection.restarts.settle(true)) this.#sayNothing(connection);
         const parsed = parseSignal(signal);
         const fault = this.#incoming.fault(parsed);
         if (fault) this.#exceed(fault);

@@ -3,10 +3,11 @@ import type { Description, IceCandidate } from '../protocol/signal.ts';
 import type { Channel } from './channel.ts';
 import { Datagrams } from './datagrams.ts';
 import type { Attempt, ServerError } from './ice-failure.ts';
-import { isSettled, restartDelay } from './ice-restart.ts';
+import { IceRestarts } from './ice-restart.ts';
 import { type Allowance, MAX_CANDIDATES, MAX_POLLED_CANDIDATES, MAX_SURPLUS_CHANNELS } from './limits.ts';
-import { isFirefox, restartsIce, type Situation, stateOf } from './negotiation.ts';
+import { isFirefox, restartsIce, type Situation } from './negotiation.ts';
 import { COMPLETE_WITHIN_MS, type Outgoing } from './outgoing-signals.ts';
+import { isRelayed, trafficOf } from './path.ts';
 import { randomHex } from './random.ts';
 import type { Traffic } from './silence.ts';
 
@@ -67,12 +68,7 @@ export class Connection {
   isOfferLost = false;
   /** The other's last offer was ignored, and its candidates are. */
   isIgnoring = false;
-  /**
-   * ICE restarts go by the room: Firefox (153) moves the channel to the new paths at once, and those come about only
-   * when the other has the answer. What follows goes by the room too, so as not to overtake the restart, until `settle`
-   * finds that over.
-   */
-  hasRestarted = false;
+  readonly restarts: IceRestarts;
   readonly #listener: ConnectionListener;
   readonly #outgoing: Outgoing;
   readonly #sdpTransform: ConnectionSettings['sdpTransform'];
@@ -85,7 +81,6 @@ export class Connection {
   #theirOffer: string | undefined;
   #theirAnswer: string | undefined;
   #isTheirsFirefox = false;
-  #restartedAt: number | undefined;
   /** How many candidates have come for the other's present description, by family of addresses. */
   readonly #candidates = new Map<string, number>();
 
@@ -118,6 +113,7 @@ export class Connection {
     const event = pc.connectionState ? 'onconnectionstatechange' : 'oniceconnectionstatechange';
     pc[event] = () => listener.stateChanged();
     this.pc = pc;
+    this.restarts = new IceRestarts(pc);
     this.#followNeeds();
   }
 
@@ -292,48 +288,18 @@ export class Connection {
 
   /** Whether what we send goes by a TURN server of ours. */
   async isRelayed(): Promise<boolean> {
-    const stats = await this.#stats();
-    return [...stats.values()].some(
-      ({ type, nominated, state, localCandidateId }) =>
-        type === 'candidate-pair' &&
-        nominated &&
-        state === 'succeeded' &&
-        stats.get(localCandidateId)?.candidateType === 'relay',
-    );
+    return isRelayed(await this.#stats());
   }
 
-  /** What has gone by the present path; undefined where the browser does not count it, as Firefox (153) does not. */
+  /** What has gone by the present path; undefined where the browser does not count it. */
   async traffic(): Promise<Traffic | undefined> {
-    const stats = await this.#stats();
-    const transport = [...stats.values()].find(({ type }) => type === 'transport');
-    const pair = stats.get(transport?.selectedCandidatePairId) ?? {};
-    const heard = pair.responsesReceived + pair.requestsReceived + pair.packetsReceived;
-    return pair.requestsSent >= 0 && heard >= 0 ? { checks: pair.requestsSent, heard } : undefined;
-  }
-
-  /** How long until ICE may be restarted, in ms. */
-  get restartDelayMs(): number {
-    return restartDelay(this.#restartedAt, performance.now());
-  }
-
-  /** ICE is being restarted, or the other is asked to. */
-  markRestart(): void {
-    this.#restartedAt = performance.now();
-  }
-
-  /** Whether a restart has just come to its end; `isHeard`: the other has said something on the channel. */
-  settle(isHeard = false): boolean {
-    if (!this.hasRestarted) return false; // as nearly always: the descriptions are not even looked at
-    const { currentLocalDescription, localDescription } = this.pc;
-    const isOut = localDescription !== null && restartsIce(currentLocalDescription, localDescription);
-    const isOver = isSettled(stateOf(this.pc), isHeard, isOut, this.#restartedAt, performance.now());
-    this.hasRestarted = !isOver;
-    return isOver;
+    return trafficOf(await this.#stats());
   }
 
   /** Closes it, and hears no more of it. */
   close(): void {
     const { pc } = this;
+    this.restarts.stop();
     this.channel?.release();
     this.datagrams?.release();
     pc.onnegotiationneeded = pc.onicecandidate = pc.onicecandidateerror = pc.ondatachannel = pc.ontrack = null;
@@ -369,10 +335,7 @@ export class Connection {
     if (typeof sdp !== 'string') throw new TypeError(`The option sdpTransform returned ${sdp}, not a string`);
     const description = { type, sdp };
     this.#outgoing.describe(description);
-    if (restartsIce(this.pc.currentLocalDescription, description)) {
-      this.hasRestarted = true;
-      this.markRestart();
-    } else this.settle(); // not only when it is sent: Firefox (153) is `connecting` while an offer of its own is out
+    this.restarts.describe(description);
     await this.pc.setLocalDescription(description);
     this.#outgoing.schedule();
   }

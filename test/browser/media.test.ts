@@ -875,7 +875,7 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
         /a=ice-ufrag:(.*)/.exec(_pc.currentLocalDescription?.sdp ?? '')?.[1] ?? '';
       const before = [ufrag(a), ufrag(b)];
       const isOver = (peer: typeof a): boolean =>
-        !before.includes(ufrag(peer)) && !Object(peer).negotiator.current.hasRestarted;
+        !before.includes(ufrag(peer)) && !Object(peer).negotiator.current.restarts.isUnderWay;
       Object(a).negotiator.restart();
       await media.until(() => isOver(a) && isOver(b));
       const byRoom: string[] = [];

@@ -296,56 +296,8 @@ export class Mesh {
     const peer = made ?? new SupervisedPeer(this.#connection);
     const member = this.#members.note(id);
     this.peers.set(id, peer);
-    let isAnnounced = false;
-    let connectedAt = Number.POSITIVE_INFINITY;
-    const announce = (): void => {
-      if (peer.destroyed || isAnnounced) return;
-      isAnnounced = true;
-      this.#room.emit('peerjoin', peer);
-    };
+    const announce = this.#follow(peer, id, polls);
     const { client_id, metadata } = Object(member.brought);
-    peer.follow({
-      state: (state, reason) => {
-        if (state === 'waiting') this.#line.add(peer, announce);
-        // Before it is told: of a peer that has not been announced nothing else is.
-        if (state === 'closed' && this.peers.get(id) === peer) this.peers.delete(id);
-        this.#room.emit('peerstate', peer, state, reason);
-        // Our own network may have changed: nobody tells us when a router gets another address.
-        if (state === 'disconnected') this.#room.doubt();
-        // Neither ICE nor the room has a way to it.
-        const { isListed = false, rejoined } = this.#members.get(id) ?? {};
-        const isGivenUp = !isListed && this.#graceTimer === undefined;
-        if (state === 'failed' && (isGivenUp || (peer.connected && rejoined === 'a stranger'))) peer.destroy();
-        if (state !== 'failed' || peer.connected || peer.destroyed || !this.#line.someoneWaits) return;
-        peer.wait(); // another has not had its turn
-        this.#line.next();
-      },
-      connect: () => {
-        connectedAt = Date.now();
-        announce();
-        if (!peer.destroyed) this.#room.emit('peerconnect', peer);
-      },
-      progress: (...bytes) => this.#room.emit('progress', peer, ...bytes),
-      datagram: (bytes) => {
-        this.#silence.heard(peer);
-        this.#room.emit('datagram', peer, toArrayBuffer(bytes));
-      },
-      data: (bytes) => {
-        this.#silence.heard(peer);
-        this.#room.emit('msg', peer, toArrayBuffer(bytes));
-      },
-      close: () => {
-        const member = this.#members.get(id);
-        if (member) member.rejoined = undefined;
-        this.#line.remove(peer);
-        this.#silence.forget(peer);
-        if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
-        else if (!this.peers.has(id)) this.#members.delete(id);
-        if (isAnnounced) this.#room.emit('peerclose', peer); // whose listener may leave, and have all forgotten
-        if (this.#room.state() !== 'closed') this.#line.next();
-        this.#publishSpare(true);
-      },
-    });
     peer.introduce({
       id,
       clientId: typeof client_id === 'string' ? client_id : id,
@@ -374,6 +326,64 @@ export class Mesh {
     if (polls) void peer.negotiator.initiate().then(announce);
     else announce();
     return peer;
+  }
+
+  /** Has the room hear of what becomes of a peer. Returns what announces the peer to the app. */
+  #follow(peer: SupervisedPeer, id: string, polls: boolean): () => void {
+    let isAnnounced = false;
+    let connectedAt = Number.POSITIVE_INFINITY;
+    const announce = (): void => {
+      if (peer.destroyed || isAnnounced) return;
+      isAnnounced = true;
+      this.#room.emit('peerjoin', peer);
+    };
+    peer.follow({
+      state: (state, reason) => {
+        if (state === 'waiting') this.#line.add(peer, announce);
+        // Before it is told: of a peer that has not been announced nothing else is.
+        if (state === 'closed' && this.peers.get(id) === peer) this.peers.delete(id);
+        this.#room.emit('peerstate', peer, state, reason);
+        // Our own network may have changed: nobody tells us when a router gets another address.
+        if (state === 'disconnected') this.#room.doubt();
+        if (state === 'failed') this.#letFail(peer, id);
+      },
+      connect: () => {
+        connectedAt = Date.now();
+        announce();
+        if (!peer.destroyed) this.#room.emit('peerconnect', peer);
+      },
+      progress: (...bytes) => this.#room.emit('progress', peer, ...bytes),
+      datagram: (bytes) => {
+        this.#silence.heard(peer);
+        this.#room.emit('datagram', peer, toArrayBuffer(bytes));
+      },
+      data: (bytes) => {
+        this.#silence.heard(peer);
+        this.#room.emit('msg', peer, toArrayBuffer(bytes));
+      },
+      close: () => {
+        const member = this.#members.get(id);
+        if (member) member.rejoined = undefined;
+        this.#line.remove(peer);
+        this.#silence.forget(peer);
+        if (member?.isListed) this.#meetAgain(id, member, polls, Date.now() - connectedAt > GOOD_AFTER_MS);
+        else if (!this.peers.has(id)) this.#members.delete(id);
+        if (isAnnounced) this.#room.emit('peerclose', peer); // whose listener may leave, and have all forgotten
+        if (this.#room.state() !== 'closed') this.#line.next();
+        this.#publishSpare(true);
+      },
+    });
+    return announce;
+  }
+
+  /** A peer has failed: it is tried again, unless neither ICE nor the room has a way to it, or another waits. */
+  #letFail(peer: SupervisedPeer, id: string): void {
+    const { isListed = false, rejoined } = this.#members.get(id) ?? {};
+    const isGivenUp = !isListed && this.#graceTimer === undefined;
+    if (isGivenUp || (peer.connected && rejoined === 'a stranger')) peer.destroy();
+    if (peer.connected || peer.destroyed || !this.#line.someoneWaits) return;
+    peer.wait(); // another has not had its turn
+    this.#line.next();
   }
 
   /** Publishes the next offer, if a connection may come of it. */

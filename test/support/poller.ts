@@ -11,6 +11,9 @@ export interface Reply {
   dk: string;
 }
 
+/** The session ids that a reply lists. */
+export const idsIn = ({ ps }: Reply): unknown[] => ps.map(([sessionId]) => sessionId);
+
 export async function send(body: unknown, init: RequestInit = {}): Promise<Reply> {
   const response = await exports.default.fetch('http://p2pcf-ws.test/', {
     method: 'POST',

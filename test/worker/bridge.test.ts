@@ -1,11 +1,11 @@
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
+import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { parsePoll } from '../../src/protocol/poll.ts';
 import { Client, type Place } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
-import { Poller, type Reply, send } from '../support/poller.ts';
-import { pass } from '../support/within-room.ts';
+import { idsIn, Poller, type Reply, send } from '../support/poller.ts';
+import { keepAsleep, meter, NOTHING, pass, stored } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -20,11 +20,7 @@ afterEach(async () => {
 });
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
-const sleep = () => evictDurableObject(stub(), { webSockets: 'hibernate' }).catch(stillAsleep);
-
-function stillAsleep(error: unknown): void {
-  if (!String(error).includes('not currently running')) throw error;
-}
+const sleep = () => keepAsleep(stub());
 
 const HASH = Array.from({ length: 32 }, () => 'AB').join(':');
 const SDP = `v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:Wufr\r\na=ice-pwd:Wpwd\r\na=fingerprint:sha-256 ${HASH}\r\na=mid:0\r\n`;
@@ -38,15 +34,6 @@ const answer = (candidates: unknown[] = []) => ({
   fromId: 'polly',
   signal: { type: 'answer', sdp: expect.stringContaining('a=group:BUNDLE 0\r\n'), candidates, attempt: 'a1' },
 });
-
-/** What is stored in the room. */
-const stored = () =>
-  runInDurableObject(stub(), async (_room, { storage }) => ({
-    keys: [...storage.kv.list()].map(([key]) => key),
-    alarm: await storage.getAlarm(),
-  }));
-
-const idsIn = ({ ps }: Reply): unknown[] => ps.map(([sessionId]) => sessionId);
 
 describe.each<[string, () => Promise<void>]>([
   ['awake', async () => undefined],
@@ -123,11 +110,11 @@ describe.each<[string, () => Promise<void>]>([
 
     await sue.close();
     expect(idsIn(await polls(polly.listen))).toEqual([]);
-    expect((await stored()).keys).toEqual(['poller:context of polly']);
+    expect((await stored(stub())).keys).toEqual(['poller:context of polly']);
     expect(await tom.next()).toMatchObject({ type: 'peer_leave', clientId: 'sue' });
     await polls(() => polly.leave());
     expect(await tom.next()).toEqual({ type: 'peer_leave', clientId: 'polly', timestamp: aTimestamp, reason: 'left' });
-    expect(await stored()).toEqual({ keys: [], alarm: null });
+    expect(await stored(stub())).toEqual(NOTHING);
     await expectSilence(tom, 'tom');
   });
 
@@ -167,7 +154,7 @@ describe.each<[string, () => Promise<void>]>([
     await between();
     await runDurableObjectAlarm(stub());
     expect(idsIn(await polls(polly.listen))).toEqual([]);
-    expect((await stored()).keys).toEqual(['poller:context of polly']);
+    expect((await stored(stub())).keys).toEqual(['poller:context of polly']);
   });
 
   test('a poller that lapses, or whose page is back under another session, is gone', async () => {
@@ -188,12 +175,12 @@ describe.each<[string, () => Promise<void>]>([
     await between();
     await runDurableObjectAlarm(stub());
     expect(await sue.next()).toMatchObject({ type: 'peer_leave', clientId: 'polly the second', reason: 'timeout' });
-    expect((await stored()).keys).toEqual(['poller:context of polly']); // its session id, for a quarter of an hour
+    expect((await stored(stub())).keys).toEqual(['poller:context of polly']); // its session id, for a quarter of an hour
     pass(900);
     await between();
     await runDurableObjectAlarm(stub());
     await expectSilence(sue, 'sue');
-    expect(await stored()).toEqual({ keys: [], alarm: null });
+    expect(await stored(stub())).toEqual(NOTHING);
   });
 
   test('an offer that no poller could answer is refused; p2pcf.rn is nobody', async () => {
@@ -250,21 +237,6 @@ test.each([
   },
 );
 
-/** Counts the room's calls to its storage from now on, until it sleeps. */
-const meter = () =>
-  runInDurableObject(stub(), (_room, { storage }) => {
-    const reads = [vi.spyOn(storage.kv, 'list'), vi.spyOn(storage.kv, 'get'), vi.spyOn(storage, 'getAlarm')];
-    const writes = [
-      vi.spyOn(storage.kv, 'put'),
-      vi.spyOn(storage.kv, 'delete'),
-      vi.spyOn(storage, 'setAlarm'),
-      vi.spyOn(storage, 'deleteAll'),
-    ];
-    const countOf = (calls: { mock: { calls: unknown[] } }[]) =>
-      calls.reduce((sum, { mock }) => sum + mock.calls.length, 0);
-    return () => ({ reads: countOf(reads), writes: countOf(writes) });
-  });
-
 test('a socket with many candidates meets many pollers at once', async () => {
   const pollers = Array.from({ length: 20 }, (_, n) => new Poller(room, `polly${n}`));
   for (const poller of pollers) await poller.post();
@@ -281,7 +253,7 @@ test('what it costs: no row for an offer or a meeting, nothing for a poll, and n
   const [sue, tom] = [await Client.join(workerd, room, 'sue'), await Client.join(workerd, room, 'tom')];
   sockets.push(sue, tom);
   await sleep();
-  const counts = await meter();
+  const counts = await meter(stub());
   await sue.signal('tom', OFFER);
   await tom.signal('sue', 1);
   await sue.send({ type: 'broadcast', data: 1 });

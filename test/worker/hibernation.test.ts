@@ -2,7 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { env } from 'cloudflare:workers';
 import { afterEach, expect, test, vi } from 'vitest';
 import { Client } from '../support/client.ts';
-import { pass } from '../support/within-room.ts';
+import { NOTHING, pass, stored } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 const ROOM = 'the room';
@@ -37,15 +37,6 @@ test('a ping is answered without waking the room', async () => {
   await expect(sleep(), 'the room must still be asleep').rejects.toThrow('not currently running');
 });
 
-/** What the room has in its storage, and when it will be woken. */
-const stored = () =>
-  runInDurableObject(stub(), async (_room, { storage }) => ({
-    rows: [...(await storage.list()).keys()],
-    alarm: await storage.getAlarm(),
-    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
-  }));
-const NOTHING = { rows: [], alarm: null, tables: [] };
-
 test('a session that does not drop writes no storage and sets no alarm', async () => {
   const [alice, token] = await settle('alice');
   const bob = await join('bob');
@@ -58,7 +49,7 @@ test('a session that does not drop writes no storage and sets no alarm', async (
   expect(await again.next()).toMatchObject({ resumed: true });
   await bob.close();
   await again.close();
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });
 
 test('a place held is a row and an alarm, and when it has lapsed the others hear of it and nothing is left', async () => {
@@ -69,8 +60,8 @@ test('a place held is a row and an alarm, and when it has lapsed the others hear
   for (const id of ['alice', 'carol']) expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: id });
   await alice.close(4010);
   await sleep();
-  const held = await stored();
-  expect(held.rows).toEqual(['place:alice']);
+  const held = await stored(stub());
+  expect(held.keys).toEqual(['place:alice']);
   const alarm = held.alarm ?? 0;
   expect(alarm - joinedAt).toBeGreaterThanOrEqual(30_000);
   expect(alarm - joinedAt).toBeLessThan(35_000);
@@ -79,30 +70,30 @@ test('a place held is a row and an alarm, and when it has lapsed the others hear
   expect(await bob.next()).toMatchObject({ type: 'signal' });
   await carol.close(4010);
   await sleep();
-  expect((await stored()).alarm, 'the later place needs no alarm of its own yet').toBe(alarm);
+  expect((await stored(stub())).alarm, 'the later place needs no alarm of its own yet').toBe(alarm);
   pass(21);
   expect(await runDurableObjectAlarm(stub())).toBe(true);
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
-  const later = await stored();
-  expect(later.rows).toEqual(['place:carol']);
+  const later = await stored(stub());
+  expect(later.keys).toEqual(['place:carol']);
   expect(later.alarm).toBeGreaterThan(alarm);
   await sleep();
   pass(10);
   expect(await runDurableObjectAlarm(stub())).toBe(true);
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'carol', reason: 'timeout' });
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });
 
 test('an alarm that comes too early throws nobody out', async () => {
   const [alice, token] = await settle('alice');
   await alice.close(4010);
-  const before = await stored();
+  const before = await stored(stub());
   expect(await runDurableObjectAlarm(stub())).toBe(true);
-  expect(await stored()).toEqual(before);
+  expect(await stored(stub())).toEqual(before);
   const again = await Client.connect(workerd, ROOM, 'alice', { resume: token });
   clients.push(again);
   expect(await again.next()).toMatchObject({ resumed: true });
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });
 
 test('a place that has lapsed before the alarm came is gone for whoever joins', async () => {
@@ -119,7 +110,7 @@ test('a place that has lapsed before the alarm came is gone for whoever joins', 
   expect(await again.next()).toMatchObject({ peers: ['bob'], resumed: false });
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
   expect(await bob.next()).toMatchObject({ type: 'peer_join', clientId: 'alice' });
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });
 
 test('the grace is counted from the last sign of life', async () => {
@@ -129,7 +120,7 @@ test('the grace is counted from the last sign of life', async () => {
   pass(31);
   await alice.close(4010);
   expect(await bob.next()).toMatchObject({ type: 'peer_leave', clientId: 'alice', reason: 'timeout' });
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });
 
 test('past the day’s free writes a drop is a departure', async () => {

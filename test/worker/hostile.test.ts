@@ -148,7 +148,7 @@ test('a room that fails at a join is answered with 503, and logged as much as is
 test('a poller in a room of fifty sockets costs three rows at most, and a signal to a poller none', async () => {
   const sockets: Client[] = [];
   for (let n = 0; n < 50; n++) sockets.push(await join(`socket ${n}`));
-  const written = await meter(stub());
+  const counts = await meter(stub());
   const polly = new Poller(room, 'polly');
   await polly.post();
   for (const socket of sockets) await socket.signal('polly', OFFER);
@@ -160,7 +160,7 @@ test('a poller in a room of fifty sockets costs three rows at most, and a signal
     expect(packages).toHaveLength(50);
   });
   await polly.post([['socket 1', 'polly', null, null, null, null, null, 1, [HOST]]]);
-  expect(written()).toBeLessThanOrEqual(3);
+  expect(counts().writes).toBeLessThanOrEqual(3);
 });
 
 describe('polls', () => {
@@ -318,7 +318,7 @@ describe('polls', () => {
 
   test('a stranger writes five hundred rows or so in a minute, not a day’s quota', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
-    const written = await meter(stub());
+    const counts = await meter(stub());
     // Each context posts as fast as it may, and leaves so that the next finds room.
     for (let n = 0; n < 1500; n++) {
       const body = bodyOf(`m${n}`);
@@ -326,14 +326,14 @@ describe('polls', () => {
       if (n % 25 === 0) vi.setSystemTime(Date.now() + 1000);
       if (status === 200) await send({ ...body, dk }, { headers: { ...JSON_TYPE, 'X-Worker-Method': 'DELETE' } });
     }
-    expect(written()).toBeLessThan(4 * 600);
+    expect(counts().writes).toBeLessThan(4 * 600);
     expect(await send(bodyOf('last'))).toMatchObject({ status: 429 });
   });
 
   test('one address does not use up what a room lets be posted, under however many contexts', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
     const from = (ip: string) => ({ headers: { ...JSON_TYPE, 'CF-Connecting-IP': ip } });
-    const written = await meter(stub());
+    const counts = await meter(stub());
     const statuses = [];
     for (let n = 0; n < 520; n++) {
       const body = bodyOf(`m${n % 90}`, { t: Date.now() + n });
@@ -341,7 +341,7 @@ describe('polls', () => {
     }
     expect(statuses.filter((status) => status === 200)).toHaveLength(240);
     expect(statuses.slice(240)).toEqual(Array(280).fill(429));
-    expect(written()).toBe(240 + 1);
+    expect(counts().writes).toBe(240 + 1);
     expect(await send(bodyOf('polly'), from('192.0.2.1'))).toMatchObject({ status: 200 });
     expect(await send(bodyOf('paul'), from('2001:db8:0:2::1'))).toMatchObject({ status: 200 });
   });
@@ -349,11 +349,11 @@ describe('polls', () => {
   test('a posting that asks for a millisecond is kept for thirty seconds, one alarm', async () => {
     const now = Date.now();
     vi.useFakeTimers({ toFake: ['Date'], now });
-    const written = await meter(stub());
+    const counts = await meter(stub());
     for (let n = 0; n < 10; n++) await send(bodyOf('polly', { x: 1, t: now + n }));
     const alarm = await runInDurableObject(stub(), (_room, { storage }) => storage.getAlarm());
     expect(alarm).toBe(now + 30_000);
-    expect(written()).toBe(10 + 1);
+    expect(counts().writes).toBe(10 + 1);
   });
 
   test('a lapsed poller’s session id is its own for a quarter of an hour, and what it was sent is not read', async () => {
@@ -417,25 +417,25 @@ describe('rows', () => {
   test('a drop writes its place and an alarm, and both go at its end', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
     const [alice] = await Client.settle(workerd, room, 'alice');
-    const written = await meter(stub());
+    const counts = await meter(stub());
     await alice.close(4010);
-    await vi.waitFor(() => expect(written()).toBe(2));
+    await vi.waitFor(() => expect(counts().writes).toBe(2));
     pass(31);
     await runDurableObjectAlarm(stub());
-    expect(written()).toBe(2 + 2);
+    expect(counts().writes).toBe(2 + 2);
   });
 
   test('a posting writes itself and an alarm; when it lapses its name and an alarm, which go in the end', async () => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() });
-    const written = await meter(stub());
+    const counts = await meter(stub());
     await new Poller(room, 'polly').post();
-    expect(written()).toBe(2);
+    expect(counts().writes).toBe(2);
     pass(130);
     await runDurableObjectAlarm(stub());
-    expect(written()).toBe(2 + 3);
+    expect(counts().writes).toBe(2 + 3);
     pass(16 * 60);
     await runDurableObjectAlarm(stub());
-    expect(written()).toBe(5 + 2);
+    expect(counts().writes).toBe(5 + 2);
   });
 });
 

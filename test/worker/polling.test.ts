@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import worker from '../../src/index.ts';
 import { Client } from '../support/client.ts';
 import { newRoom } from '../support/new-room.ts';
-import { JSON_TYPE, Poller, type Reply, send } from '../support/poller.ts';
-import { meter, pass } from '../support/within-room.ts';
+import { idsIn, JSON_TYPE, Poller, send } from '../support/poller.ts';
+import { keepAsleep, meter, NOTHING, pass, stored } from '../support/within-room.ts';
 import { workerd } from '../support/workerd-place.ts';
 
 let room = '';
@@ -19,20 +19,9 @@ afterEach(() => {
 
 const stub = () => env.SIGNALING_ROOM.getByName(room);
 
-const idsIn = ({ ps }: Reply): unknown[] => ps.map(([sessionId]) => sessionId);
-
-/** What is stored in the room. */
-const stored = () =>
-  runInDurableObject(stub(), async (_room, { storage }) => ({
-    keys: [...storage.kv.list()].length,
-    alarm: await storage.getAlarm(),
-    tables: storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray(),
-  }));
-const NOTHING = { keys: 0, alarm: null, tables: [] };
-
 describe.each([
   ['awake', async () => undefined],
-  ['asleep before every poll', () => evictDurableObject(stub(), { webSockets: 'hibernate' }).catch(stillAsleep)],
+  ['asleep before every poll', () => keepAsleep(stub())],
 ])('pollers alone, the room %s', (_name, between) => {
   test('two meet, exchange packages and leave, and nothing is left', async () => {
     const alice = new Poller(room, 'alice');
@@ -61,7 +50,7 @@ describe.each([
     await between();
     expect(await alice.leave()).toMatchObject({ status: 200 });
     await between();
-    expect(await stored()).toEqual(NOTHING);
+    expect(await stored(stub())).toEqual(NOTHING);
   });
 
   test('who says nothing more lapses, and nothing is left', async () => {
@@ -79,7 +68,7 @@ describe.each([
     expect(idsIn(await bob.listen())).toEqual([]);
     await between();
     expect(await runDurableObjectAlarm(stub())).toBe(true);
-    expect(await stored()).toMatchObject({ keys: 2, alarm: expect.any(Number) }); // hers is a name by now
+    expect(await stored(stub())).toMatchObject({ keys: { length: 2 }, alarm: expect.any(Number) }); // hers is a name by now
     pass(60);
     await between();
     expect(await runDurableObjectAlarm(stub())).toBe(true);
@@ -87,42 +76,38 @@ describe.each([
     await between();
     expect(await runDurableObjectAlarm(stub())).toBe(true);
     await between();
-    expect(await stored()).toMatchObject({ keys: 1, alarm: expect.any(Number) });
+    expect(await stored(stub())).toMatchObject({ keys: { length: 1 }, alarm: expect.any(Number) });
     pass(60);
     await between();
     expect(await runDurableObjectAlarm(stub())).toBe(true);
     await between();
-    expect(await stored()).toEqual(NOTHING);
+    expect(await stored(stub())).toEqual(NOTHING);
   });
 });
 
-function stillAsleep(error: unknown): void {
-  if (!String(error).includes('not currently running')) throw error;
-}
-
 test('what is written: a row and an alarm for the first, a row for the next, nothing for an idle poll', async () => {
-  const written = await meter(stub());
+  const counts = await meter(stub());
   const alice = new Poller(room, 'alice');
   const bob = new Poller(room, 'bob');
   await send({ r: room });
   await alice.listen();
-  expect(written()).toBe(0);
+  expect(counts().writes).toBe(0);
   await alice.post();
-  expect(written()).toBe(2);
+  expect(counts().writes).toBe(2);
   await bob.post();
-  expect(written()).toBe(3);
+  expect(counts().writes).toBe(3);
   for (let polls = 0; polls < 10; polls++) {
     await alice.listen();
     await bob.repost();
     await send({ r: room });
     await bob.leave('a wrong key');
   }
-  expect(written()).toBe(3);
+  expect(counts().writes).toBe(3);
   pass(90); // p2pcf posts anew when three quarters of its time are over
   await alice.post();
-  expect(written()).toBe(4);
+  expect(counts().writes).toBe(4);
   expect(await runDurableObjectAlarm(stub())).toBe(true); // late for nobody: Bob is there for thirty seconds more
-  expect(written()).toBe(5);
+  expect(counts().writes).toBe(5);
 });
 
 test('what is read: every row once when the room wakes, then nothing', async () => {
@@ -149,7 +134,7 @@ test('what is read: every row once when the room wakes, then nothing', async () 
 test('the alarm comes for the first who lapses, and late rather than often', async () => {
   const now = Date.now();
   vi.useFakeTimers({ toFake: ['Date'], now });
-  const alarm = async () => ((await stored()).alarm ?? 0) - now;
+  const alarm = async () => ((await stored(stub())).alarm ?? 0) - now;
   await new Poller(room, 'alice').post([], 120_000);
   expect(await alarm()).toBe(120_000);
   await new Poller(room, 'bob').post([], 300_000);
@@ -173,7 +158,7 @@ test('an alarm that rings early only sets the next', async () => {
   const alice = new Poller(room, 'alice');
   await alice.post();
   expect(await runDurableObjectAlarm(stub())).toBe(true);
-  expect(await stored()).toMatchObject({ keys: 1, alarm: expect.any(Number) });
+  expect(await stored(stub())).toMatchObject({ keys: { length: 1 }, alarm: expect.any(Number) });
   await alice.leave();
 });
 
@@ -185,7 +170,7 @@ describe('with sockets in the room', () => {
       text: expect.stringMatching(/^Taken: /),
     });
     expect(await new Poller(room, 'sue').listen()).toMatchObject({ status: 409 });
-    expect(await stored()).toEqual(NOTHING);
+    expect(await stored(stub())).toEqual(NOTHING);
     await sue.close(1000);
     await vi.waitFor(async () => expect(await new Poller(room, 'sue').post()).toMatchObject({ status: 200 }));
   });
@@ -202,21 +187,21 @@ describe('with sockets in the room', () => {
       const [socket] = ctx.getWebSockets('sue');
       if (socket) object.webSocketError(socket);
     });
-    const { alarm } = await stored();
+    const { alarm } = await stored(stub());
     expect(alarm).toBeLessThan(now + 300_000);
     expect(await new Poller(room, 'sue').post()).toMatchObject({ status: 409 });
     await alice.leave();
-    expect(await stored()).toMatchObject({ keys: 1, alarm });
+    expect(await stored(stub())).toMatchObject({ keys: { length: 1 }, alarm });
     await alice.post([], 300_000);
     pass(((alarm ?? 0) - now) / 1000);
     await runDurableObjectAlarm(stub());
-    expect(await stored()).toMatchObject({ keys: 1, alarm: now + 300_000 });
+    expect(await stored(stub())).toMatchObject({ keys: { length: 1 }, alarm: now + 300_000 });
     expect(idsIn(await send({ r: room }))).toEqual(['alice']);
     pass(300);
     await runDurableObjectAlarm(stub());
     pass(900);
     await runDurableObjectAlarm(stub());
-    expect(await stored()).toEqual(NOTHING);
+    expect(await stored(stub())).toEqual(NOTHING);
     await sue.close(1000);
   });
 
@@ -230,7 +215,7 @@ describe('with sockets in the room', () => {
     await runDurableObjectAlarm(stub());
     pass(900);
     await runDurableObjectAlarm(stub());
-    expect(await stored()).toEqual(NOTHING);
+    expect(await stored(stub())).toEqual(NOTHING);
     for (const news of [{}, { reason: 'left' }, {}, { reason: 'timeout' }]) {
       const type = 'reason' in news ? 'peer_leave' : 'peer_join';
       expect(await sue.next()).toMatchObject({ ...news, type, clientId: 'alice' });
@@ -322,5 +307,5 @@ test('p2pcf.rn leaves with DELETE', async () => {
   const body = { r: room, k: 'context', d, t: Date.now(), x: 60_000, p: [] };
   const { dk } = await send(body);
   expect(await send({ ...body, dk }, { method: 'DELETE' })).toMatchObject({ status: 200, text: '{}' });
-  expect(await stored()).toEqual(NOTHING);
+  expect(await stored(stub())).toEqual(NOTHING);
 });

@@ -35,7 +35,7 @@ const MAX_SUBPROTOCOLS_LENGTH = 32_768;
 const MAX_PEERS_RANGE = 'a whole number from 1 to 32,000';
 
 /** As `resume`: give me a token by which to get my place back. Later the token itself stands there. */
-export const RESUME_NEXT_TIME = '1';
+const RESUME_NEXT_TIME = '1';
 
 /**
  * The subprotocol that the server agrees to. What should not stand in a URL, because servers and proxies log URLs,

@@ -8,7 +8,7 @@ import { drain, waitMs } from './token-bucket.ts';
 const BURST = 500;
 
 /** Added to BURST for each other peer present: a newcomer sends each of them an offer and about ten candidates. */
-export const BURST_PER_PEER = 20;
+const BURST_PER_PEER = 20;
 
 /** Refused messages, above what drained meanwhile, after which a socket has had its chance. */
 const PATIENCE = 500;

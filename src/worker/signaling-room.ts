@@ -196,8 +196,8 @@ export class SignalingRoom extends DurableObject<Settings> {
     const now = Date.now();
     this.#apply(expire(this.#roster, this.#limits, now));
     this.#apply(lapsePollers(this.#roster, this.#limits, now));
-    const makeKey = (): string => crypto.randomUUID();
-    return this.#answer(poll(request, requester, this.#roster, this.#limits, this.#pollRate, makeKey, now));
+    const newDeleteKey = (): string => crypto.randomUUID();
+    return this.#answer(poll(request, requester, this.#roster, this.#limits, this.#pollRate, newDeleteKey, now));
   }
 
   /** A poller leaves. */

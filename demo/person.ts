@@ -34,6 +34,12 @@ export class Person {
     this.#tiles = tiles;
     this.#tile = tiles.add({ name });
     this.showState(peer.state);
+    // On a connection that is made anew all is sent again. What came on the old one has ended, and is never removed.
+    peer.on('connect', () => {
+      this.#streams.clear();
+      this.#receivers.clear();
+      this.#show();
+    });
     peer.on('track', (track, stream, receiver) => {
       this.#streams.set(stream.id, stream);
       if (track.kind === 'audio') this.#receivers.set(track, receiver);

@@ -41,8 +41,10 @@ export class Media {
     return senders;
   }
 
-  /** Sends a track. Undefined if there is no connection now: then it is sent on the next. */
-  add(track: MediaStreamTrack, stream: MediaStream | undefined): RTCRtpSender | undefined {
+  /**
+   * Sends a track. Undefined if there is no connection now: then it is sent on the next. `turnsOn`: also if it is muted.
+   */
+  add(track: MediaStreamTrack, stream: MediaStream | undefined, turnsOn: boolean): RTCRtpSender | undefined {
     // What the other has stopped cannot be sent there again, but elsewhere.
     this.#sendings = this.#sendings.filter(
       ({ names, transceiver }) => !(names.has(track) && transceiver && !isLive(transceiver)),
@@ -51,11 +53,10 @@ export class Media {
       (each) => each.stream === stream && each.names.has(track) && [track, null].includes(trackOf(each)),
     );
     if (known) {
-      keep(known, track); // it may be muted
+      if (turnsOn) keep(known, track);
       return known.transceiver?.sender;
     }
-    // Without a stream nobody is told of a track, in P2PCF neither: it gets one of its own.
-    const streams = stream ? [stream] : globalThis.MediaStream ? [new MediaStream([track])] : []; // React Native has none
+    const streams = orItsOwn(stream ? [stream] : [], track);
     const pc = this.#pc();
     const transceiver = pc && this.#send(pc, track, streams);
     const kept: Kept = { track, direction: 'sendrecv' };
@@ -67,16 +68,17 @@ export class Media {
 
   /** Adds a transceiver. Undefined if there is no connection now: then it is added to the next. */
   addTransceiver(trackOrKind: MediaStreamTrack | string, init: RTCRtpTransceiverInit): RTCRtpTransceiver | undefined {
-    const { direction = 'sendrecv', sendEncodings = [], streams = [] } = init;
+    const { direction = 'sendrecv', sendEncodings = [], streams: named = [] } = init;
     const track = typeof trackOrKind === 'string' ? null : trackOrKind;
+    const streams = orItsOwn(named, track);
     const kind = track?.kind ?? String(trackOrKind);
     const pc = this.#pc();
     if (pc) beginWithAudio(pc, kind);
-    const transceiver = pc?.addTransceiver(trackOrKind, init);
+    const transceiver = pc?.addTransceiver(trackOrKind, { ...init, streams });
     this.#sendings.push({
       kind,
       streams,
-      stream: streams[0],
+      stream: named[0],
       names: new Set(track ? [track] : []),
       transceiver,
       kept: { track, direction, encodings: sendEncodings },
@@ -287,4 +289,9 @@ export function canSendAgain(
 
 function canChangeStreams(sender: RTCRtpSender): boolean {
   return typeof sender.setStreams === 'function';
+}
+
+/** Without a stream nobody is told of a track, in P2PCF neither: it gets one of its own. React Native has none. */
+function orItsOwn(streams: MediaStream[], track: MediaStreamTrack | null): MediaStream[] {
+  return streams[0] || !track || !globalThis.MediaStream ? streams : [new MediaStream([track])];
 }

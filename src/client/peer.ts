@@ -135,9 +135,12 @@ export abstract class Peer extends Emitter<PeerEvents> {
   /** Closes the connection for good. */
   abstract destroy(error?: Error): void;
 
-  /** Sends all tracks of a stream. On a peer that is closed this, and all that follows, has no effect. */
+  /**
+   * Sends all tracks of a stream. What is muted stays so: an app may call this whenever the two connect. On a peer that
+   * is closed this, and all that follows, has no effect.
+   */
   addStream(stream: MediaStream): void {
-    for (const track of stream.getTracks()) this.addTrack(track, stream);
+    if (!this.destroyed) for (const track of stream.getTracks()) this.media.add(track, stream, false);
   }
 
   /** Stops sending all that was added as part of a stream. */
@@ -147,10 +150,10 @@ export abstract class Peer extends Emitter<PeerEvents> {
 
   /**
    * Sends a track as part of a stream, or of one of its own; what was muted is on again. Undefined if the peer is
-   * closed, or has no connection now: then the track is sent when it has one.
+   * closed, or the track is not sent yet: without a connection, or at a second `connect`, it is in a moment.
    */
   addTrack(track: MediaStreamTrack, stream?: MediaStream): RTCRtpSender | undefined {
-    return this.destroyed ? undefined : this.media.add(track, stream);
+    return this.destroyed ? undefined : this.media.add(track, stream, true);
   }
 
   /** Stops sending a track, as part of a stream or, where none is given, of all it is sent in. */

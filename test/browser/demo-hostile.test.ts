@@ -229,6 +229,44 @@ test('who says a thousand times that a screen is shown, and is not, has few tile
   expect(await page.evaluate(() => Object(window).made.video)).toBeLessThan(100);
 });
 
+test('a screen that is stopped as the connection is made anew does not stand in the place of the camera', async () => {
+  const room = newRoom();
+  const page = await enter(room);
+  const bob = await newPage(pages.url);
+  await joinAs(bob, server.url, room, 'Bob ');
+  await connected(bob, 1);
+  await inPage(bob, async () => {
+    const picture = (width: number): MediaStream => {
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width, height: 100 });
+      const context = canvas.getContext('2d');
+      setInterval(() => context?.fillRect(0, 0, 1, 1), 100);
+      return canvas.captureStream();
+    };
+    const [peer] = window.room.peers.values();
+    const say = (camera: boolean, screen = ''): Promise<void> | undefined =>
+      peer?.send(JSON.stringify({ type: 'media', microphone: true, camera, screen }));
+    const screen = picture(200);
+    peer?.addStream(screen);
+    await say(false, screen.id);
+    Object.assign(window, {
+      change() {
+        peer?.removeStream(screen);
+        Object(peer).negotiator.startOver();
+        peer?.once('connect', () => {
+          peer.addStream(picture(300));
+          void say(true);
+        });
+      },
+    });
+  });
+  await page.locator('.tile.screen').waitFor();
+  await inPage(bob, () => Object(window).change());
+  const widths = (): Promise<number[]> =>
+    page.locator('.tile video').evaluateAll((all) => all.map((each) => Object(each).videoWidth));
+  await expect.poll(widths, WAIT).toContain(300);
+});
+
 test('a file in parts of nothing, or of less than a part has, ends', async () => {
   const room = newRoom();
   const page = await enter(room);

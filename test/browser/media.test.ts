@@ -182,6 +182,18 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
         ['video of its own', 'stream its own', 'video of its own', 'stream its own'],
       ],
       [
+        'a track that is added as a transceiver without a stream',
+        async ({ a }) => {
+          a.addTransceiver(window.media.track('video'), { sendEncodings: [{ maxBitrate: 9_000 }] });
+          await window.media.told('stream its own');
+          const { length } = window.media.heard;
+          Object(a).negotiator.startOver();
+          await window.media.told('stream its own', 2);
+          window.media.heard.splice(0, length);
+        },
+        ['connect', 'video of its own', 'stream its own'],
+      ],
+      [
         'a track that is in two streams',
         async ({ a, b }) => {
           const first = window.media.stream('first', 'video');
@@ -1139,6 +1151,32 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
       asks: true,
       isSame: true,
     });
+  });
+
+  test('what is muted stays so where an app adds its stream whenever the two connect, also as they connect anew', async () => {
+    const outcome = await inPage(page, async () => {
+      const { media } = window;
+      const { a } = await media.meet();
+      const stream = media.stream('s', 'audio', 'video');
+      const [microphone, camera] = stream.getTracks();
+      if (!microphone || !camera) throw new Error('no tracks');
+      a.on('connect', () => a.addStream(stream));
+      a.addStream(stream);
+      await media.told('stream s');
+      await a.replaceTrack(microphone, null);
+      a.addStream(stream);
+      const before = a._pc;
+      Object(a).negotiator.startOver();
+      await media.told('stream s', 2);
+      const sent = (): unknown[] => a._pc.getSenders().flatMap(({ track }) => track?.kind ?? []);
+      const anew = [a._pc !== before, sent()];
+      await a.replaceTrack(null, microphone);
+      return [anew, sent().sort()];
+    });
+    expect(outcome).toEqual([
+      [true, ['video']],
+      ['audio', 'video'],
+    ]);
   });
 
   test('what is added where something was removed, just before the connection is made anew, is sent on the new one', async () => {

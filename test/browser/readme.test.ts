@@ -130,14 +130,23 @@ test('the quick start: two meet, speak and part', async () => {
   await untilSaid(alice, /^my name is gone$/, 1);
 });
 
-test('a stream: the others see it', async () => {
-  const pages = await serve(quickStart.replace('await room.start();', `${withCamera}await room.start();`));
+test('a stream: the others see it, in one place, also on a connection that is made anew, and for as long as it is there', async () => {
+  const start = `${withCamera}Object.assign(window, { room }); await room.start();`;
+  const pages = await serve(quickStart.replace('await room.start();', start));
   const [alice, bob] = [await openReader(pages), await openReader(pages)];
-  for (const { page } of [alice, bob]) {
-    await expect
-      .poll(() => page.evaluate(() => document.querySelector('video')?.videoWidth ?? 0), WAIT)
-      .toBeGreaterThan(0);
-  }
+  /** Of each video, whether its tracks are live and it has a picture. */
+  const shown = ({ page }: Reader): Promise<boolean[]> =>
+    page.evaluate(() => {
+      const isLive = ({ srcObject }: HTMLVideoElement): boolean =>
+        srcObject instanceof MediaStream && srcObject.getTracks().every(({ readyState }) => readyState === 'live');
+      return [...document.querySelectorAll('video')].map((video) => isLive(video) && video.videoWidth > 0);
+    });
+  for (const reader of [alice, bob]) await expect.poll(() => shown(reader), WAIT).toEqual([true]);
+  await alice.page.evaluate(() => Object([...window.room.peers.values()][0]).negotiator.startOver());
+  for (const reader of [alice, bob]) await untilSaid(reader, /^my name is here$/, 2);
+  for (const reader of [alice, bob]) await expect.poll(() => shown(reader), WAIT).toEqual([true]);
+  await bob.page.close();
+  await expect.poll(() => shown(alice), WAIT).toEqual([]);
 });
 
 test('a full room: the next goes to another', async () => {

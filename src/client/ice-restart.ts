@@ -10,6 +10,15 @@ const RESTART_EVERY_MS = 2_000;
 /** How long after a restart of ICE signals go by the channel again where nothing is heard on it, in ms. */
 const SETTLED_AFTER_MS = 5_000;
 
+/**
+ * Chromium (156) keeps the sockets of each restart of ICE, 2 to 10 of them, until the connection is closed. A page may
+ * have 3,000; when these are used up, none of its connections finds a candidate.
+ */
+const MAX_RESTARTS_OF_PAGE = 200;
+
+/** How often ICE has been restarted on the connections that the page has now. */
+let restartsOfPage = 0;
+
 /** How long until ICE may be restarted, in ms; the last time was `restartedAt`, undefined for never. */
 export function restartDelay(restartedAt: number | undefined, now: number): number {
   return restartedAt === undefined ? 0 : Math.max(0, restartedAt + RESTART_EVERY_MS - now);
@@ -69,9 +78,15 @@ export class IceRestarts {
   /** When the last one was, or the other was asked for it. */
   #at: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #count = 0;
 
   constructor(pc: Restarted) {
     this.#pc = pc;
+  }
+
+  /** There were too many: another connection is to take the place of this one. */
+  get areTooMany(): boolean {
+    return this.#count > 0 && restartsOfPage >= MAX_RESTARTS_OF_PAGE;
   }
 
   /** Calls `restart` as soon as ICE may be restarted, or the other asked to. */
@@ -89,12 +104,16 @@ export class IceRestarts {
   /** The connection is closed. */
   stop(): void {
     clearTimeout(this.#timer);
+    restartsOfPage -= this.#count;
+    this.#count = 0;
   }
 
   /** A description of ours is about to be taken. */
   describe(description: { sdp: string }): void {
     if (restartsIce(this.#pc.currentLocalDescription, description)) {
       this.isUnderWay = true;
+      this.#count++;
+      restartsOfPage++;
       this.#at = performance.now();
     } else this.settle(); // not only when it is sent: Firefox (153) is `connecting` while an offer of its own is out
   }

@@ -367,7 +367,10 @@ export class Negotiator {
     if (isRenewing && !(this.#mayRenew() && this.#renew())) return;
     this.#noteFingerprint(offer);
     // With an offer of ours, which it may take the place of, Chromium (156) takes back what streams that was to name.
-    await this.connection.answer(offer, attempt, () => this.#peer.media.settle());
+    const { connection } = this;
+    await connection.answer(offer, attempt, () => this.#peer.media.settle());
+    // It may always be the other that restarts ICE.
+    if (connection === this.#current && connection.restarts.isUnderWay && this.#isWorn) this.startOver();
   }
 
   #noteFingerprint({ sdp }: Description): void {
@@ -389,7 +392,7 @@ export class Negotiator {
   #restart(): void {
     const { connection } = this;
     const hasFailed = stateOf(connection.pc) === 'failed';
-    const step = stepForRestart(this.#situation, hasFailed);
+    const step = this.#isWorn ? 'start over' : stepForRestart(this.#situation, hasFailed);
     if (step === 'start over') this.startOver();
     if (step === 'ask the other') this.#other?.send({ restart: true });
     if (step !== 'restart ICE') return;
@@ -546,6 +549,11 @@ export class Negotiator {
       fingerprint,
       isPinned: this.#isPinned,
     };
+  }
+
+  /** A new connection is to take the place of the present one, and the room is there, which that needs. */
+  get #isWorn(): boolean {
+    return this.connection.restarts.areTooMany && this.#other?.hasRoom() === true;
   }
 
   get #polls(): boolean {

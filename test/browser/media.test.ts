@@ -878,6 +878,42 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
     expect(outcome).toEqual([true, true]);
   });
 
+  test.runIf(name === 'Chromium').each(['negotiator', '_pc'])(
+    'after very many restarts of ICE, by the %s, connections are made anew, as Chromium keeps the sockets of each',
+    async (by) => {
+      const anew = await inPage(
+        page,
+        async (by) => {
+          const { media } = window;
+          const clients = await Promise.all(Array.from({ length: 8 }, (_, n) => media.enter(`Member ${n}`)));
+          const isMet = (): boolean => clients.every(({ connectedSessions }) => connectedSessions.length === 7);
+          await media.until(isMet);
+          // One side of each pair.
+          const peers = clients.flatMap(({ sessionId, peers }) =>
+            [...peers.values()].filter(({ id }) => sessionId < id),
+          );
+          const ufrags = (): unknown[] =>
+            peers.map(({ _pc }) => _pc.currentLocalDescription?.sdp.match(/a=ice-ufrag:.*/)?.[0]);
+          const isAtRest = (): boolean => isMet() && peers.every(({ _pc }) => _pc.signalingState === 'stable');
+          const connections = peers.map(({ _pc }) => _pc);
+          const anew = (): number => peers.filter(({ _pc }, n) => _pc !== connections[n]).length;
+          let anewAfterThree = 0;
+          // Each counts on either side.
+          for (let n = 1; n <= 5; n++) {
+            const before = ufrags();
+            for (const peer of peers) by === '_pc' ? peer._pc.restartIce() : Object(peer).negotiator.restart();
+            await media.until(() => isAtRest() && ufrags().every((ufrag, n) => ufrag !== before[n]));
+            if (n === 3) anewAfterThree = anew();
+          }
+          await media.until(() => isAtRest() && anew() > 0);
+          return [anewAfterThree, anew() < peers.length];
+        },
+        by,
+      );
+      expect(anew).toEqual([0, true]);
+    },
+  );
+
   test('what is shown after a restart of ICE goes by the channel again, from either side', async () => {
     const byRoom = await inPage(page, async () => {
       const { media } = window;

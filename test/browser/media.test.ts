@@ -261,7 +261,7 @@ describe.each(['Chromium', 'Firefox'])('%s', (name) => {
           await a.replaceTrack(camera, camera, stream);
           await isSent(camera);
           await a.replaceTrack(camera, null);
-          a.addStream(stream);
+          a.addTrack(camera, stream);
           await isSent(camera);
         },
         ['video of s', 'stream s'],

@@ -137,11 +137,13 @@ export class Channel {
     }
   }
 
-  /** Listens and sends no more. The connection closes the channel itself. */
+  /** Listens and sends no more. The connection closes the channel itself, once that is open. */
   release(): void {
     this.#isClosed = true;
     this.#reassembly.clear();
     this.rtc.onmessage = this.rtc.onclose = this.rtc.onopen = null;
+    // Else node-datachannel (0.33.4) keeps it for good, and with it the process.
+    if (this.rtc.readyState === 'connecting') this.rtc.close();
     this.#wake?.();
   }
 

@@ -1,4 +1,7 @@
 /** The library in Node, with an injected WebRTC. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import wrtc from 'node-datachannel/polyfill';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket as WsWebSocket } from 'ws';
@@ -58,6 +61,28 @@ test.each([true, false])('two meet, send bytes both ways and part, offers ahead:
   expect(await parted).toBe(aliceSees);
   expect(alice.peers.size).toBe(0);
   alice.destroy();
+});
+
+test.each([true, false])('a process whose member has left ends by itself, offers ahead: %s', async (offersAhead) => {
+  const script = `
+    import wrtc from 'node-datachannel/polyfill';
+    import { P2PCF } from './src/client/index.ts';
+    const spare = Promise.withResolvers();
+    class RTCPeerConnection extends wrtc.RTCPeerConnection {
+      createDataChannel(...given) {
+        spare.resolve();
+        return super.createDataChannel(...given);
+      }
+    }
+    const options = { workerUrl: '${server.url}', offersAhead: ${offersAhead}, wrtc: { RTCPeerConnection } };
+    const alice = new P2PCF('Alice', '${newRoom()}', { ...options, stunIceServers: [] });
+    await alice.start();
+    await spare.promise;
+    alice.destroy();
+    console.log('left');`;
+  const cwd = fileURLToPath(new URL('../..', import.meta.url));
+  const ending = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd, timeout: 60_000 });
+  expect((await ending).stdout).toBe('left\n');
 });
 
 test('an offer is published ahead in Node, too, with its candidates', async () => {

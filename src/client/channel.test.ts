@@ -9,6 +9,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const nothing = (): void => undefined;
+
 /**
  * A channel that has taken all it can; `drained` is called every ten seconds and says how many bytes the other took.
  */
@@ -21,7 +23,6 @@ function fullChannel(
     rtc.bufferedAmount -= drained();
   }, 9_999);
   const exceeded: string[] = [];
-  const nothing = (): void => undefined;
   const channel = new Channel(Object(rtc), {
     peerId: () => 'eve',
     opened: nothing,
@@ -37,6 +38,24 @@ function fullChannel(
   });
   return { channel, exceeded };
 }
+
+test('a channel that says twice that it is open, as node-datachannel may, has opened once', () => {
+  const rtc = { readyState: 'connecting', onopen: (): void => undefined };
+  const opened = vi.fn();
+  new Channel(Object(rtc), {
+    peerId: () => 'bob',
+    opened,
+    closed: nothing,
+    isReached: () => true,
+    message: nothing,
+    progress: nothing,
+    signal: nothing,
+    exceeded: nothing,
+  });
+  rtc.onopen?.();
+  rtc.onopen?.();
+  expect(opened).toHaveBeenCalledTimes(1);
+});
 
 test.each([
   ['it is connected', true],

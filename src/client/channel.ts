@@ -148,6 +148,7 @@ export class Channel {
   }
 
   #opened(): void {
+    this.rtc.onopen = null; // node-datachannel (0.33.4) may say so twice
     if (!this.#isClosed) this.#listener.opened();
   }
 

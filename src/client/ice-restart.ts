@@ -84,8 +84,8 @@ export class IceRestarts {
     this.#pc = pc;
   }
 
-  /** There were too many: another connection is to take the place of this one. */
-  get areTooMany(): boolean {
+  /** Whether there were too many: another connection is to take the place of this one. */
+  get tooMany(): boolean {
     return this.#count > 0 && restartsOfPage >= MAX_RESTARTS_OF_PAGE;
   }
 

@@ -367,10 +367,9 @@ export class Negotiator {
     if (isRenewing && !(this.#mayRenew() && this.#renew())) return;
     this.#noteFingerprint(offer);
     // With an offer of ours, which it may take the place of, Chromium (156) takes back what streams that was to name.
-    const { connection } = this;
-    await connection.answer(offer, attempt, () => this.#peer.media.settle());
+    await this.connection.answer(offer, attempt, () => this.#peer.media.settle());
     // It may always be the other that restarts ICE.
-    if (connection === this.#current && connection.restarts.isUnderWay && this.#isWorn) this.startOver();
+    if (this.#current?.restarts.isUnderWay && this.#isWorn) this.startOver();
   }
 
   #noteFingerprint({ sdp }: Description): void {
@@ -553,7 +552,7 @@ export class Negotiator {
 
   /** A new connection is to take the place of the present one, and the room is there, which that needs. */
   get #isWorn(): boolean {
-    return this.connection.restarts.areTooMany && this.#other?.hasRoom() === true;
+    return this.connection.restarts.tooMany && !!this.#other?.hasRoom();
   }
 
   get #polls(): boolean {

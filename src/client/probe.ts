@@ -17,15 +17,15 @@ export async function explainFailure(workerUrl: string): Promise<string> {
     if (status !== 200 || text !== 'OK')
       return `${url} answers ${status}: that is no P2PCF-WS server. Check workerUrl, without /demo/ or /ws.`;
     if (isRedirected) return `${url} answers at ${at}. Pass that address, without /health, as workerUrl.`;
-    return `The server answers at ${url}, but its WebSocket does not open: check proxies, and the page's Content-Security-Policy.`;
+    return `The server answers at ${url}, but its WebSocket does not open: check proxies, the page's Content-Security-Policy.`;
   } catch {
     // A network error, no answer in time, or an answer that this page may not read.
   }
   try {
     await ask(url, { mode: 'no-cors' });
-    return `${url} answers, but not as a P2PCF-WS server does. Check workerUrl; or the server's free requests of the day are used up.`;
+    return `${url} answers, but not as a P2PCF-WS server. Check workerUrl; or its free requests of the day are used up.`;
   } catch {
-    return `Nothing answers at ${url}. Check workerUrl (http or https?), the server, the network, and the page's Content-Security-Policy and permission for the local network.`;
+    return `Nothing answers at ${url}. Check workerUrl (http or https?), the server, the network, the page's Content-Security-Policy and permission for the local network.`;
   }
 }
 

@@ -90,7 +90,7 @@ export class SignalingClient extends Emitter<SignalingEvents> {
     );
     joinUrl(options.workerUrl, this.#join);
     if (typeof (options.WebSocket ?? globalThis.WebSocket) !== 'function')
-      throw new Error('There is no WebSocket here: pass one as the option WebSocket, e.g. that of the npm package ws.');
+      throw new Error('There is no WebSocket: pass one as the option WebSocket, e.g. that of the npm package ws.');
   }
 
   /**

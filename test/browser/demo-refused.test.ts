@@ -38,7 +38,7 @@ test('a server that wants room tokens: the page says so, and whoever has a token
   expect(await offered(page)).toEqual(['Try again']);
 
   await tryToken('what is no token');
-  await page.getByText('The token is not signed by a key of this server').waitFor();
+  await page.getByText('The token is no JWT').waitFor();
   await tryToken(await signToken({ rooms: ['another room'] }));
   await page.getByText('The token is not for this room').waitFor();
   await tryToken(await signToken({ rooms: [room] }));

@@ -116,6 +116,7 @@ test('exactly these files are in it', () => {
     dist/types/client/datagrams.d.ts
     dist/types/client/events.d.ts
     dist/types/client/ice-failure.d.ts
+    dist/types/client/ice-restart.d.ts
     dist/types/client/ice-servers.d.ts
     dist/types/client/index.d.ts
     dist/types/client/limits.d.ts

@@ -237,8 +237,8 @@ test('whatever happens, an id stays its subject’s, whoever is removed stays ou
           const isOwner = resume !== undefined && resume === owner?.token;
           const isResumed = isOwner && owner?.claims?.sub === (claims?.sub ?? owner?.claims?.sub);
           const others = [...living, ...held].filter(({ id }) => id !== step.id);
-          if (others.length === 0 && !owner) fixed = claims?.max;
-          const capacity = Math.min(LIMITS.maxPeers, claims?.max ?? fixed ?? LIMITS.maxPeers);
+          const opened = others.length === 0 && !owner ? claims?.max : fixed;
+          const capacity = Math.min(LIMITS.maxPeers, claims?.max ?? opened ?? LIMITS.maxPeers);
           const joiner = world.join(step.id, { token: resume, ...(claims && { claims }) });
           joiner.speaks = true; // so that none is put out of a full room for having said nothing
           if (claims && (outUntil.get(bearerOf(claims)) ?? 0) > world.now) expect(joiner.closeCode).toBe(4403);
@@ -251,7 +251,10 @@ test('whatever happens, an id stays its subject’s, whoever is removed stays ou
           if (joiner.closeCode !== undefined) {
             expect(world.find(step.id)).toBe(twin);
             mayLinger = twin; // what is not replaced goes when the room wakes next
-          } else if (resume !== undefined) lastToken.set(step.id, resume);
+          } else {
+            fixed = opened; // whoever is refused opens nothing
+            if (resume !== undefined) lastToken.set(step.id, resume);
+          }
         }
         if (step.do === 'wait') world.pass(step.seconds);
         if (step.do === 'lapse') world.lapse();

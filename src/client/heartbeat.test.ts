@@ -60,6 +60,16 @@ test.each<[string, (heartbeat: Heartbeat) => void, ms: number]>([
   expect(silenceAfter(ask)).toBe(ms);
 });
 
+/** A ping that was answered after so long, and what follows it. */
+function answeredAfter(roundTripMs: number, next: (heartbeat: Heartbeat) => void): (heartbeat: Heartbeat) => void {
+  return (heartbeat) => {
+    heartbeat.beat();
+    vi.advanceTimersByTime(roundTripMs);
+    heartbeat.heard();
+    next(heartbeat);
+  };
+}
+
 test.each([
   [20, 580],
   [100, 900],
@@ -67,12 +77,7 @@ test.each([
   [2_000, 4_000],
   [7_000, 10_000],
 ])('where the server last answered after %i ms, it is doubted for %i ms', (roundTripMs, ms) => {
-  const heard = (heartbeat: Heartbeat): void => {
-    heartbeat.beat();
-    vi.advanceTimersByTime(roundTripMs);
-    heartbeat.heard();
-    heartbeat.doubt();
-  };
+  const heard = answeredAfter(roundTripMs, (heartbeat) => heartbeat.doubt());
   expect(silenceAfter(heard)).toBe(roundTripMs + ms);
 });
 
@@ -81,12 +86,7 @@ test.each([
   [600, 1_200],
   [1_400, 2_800],
 ])('where the server last answered after %i ms, one of a ping each second is waited for %i ms', (roundTripMs, ms) => {
-  const heard = (heartbeat: Heartbeat): void => {
-    heartbeat.beat();
-    vi.advanceTimersByTime(roundTripMs);
-    heartbeat.heard();
-    heartbeat.beat();
-  };
+  const heard = answeredAfter(roundTripMs, (heartbeat) => heartbeat.beat());
   expect(silenceAfter(heard, 1_000)).toBe(roundTripMs + ms);
 });
 

@@ -61,7 +61,7 @@ export function spend(bucket: Outbox, cost: number, rate: number, now: number, c
   let burst = BURST;
   if (bucket.spent + cost > burst) {
     burst += BURST_PER_PEER * countOthers();
-    // What was sent to those who have left since was no flood: above the burst there are refused messages alone.
+    // What was sent to members that have left since was no flood: above the burst there are refused messages alone.
     bucket.spent -= Math.max(0, Math.min(bucket.spent, bucket.burst) - burst);
     bucket.burst = burst;
   }
